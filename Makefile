@@ -1,0 +1,50 @@
+# make run | test | test-all | test-fresh | format
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# pip hands these to the builds it starts, too
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
+.PHONY: run test test-all check browser test-fresh format
+
+run: .venv/installed
+	@$(BIN)/vlm-app serve
+
+test: check browser
+	VLM_APP_TEST_SIZE=small $(BIN)/python -m pytest
+
+test-all: check browser
+	VLM_APP_TEST_SIZE=full $(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The README's commands in a bare Debian root: needs root, mmdebstrap and some 20 GB of disk.
+test-fresh:
+	$(PYTHON) -m tests.fresh
+
+format: .venv/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/installed: requirements.txt constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed and $(PYTHON) was not found: install it (Debian and Ubuntu: apt-get install python3 python3-venv)." >&2; exit 1; }
+	@test -e $@ || $(PYTHON) vlm_app/first_run.py
+	$(PYTHON) -m venv .venv
+	$(PIP) install --use-pep517 -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(PIP) install --use-pep517 -r requirements-dev.txt
+	@touch $@
+
+# Chromium comes from the system: Playwright drives the one that is there.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium; } \
+	|| { echo "The browser tests need Chromium: install it (Debian and Ubuntu: apt-get install chromium) and run this again." >&2; exit 1; }

@@ -1,0 +1,26 @@
+"""What every test gets: a data folder of its own and no way to the Hub."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything is imported that reads them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["VLM_APP_DATA"] = tempfile.mkdtemp(prefix="vlm-app-tests-")
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings that point to this test's folder: nothing is written to the user's."""
+    from vlm_app.settings import settings
+
+    monkeypatch.setenv("VLM_APP_DATA", str(tmp_path / "data"))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()

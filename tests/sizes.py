@@ -1,0 +1,10 @@
+"""How much the tests do: `make test` takes the small sizes, `make test-all` the full ones."""
+
+from __future__ import annotations
+
+import os
+
+
+def size(small: int, full: int) -> int:
+    """The one of the two that this run uses, by VLM_APP_TEST_SIZE (`small` or `full`)."""
+    return {"small": small, "full": full}[os.environ.get("VLM_APP_TEST_SIZE", "small")]

@@ -1,0 +1,69 @@
+"""Says in a sentence what a machine lacks before anything is installed.
+
+`make` runs this file with the Python it was given, which may be older than the app wants:
+hence no imports outside the standard library and no syntax newer than Python 3.6.
+"""
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from typing import Dict, Tuple
+
+OLDEST = (3, 11)
+VENV_GB = 6.0  # what .venv holds once everything is installed
+DOWNLOAD_GB = 3.0  # what pip fetches for it
+
+
+def python_problem(version: Tuple[int, ...]) -> str:
+    """A sentence, or nothing: `version` is (major, minor, ...)."""
+    if version >= OLDEST:
+        return ""
+    wanted, found = (".".join(str(number) for number in numbers[:2]) for numbers in (OLDEST, version))
+    return (
+        f"Python {wanted} or newer is needed, this is {found}: install a newer one and name it, "
+        "as in `make run PYTHON=python3.12`."
+    )
+
+
+def venv_problem() -> str:
+    """A sentence, or nothing. Debian ships `venv` without the part that puts pip into it."""
+    try:
+        for module in ("venv", "ensurepip"):
+            importlib.import_module(module)
+    except ImportError as error:
+        return (
+            f"Python's venv module is needed and this Python lacks its part `{error.name}`: install it "
+            "(Debian and Ubuntu: apt-get install python3-venv) and try again."
+        )
+    return ""
+
+
+def disk_problem(home: str, temporary: str) -> str:
+    """A sentence, or nothing: is there room in `home` for .venv, in `temporary` for what pip fetches?"""
+    needed: Dict[int, Tuple[str, float]] = {}
+    for folder, gigabytes in ((temporary, DOWNLOAD_GB), (home, VENV_GB)):
+        disk = os.stat(folder).st_dev
+        needed[disk] = (folder, gigabytes + needed.get(disk, ("", 0.0))[1])
+    for folder, gigabytes in needed.values():
+        free = shutil.disk_usage(folder).free / 1e9
+        if free < gigabytes:
+            return (
+                f"Installing needs {gigabytes:.1f} GB of disk in {folder}, where {free:.1f} GB are free: "
+                "make room there, or set TMPDIR to a folder on a larger disk."
+            )
+    return ""
+
+
+def main() -> int:
+    """Prints the first problem there is; 1 if there was one."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    problem = python_problem(sys.version_info) or venv_problem() or disk_problem(home, tempfile.gettempdir())
+    if problem:
+        print(problem, file=sys.stderr)
+    return int(bool(problem))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
