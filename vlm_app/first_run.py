@@ -12,8 +12,8 @@ import tempfile
 from typing import Dict, Tuple
 
 OLDEST = (3, 11)
-VENV_GB = 6.0  # what .venv holds once everything is installed
-DOWNLOAD_GB = 3.0  # what pip fetches for it
+VENV_GB = 7.0  # what .venv holds once everything is installed, the tests' tools too
+DOWNLOAD_GB = 3.0  # what pip fetches for it, once into TMPDIR and once into its cache
 
 
 def python_problem(version: Tuple[int, ...]) -> str:
@@ -40,17 +40,17 @@ def venv_problem() -> str:
     return ""
 
 
-def disk_problem(home: str, temporary: str) -> str:
-    """A sentence, or nothing: is there room in `home` for .venv, in `temporary` for what pip fetches?"""
+def disk_problem(venv: str, temporary: str, cache: str) -> str:
+    """A sentence, or nothing: is there room in the folders of .venv, of pip's downloads and of its cache?"""
     needed: Dict[int, Tuple[str, float]] = {}
-    for folder, gigabytes in ((temporary, DOWNLOAD_GB), (home, VENV_GB)):
+    for folder, gigabytes in ((cache, DOWNLOAD_GB), (temporary, DOWNLOAD_GB), (venv, VENV_GB)):
         disk = os.stat(folder).st_dev
         needed[disk] = (folder, gigabytes + needed.get(disk, ("", 0.0))[1])
     for folder, gigabytes in needed.values():
         free = shutil.disk_usage(folder).free / 1e9
         if free < gigabytes:
             return (
-                f"Installing needs {gigabytes:.1f} GB of disk in {folder}, where {free:.1f} GB are free: "
+                f"Installing needs {gigabytes:.0f} GB of disk in {folder}, where {free:.1f} GB are free: "
                 "make room there, or set TMPDIR to a folder on a larger disk."
             )
     return ""
@@ -58,8 +58,12 @@ def disk_problem(home: str, temporary: str) -> str:
 
 def main() -> int:
     """Prints the first problem there is; 1 if there was one."""
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    problem = python_problem(sys.version_info) or venv_problem() or disk_problem(home, tempfile.gettempdir())
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    problem = (
+        python_problem(sys.version_info[:2])
+        or venv_problem()
+        or disk_problem(here, tempfile.gettempdir(), os.path.expanduser("~"))
+    )
     if problem:
         print(problem, file=sys.stderr)
     return int(bool(problem))
