@@ -1,0 +1,126 @@
+"""What the README says is so: its commands run, its tree and tables are today's."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from vlm_app.first_run import DOWNLOAD_GB, OLDEST, VENV_GB
+from vlm_app.settings import ROOT, Settings
+
+README = (ROOT / "README.md").read_text()
+_, FRONT, TEXT = README.split("---\n", 2)
+FRONT_MATTER = dict(line.split(": ", 1) for line in FRONT.splitlines())
+COMMANDS = [
+    line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()
+]
+NOT_LISTED = {"__init__.py", "__pycache__", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
+INSTALLING = {"pyproject.toml", "requirements.txt", "requirements-dev.txt", "constraints.txt"}
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_opens_with_a_sentence_a_screenshot_and_two_commands() -> None:
+    blocks = [block for block in TEXT.strip().split("\n\n") if not block.startswith("#")]
+    assert blocks[0].count(".") == 1 and blocks[0].endswith(".")
+    assert blocks[1].startswith("![")
+    assert blocks[2] == "```bash\nmake run\nmake test\n```"
+
+
+def test_the_space_gets_the_versions_that_are_pinned() -> None:
+    pinned = dict(re.findall(r"^([\w-]+) ?==([\w.]+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    assert FRONT_MATTER["sdk"] == "gradio"
+    assert FRONT_MATTER["sdk_version"] == pinned["gradio"]
+    assert f"gradio =={FRONT_MATTER['sdk_version']}" in (ROOT / "requirements.txt").read_text().splitlines()
+    major, minor = FRONT_MATTER["python_version"].strip('"').split(".")
+    assert (int(major), int(minor)) >= OLDEST
+
+
+def test_the_space_finds_its_entry_and_its_licence() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (ROOT / FRONT_MATTER["app_file"]).is_file()
+    assert FRONT_MATTER["license"] == project["license"].lower()
+    assert len(FRONT_MATTER["short_description"]) <= 60
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
+def test_its_make_commands_exist(command: str) -> None:
+    assert run(*shlex.split(command), "--dry-run")
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("vlm-app ")])
+def test_its_commands_answer(command: str) -> None:
+    words = shlex.split(command)[1:]
+    printed = run(sys.executable, "-m", "vlm_app", *words)
+    assert printed.strip()
+    if "--json" in words:
+        assert {"text", "regions", "seen", "usage", "timings"} <= set(json.loads(printed))
+
+
+def test_the_way_without_make_installs_what_make_installs() -> None:
+    others = [line for line in COMMANDS if not line.startswith(("make ", "vlm-app "))]
+    assert others == [
+        "python3 -m venv .venv",
+        ". .venv/bin/activate",
+        "pip install -r requirements.txt",
+        "python app.py",
+    ]
+    assert "install --use-pep517 -r requirements.txt" in (ROOT / "Makefile").read_text()
+
+
+def test_its_sizes_are_those_that_are_checked_before_installing() -> None:
+    text = " ".join(TEXT.split())
+    assert f"{VENV_GB:.0f} GB stay on the disk" in text
+    assert f"{VENV_GB + 2 * DOWNLOAD_GB:.0f} GB have to be free" in text
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_its_tree_is_the_projects() -> None:
+    block = re.search(r"```\n(app\.py .*?)```", TEXT, re.DOTALL)
+    assert block
+    lines = [line for line in block.group(1).splitlines() if line]
+    top = {line.split()[0].rstrip("/") for line in lines if not line.startswith(" ")}
+    rooms = {line.split()[0].rstrip("/") for line in lines if line.startswith("  ")}
+    assert top == _names(ROOT) - INSTALLING
+    assert rooms == _names(ROOT / "vlm_app")
+
+
+def _names(folder: Path) -> set[str]:
+    """What a visitor sees in a folder of the project: no hidden, ignored or generated names."""
+    ignored = (ROOT / ".gitignore").read_text().split()
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - NOT_LISTED
+    return {name for name in names if f"/{name}/" not in ignored and not name.endswith(".egg-info")}
+
+
+def _default(name: str) -> str:
+    value = Settings.model_fields[name].default
+    if name == "data":
+        return "your user data folder"
+    if isinstance(value, Path):
+        return f"`{value.relative_to(ROOT)}/`"
+    return f"`{value}`"
+
+
+def test_its_settings_are_those_of_the_code() -> None:
+    rows = [
+        f"| `VLM_APP_{name.upper()}` | {_default(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    table = re.findall(r"^\| `VLM_APP_.*$", TEXT, re.MULTILINE)
+    assert table == rows, "the table should be:\n" + "\n".join(rows)
