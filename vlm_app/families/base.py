@@ -1,0 +1,110 @@
+"""What a model family is: how its models are asked and how their answers are read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from vlm_app.errors import ModelUnavailable
+from vlm_app.types import Region, Role, Seen, Task, Turn
+
+Size = tuple[int, int]  # (width, height) in pixels
+Asked = tuple[Task, str]  # a task and what it was about
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An answer without its markup, and the regions that it names."""
+
+    text: str
+    regions: tuple[Region, ...] = ()
+
+
+class Family(ABC):
+    """One way of speaking. A family is one file of this folder and has no state.
+
+    Adding one means adding a file that ends with `FAMILY = ItsClass()`.
+    """
+
+    name: ClassVar[str]  # the file's name and the catalog's key
+    tasks: ClassVar[frozenset[Task]]
+    max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
+    video: ClassVar[bool] = False
+    text_only: ClassVar[bool] = False  # whether it can chat without an image
+    lora_towers: ClassVar[Mapping[str, str]] = {}  # tower -> the module of the model that LoRA may touch
+    end: ClassVar[str] = ""  # the token that closes an answer
+
+    @abstractmethod
+    def prompt(self, task: Task, query: str) -> str:
+        """The family's words for one of its tasks; `query` is what the task is about."""
+
+    @abstractmethod
+    def encode(
+        self,
+        processor: Any,
+        turns: Sequence[Turn],
+        *,
+        task: Task,
+        pixels: int | None = None,
+        answer: str | None = None,
+    ) -> tuple[dict[str, Any], Seen]:
+        """The model's inputs (tensors on the CPU, a batch of one) and what it will see.
+
+        The turns are taken as they are: the words of a task come from `ask`. What a user
+        typed never becomes a control token. When the last turn is the assistant's, the
+        inputs end with its text, unfinished. `pixels` is the most pixels of an image that
+        the model may see, where the family allows a choice. With `answer` (raw, as the
+        model should write it) the inputs go on with it and its end token, and `labels`
+        holds those tokens, and -100 over the prompt.
+        """
+
+    @abstractmethod
+    def parse(
+        self,
+        text: str,
+        *,
+        image_size: Size,
+        input_size: Size | None = None,
+        asked: Asked | None = None,
+        images: Sequence[Size] = (),
+    ) -> Parsed:
+        """What a raw answer says. Pure, and never raises on anything a model may write.
+
+        `image_size` is (width, height) of the upright original, `input_size` of what the
+        model saw, `asked` the task and its query, `images` the sizes of all images of the
+        conversation. The text of a longer answer starts with the text of a shorter one,
+        and its regions with the same regions: unfinished markup is held back.
+        """
+
+    def ask(self, task: Task, query: str = "") -> str:
+        """The text that asks for a task; for CHAT the query itself.
+
+        Raises `ModelUnavailable` when the family cannot do the task, and `BadInput` when
+        the task needs a query and there is none.
+        """
+        if task not in self.tasks:
+            able = ", ".join(sorted(self.tasks))
+            raise ModelUnavailable(f"This model cannot do '{task}': it can do {able}; choose one of these.")
+        return query if task is Task.CHAT else self.prompt(task, " ".join(query.split()).rstrip(".,;:!? "))
+
+    def unfinished(self, turns: Sequence[Turn]) -> str:
+        """The text from which the answer goes on: the last turn's if it is the assistant's, or ''."""
+        if not turns or turns[-1].role is not Role.ASSISTANT:
+            return ""
+        return self.open(turns[-1].text).lstrip()
+
+    def open(self, text: str) -> str:
+        """An assistant's text without the token that closed it, and what came after."""
+        return text.partition(self.end)[0] if self.end else text
+
+
+def held(text: str, tokens: Iterable[str]) -> str:
+    """`text` without a last piece that may still become one of `tokens`."""
+    start = text.rfind("<")
+    if start < 0:
+        return text
+    tail = text[start:]
+    unfinished = any(len(tail) < len(token) and token.startswith(tail) for token in tokens)
+    return text[:start] if unfinished else text

@@ -1,0 +1,132 @@
+"""Encoding for families whose processor brings a chat template.
+
+The prompt is the template's own rendering. Two kinds of text meet in it: what a user
+typed, in which `<image>` or `<loc_3>` are just characters, and what the same model wrote
+before, whose markup must be its tokens again. So a user's text has every added token
+marked as text, an assistant's all but the family's own markup, and the processor encodes
+what is marked piece by piece as plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from vlm_app.families.base import Family
+from vlm_app.types import Part, Picture, Role, Seen, Task, Turn
+
+
+class TemplatedFamily(Family):
+    """A family whose processor renders, expands and encodes a conversation."""
+
+    markup: ClassVar[re.Pattern[str]] = re.compile("(?!)")  # tokens that an assistant may write
+
+    def image_options(self, processor: Any, pixels: int | None) -> dict[str, Any]:
+        """Options of the image processor for a budget of pixels."""
+        return {}
+
+    def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
+        """What the model sees of the last of `pictures`."""
+        return Seen()
+
+    def encode(
+        self,
+        processor: Any,
+        turns: Sequence[Turn],
+        *,
+        task: Task,
+        pixels: int | None = None,
+        answer: str | None = None,
+    ) -> tuple[dict[str, Any], Seen]:
+        started = self.unfinished(turns) if answer is None else ""
+        if turns[-1].role is Role.ASSISTANT and answer is None:
+            turns = turns[:-1]
+        pictures = [picture for turn in turns for picture in turn.pictures]
+        options = self.image_options(processor, pixels)
+        prompt = self._render(processor, turns)
+        inputs = _encode(processor, prompt, pictures, options)
+        if answer is not None:
+            _append(inputs, self._answer_ids(processor, turns, prompt, answer, closed=True), labelled=True)
+        elif started:
+            _append(inputs, self._answer_ids(processor, turns, prompt, started, closed=False), labelled=False)
+        return inputs, self.seen(processor, pictures, options)
+
+    def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
+        messages = [self._message(processor.tokenizer, turn) for turn in turns]
+        return str(processor.apply_chat_template(messages, add_generation_prompt=prompt, tokenize=False))
+
+    def _message(self, tokenizer: Any, turn: Turn) -> dict[str, Any]:
+        content: list[dict[str, str]] = []
+        before: Part = ""
+        for part in turn.parts or ("",):
+            if isinstance(part, Picture):
+                content.append({"type": "image"})
+            else:
+                joint = "\n" if content and isinstance(before, str) else ""
+                content.append({"type": "text", "text": joint + self._marked(tokenizer, part, turn.role)})
+            before = part
+        return {"role": turn.role.value, "content": content}
+
+    def _marked(self, tokenizer: Any, text: str, role: Role) -> str:
+        """`text` with every control token marked that its author may not write."""
+        from transformers.utils.chat_template_utils import mark_control_tokens
+
+        if role is not Role.ASSISTANT:
+            return str(mark_control_tokens(text, _any_of(tuple(tokenizer.added_tokens_encoder))))
+        foreign = tuple(token for token in tokenizer.added_tokens_encoder if not self.markup.fullmatch(token))
+        return str(mark_control_tokens(self.open(text).strip(), _any_of(foreign)))
+
+    def _answer_ids(
+        self, processor: Any, turns: Sequence[Turn], prompt: str, text: str, *, closed: bool
+    ) -> list[int]:
+        """The tokens of an answer after its prompt: to its end token, or open.
+
+        Encoded apart from the prompt, as they are generated: the prompt's tokens are the
+        same in chat and in training.
+        """
+        body = self.open(text).lstrip()
+        tail = body[len(body.rstrip()) :]  # an open answer may stop behind a space
+        whole = self._render(processor, [*turns, Turn(Role.ASSISTANT, (body,))], prompt=False)
+        rendered = whole.removeprefix(prompt).rpartition(self.end)[0]
+        rendered += self.end if closed else tail
+        return _ids(processor.tokenizer, rendered)
+
+
+@lru_cache(maxsize=64)
+def _any_of(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern for any of these tokens, the longest first; a space is never a control token."""
+    longest = sorted((token for token in tokens if not token.isspace()), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest)) or "(?!)")
+
+
+def _encode(
+    processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
+) -> dict[str, Any]:
+    images = (
+        {"images": [[picture.pixels for picture in pictures]], "images_kwargs": options} if pictures else {}
+    )
+    encoded = processor(
+        text=[prompt],
+        **images,
+        add_special_tokens=False,  # the template writes them
+        sanitize_control_tokens=True,
+        return_tensors="pt",
+    )
+    return dict(encoded)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, sanitize_control_tokens=True)["input_ids"])
+
+
+def _append(inputs: dict[str, Any], ids: list[int], *, labelled: bool) -> None:
+    """Add tokens to a batch of one, in place; `labelled` ones are what is to be learned."""
+    import torch
+
+    more = torch.tensor([ids], dtype=inputs["input_ids"].dtype)
+    if labelled:
+        inputs["labels"] = torch.cat([torch.full_like(inputs["input_ids"], -100), more], dim=1)
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
