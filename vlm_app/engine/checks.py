@@ -1,0 +1,52 @@
+"""What a request must be before a model is troubled with it, and the turns that it means."""
+
+from __future__ import annotations
+
+from vlm_app.errors import BadInput, ModelUnavailable
+from vlm_app.families import Family
+from vlm_app.types import Checkpoint, Request, Role, Task, Turn
+
+
+def check(request: Request, checkpoint: Checkpoint, family: Family) -> None:
+    """Refuse what cannot be answered before anything is loaded."""
+    if request.task not in checkpoint.tasks:
+        able = ", ".join(sorted(checkpoint.tasks))
+        raise ModelUnavailable(f"{checkpoint.name} cannot do '{request.task}': it can do {able}.")
+    if request.precision != "auto":
+        raise BadInput(f"The precision is 'auto', found '{request.precision}': other ones are not offered.")
+    if request.adapter is not None:
+        raise BadInput(f"There is no adapter '{request.adapter}' for {checkpoint.name}: ask without one.")
+    asked = [turn for turn in request.turns if turn.role is Role.USER]
+    if not asked:
+        raise BadInput("There is no question: write a message first.")
+    pictures = len(request.pictures)
+    if not pictures and (request.task is not Task.CHAT or not family.text_only):
+        raise BadInput(
+            f"{checkpoint.name} answers about an image, and there is none: add an image to your message."
+        )
+    _check_message(request, asked[-1], family)
+    limits = [most for most in (checkpoint.max_images, family.max_images) if most is not None]
+    most = min(limits, default=pictures)
+    if pictures > most:
+        raise BadInput(
+            f"{checkpoint.name} takes at most {most} images in a conversation, found {pictures}: "
+            "begin a new chat."
+        )
+
+
+def _check_message(request: Request, turn: Turn, family: Family) -> None:
+    if request.task is not Task.CHAT:
+        family.ask(request.task, request.query or turn.text)  # says what is missing
+    elif not turn.text.strip():
+        raise BadInput("The message is empty: write a question about the image.")
+
+
+def asked_turns(request: Request, family: Family) -> tuple[Turn, ...]:
+    """The turns, with the last question in the family's words for the task."""
+    if request.task is Task.CHAT:
+        return request.turns
+    turns = list(request.turns)
+    last = max(index for index, turn in enumerate(turns) if turn.role is Role.USER)
+    words = family.ask(request.task, request.query or turns[last].text)
+    turns[last] = Turn(Role.USER, (*turns[last].pictures, words))
+    return tuple(turns)
