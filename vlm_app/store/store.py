@@ -1,0 +1,143 @@
+"""The store: transactions on the database, and images with their owners."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from vlm_app.errors import NotFound
+from vlm_app.store.database import as_sentence, migrate, open_database
+from vlm_app.store.ids import new_id
+from vlm_app.store.images import ImageFolder
+from vlm_app.store.tables import MediaRow, MessageMediaRow
+from vlm_app.types import Picture
+
+
+class Store:
+    """Everything that lasts, under the folder `data` (made when missing).
+
+    `url` names another database than `data/app.db`. Safe to use from several threads, and from
+    several processes on one folder. Raises `StoreUnavailable` when the folder cannot be used.
+    """
+
+    def __init__(self, data: Path, url: str | None = None) -> None:
+        self.data = data
+        self._images = ImageFolder(data / "images")
+        with self._told():
+            data.mkdir(parents=True, exist_ok=True)
+            self._read = open_database(url or f"sqlite:///{data / 'app.db'}")
+            migrate(self._read)
+        self._write = self._read.execution_options(write=True)
+
+    def close(self) -> None:
+        """Closes the connections. The store is not used afterwards."""
+        self._read.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees the database as it is now, and does not wait for writers."""
+        with self._told(), Session(self._read) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session whose changes are kept together, or not at all when an exception leaves it.
+
+        Only one runs at a time over all threads and processes: nothing slow belongs inside.
+        """
+        with self._told(), Session(self._write) as session, session.begin():
+            session.connection()  # takes the lock now, not at the first statement
+            yield session
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what the disk and the database refuse into a sentence; a broken rule stays a bug."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise as_sentence(error, self.data) from error
+
+    # --- images ---------------------------------------------------------------------------
+
+    def add_picture(self, owner: str, picture: Picture) -> str:
+        """Keeps an image for an owner and returns its media id: the same for the same pixels."""
+        self.write_images([picture])
+        with self.writing() as session:
+            return self.keep_pictures(session, owner, [picture])[0]
+
+    def write_images(self, pictures: Sequence[Picture]) -> None:
+        """Writes the files, ahead of the transaction that calls `keep_pictures`: encoding is slow."""
+        with self._told():
+            for picture in pictures:
+                self._images.write(picture)
+
+    def keep_pictures(self, session: Session, owner: str, pictures: Sequence[Picture]) -> list[str]:
+        """Media ids of the pictures, rows added where needed, within a session of `writing`."""
+        return [self._keep(session, owner, picture) for picture in pictures]
+
+    def _keep(self, session: Session, owner: str, picture: Picture) -> str:
+        self._images.write(picture)  # again, if the last owner of the same image has just let it go
+        row = session.scalar(select(MediaRow).filter_by(owner=owner, sha256=picture.sha256))
+        if row is None:
+            width, height = picture.size
+            row = MediaRow(
+                id=new_id(),
+                owner=owner,
+                sha256=picture.sha256,
+                width=width,
+                height=height,
+                note=picture.note,
+                created=datetime.now(UTC),
+            )
+            session.add(row)
+            session.flush()
+        return row.id
+
+    def picture(self, owner: str, media_id: str) -> Picture:
+        """The image. Raises `NotFound`, also for another owner's."""
+        with self.reading() as session:
+            return self.read_picture(session, owner, media_id)
+
+    def read_picture(self, session: Session, owner: str, media_id: str) -> Picture:
+        """The same within a session."""
+        row = self._media(session, owner, media_id)
+        return self._images.read(row.sha256, row.note)
+
+    def picture_path(self, owner: str, media_id: str) -> Path:
+        """The PNG file of the image. Raises `NotFound`, also for another owner's."""
+        with self.reading() as session:
+            return self._images.path(self._media(session, owner, media_id).sha256)
+
+    def _media(self, session: Session, owner: str, media_id: str) -> MediaRow:
+        row = session.scalar(select(MediaRow).filter_by(owner=owner, id=media_id))
+        if row is None:
+            raise NotFound("This image does not exist or is not yours: upload it again.")
+        return row
+
+    def drop_unused(self, owner: str, media_ids: Sequence[str]) -> None:
+        """Lets go of those images that no message of the owner holds any more.
+
+        A table that comes to hold images too must be asked here as well. A file goes in a
+        transaction after its row has gone: a crash in between leaves a file too many, never
+        a row without its file.
+        """
+        held = exists().where(MessageMediaRow.media_id == MediaRow.id)
+        with self.writing() as session:
+            unused = select(MediaRow).where(MediaRow.owner == owner, MediaRow.id.in_(media_ids), ~held)
+            hashes = {row.sha256 for row in session.scalars(unused)}
+            session.execute(
+                delete(MediaRow).where(MediaRow.owner == owner, MediaRow.id.in_(media_ids), ~held)
+            )
+        with self.writing() as session:
+            kept = set(session.scalars(select(MediaRow.sha256).where(MediaRow.sha256.in_(hashes))))
+            for sha256 in hashes - kept:
+                self._images.remove(sha256)
