@@ -1,0 +1,37 @@
+"""Settings, read from the environment (prefix `VLM_APP_`) and nowhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What can be set from outside. Each field is `VLM_APP_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="VLM_APP_", frozen=True)
+
+    data: Path = Field(
+        default_factory=lambda: user_data_path("vlm-app"), description="Folder for everything written"
+    )
+    models: Path = Field(default=ROOT / "models", description="Folder of the catalog and the built-in model")
+    assets: Path = Field(default=ROOT / "assets", description="Folder of example images and the style sheet")
+    model: str = Field(default="pebble", description="The model that is chosen when the app starts")
+    host: str = Field(default="127.0.0.1", description="Address to serve on")
+    port: int = Field(default=7860, ge=0, le=65535, description="Port to serve on")
+    max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
+    max_images: int = Field(default=8, ge=1, description="Most images in one message")
+    decode_seconds: float = Field(default=5.0, gt=0, description="Time limit for decoding one image")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
