@@ -217,7 +217,7 @@ def test_a_folder_of_a_newer_version_is_refused_and_left_alone(store: Store) -> 
     with sqlite3.connect(store.data / "app.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(StoreUnavailable, match="newer version of this app.*9999.*update the app"):
+    with pytest.raises(StoreUnavailable, match=r"newer version of this app.*9999.*update the app"):
         Store(store.data)
 
 
@@ -257,6 +257,6 @@ def test_a_full_disk_gets_a_sentence(store: Store, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreUnavailable, match="No space left on device.*free space"):
+    with pytest.raises(StoreUnavailable, match=r"No space left on device.*free space"):
         store.add_picture("ada", picture())
     assert files(store) == []

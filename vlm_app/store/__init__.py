@@ -6,8 +6,16 @@ somebody else is `NotFound`, exactly as what does not exist.
 """
 
 from vlm_app.store.database import StoreUnavailable
-from vlm_app.store.formats import FORMAT_VERSION, answer_from_dict, answer_to_dict
+from vlm_app.store.formats import FORMAT_VERSION, AnswerRecord, answer_from_dict, answer_to_dict
 from vlm_app.store.ids import new_id
 from vlm_app.store.store import Store
 
-__all__ = ["FORMAT_VERSION", "Store", "StoreUnavailable", "answer_from_dict", "answer_to_dict", "new_id"]
+__all__ = [
+    "FORMAT_VERSION",
+    "AnswerRecord",
+    "Store",
+    "StoreUnavailable",
+    "answer_from_dict",
+    "answer_to_dict",
+    "new_id",
+]

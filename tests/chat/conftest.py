@@ -1,0 +1,39 @@
+"""A store of the test's own, an engine without a model, and two owners' pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chat.fake_engine import FakeEngine
+from vlm_app.chat import Chats
+from vlm_app.errors import ModelUnavailable
+from vlm_app.store import Store
+from vlm_app.types import Checkpoint, Task
+
+
+def find(id: str) -> Checkpoint:
+    """A catalog of three."""
+    most = {"pebble": None, "one-image": 1, "two-images": 2}
+    if id not in most:
+        raise ModelUnavailable(f"There is no model '{id}'.")
+    return Checkpoint(id, id.capitalize(), "pebble", "", frozenset(Task), max_images=most[id])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "kept")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def chats(store: Store, engine: FakeEngine) -> Chats:
+    return Chats(store, engine, find)

@@ -1,0 +1,21 @@
+"""Conversations about images: asking, answering again, editing, keeping, exporting.
+
+No page and no HTTP here. Everything is done for an owner; another owner's ids are `NotFound`.
+"""
+
+from vlm_app.chat.chats import Chats
+from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Progress, Summary
+from vlm_app.chat.stream import Answers
+from vlm_app.chat.thinking import split_thinking
+
+__all__ = [
+    "Alternative",
+    "Answers",
+    "ChatSettings",
+    "Chats",
+    "Conversation",
+    "Message",
+    "Progress",
+    "Summary",
+    "split_thinking",
+]
