@@ -41,15 +41,16 @@ def open_image(source: bytes | Path, *, name: str = "") -> Picture:
     name = name or (source.name if isinstance(source, Path) else "")
     data = _read(source, name, settings.max_bytes)
     decoded = _pool().decode(data, settings.max_pixels, settings.decode_seconds)
-    if decoded.image is None:
+    if decoded.problem:
         raise BadInput(f"{subject(name)} {decoded.problem}")
-    return Picture(decoded.image, _sha256(decoded.image), decoded.note)
+    image = Image.frombytes("RGB", decoded.size, decoded.pixels)
+    return Picture(image, _sha256(decoded.size, decoded.pixels), decoded.note)
 
 
 def picture_from(image: Image.Image) -> Picture:
     """A `Picture` of an image that the app itself has drawn, of any mode; a copy."""
     pixels = _bare(image)
-    return Picture(pixels, _sha256(pixels))
+    return Picture(pixels, _sha256(pixels.size, pixels.tobytes()))
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -82,9 +83,9 @@ def _bare(image: Image.Image) -> Image.Image:
     return bare
 
 
-def _sha256(image: Image.Image) -> str:
-    digest = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
-    digest.update(image.tobytes())
+def _sha256(size: tuple[int, int], pixels: bytes) -> str:
+    digest = hashlib.sha256(f"{size[0]}x{size[1]}\n".encode())
+    digest.update(pixels)
     return digest.hexdigest()
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import BinaryIO
 
-from PIL import Image
-
 from vlm_app.errors import BadInput
 from vlm_app.media import wire
 
@@ -29,9 +27,10 @@ _ROOT = Path(__file__).resolve().parents[2]  # where `vlm_app` can be imported f
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a worker made of a file: an RGB image and a note, or the problem it found."""
+    """What a worker made of a file: its RGB bytes, size and a note, or the problem it found."""
 
-    image: Image.Image | None = None
+    pixels: bytes = b""
+    size: tuple[int, int] = (0, 0)
     note: str = ""
     problem: str = ""
 
@@ -177,4 +176,4 @@ def _ask(process: subprocess.Popen[bytes], data: bytes, max_pixels: int) -> Deco
     pixels = wire.receive(replies, limit=3 * max_pixels)
     if pixels is None or len(pixels) != 3 * width * height:
         return None
-    return Decoded(Image.frombytes("RGB", (width, height), pixels), reply["note"])
+    return Decoded(pixels, (width, height), reply["note"])
