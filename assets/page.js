@@ -1,0 +1,174 @@
+// What the page does in the browser by itself: one delegated listener for the buttons in
+// messages and lists, phrases and regions that light up together, editing in place, the address.
+(() => {
+  const send = (way, data) => window.vlmBridge?.[way]?.(data);
+  const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
+
+  // --- phrases and regions ---------------------------------------------------------------
+  const light = (from, on) => {
+    const turn = from.closest(".turn");
+    if (!turn) return;
+    const keys = new Set((from.dataset.r || "").split(" "));
+    for (const each of turn.querySelectorAll("[data-r]")) {
+      const mine = each.dataset.r.split(" ").some((key) => keys.has(key));
+      each.classList.toggle("lit", on && mine);
+    }
+    turn.classList.toggle("has-lit", on);
+  };
+  for (const [name, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]])
+    document.addEventListener(name, (event) => {
+      const from = near(event, "[data-r]");
+      if (from) light(from, on);
+    });
+
+  // --- copying ---------------------------------------------------------------------------
+  const copy = async (button) => {
+    const turn = button.closest(".turn");
+    const text = [...turn.querySelectorAll(".said, .prose-text")].map((each) => each.innerText).join("\n").trim();
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {  // a page that is not served over https has no clipboard of its own
+      const area = Object.assign(document.createElement("textarea"), { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    button.classList.add("done");
+    setTimeout(() => button.classList.remove("done"), 1500);
+  };
+
+  // --- editing a message in place --------------------------------------------------------
+  const button = (label, kind, act) => {
+    const made = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+    made.className = kind;
+    made.dataset.act = act;
+    return made;
+  };
+  const grow = (area) => { area.style.height = "auto"; area.style.height = `${area.scrollHeight + 2}px`; };
+  const edit = (turn) => {
+    if (turn.classList.contains("editing")) return;
+    turn.classList.add("editing");
+    const parts = turn.querySelector(".parts");
+    const said = [...parts.querySelectorAll(".said")];
+    const fields = said.length ? said : [Object.assign(document.createElement("div"), { className: "said added" })];
+    if (!said.length) parts.append(fields[0]);
+    for (const each of fields) {
+      const area = document.createElement("textarea");
+      area.value = each.textContent;
+      area.dataset.part = each.dataset.part || "";
+      area.setAttribute("aria-label", "Message text");
+      each.after(area);
+      grow(area);
+      area.addEventListener("input", () => grow(area));
+    }
+    const row = document.createElement("div");
+    row.className = "edit-row";
+    row.append(button("Cancel", "plain", "edit-cancel"), button("Send", "plain strong", "edit-send"));
+    parts.after(row);
+    const first = parts.querySelector("textarea");
+    first.focus();
+    first.setSelectionRange(first.value.length, first.value.length);
+  };
+  const endEdit = (turn) => {
+    turn.classList.remove("editing");
+    turn.querySelectorAll("textarea, .edit-row, .said.added").forEach((each) => each.remove());
+  };
+  const sendEdit = (turn) => {
+    const texts = [...turn.querySelectorAll("textarea")].map((area) => [area.dataset.part, area.value]);
+    send("ask", { act: "edit", message: turn.dataset.message, texts });
+    endEdit(turn);
+  };
+
+  // --- the list of chats -----------------------------------------------------------------
+  const rename = (row) => {
+    const link = row.querySelector("a");
+    const field = Object.assign(document.createElement("input"), { value: link.textContent, className: "rename" });
+    field.setAttribute("aria-label", "Name of the chat");
+    row.classList.add("renaming");
+    link.before(field);
+    field.focus();
+    field.select();
+    const end = (keep) => {
+      if (!field.isConnected) return;
+      const title = field.value.trim();
+      field.remove();
+      row.classList.remove("renaming");
+      if (keep && title && title !== link.textContent) send("quick", { act: "rename", chat: row.dataset.chat, title });
+    };
+    field.addEventListener("blur", () => end(true));
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") end(true);
+      if (event.key === "Escape") end(false);
+    });
+  };
+  const closeSidebarOnPhone = () => {
+    if (window.innerWidth < 768) document.querySelector(".sidebar.open .toggle-button")?.click();
+  };
+
+  // A phone starts with the chat, not with the list over it: closed as soon as the page is alive.
+  const closing = setInterval(() => {
+    const sidebar = document.querySelector(".sidebar");
+    if (!sidebar || !document.querySelector(".turn, .welcome")) return;
+    if (window.innerWidth >= 768 || !sidebar.classList.contains("open")) clearInterval(closing);
+    else closeSidebarOnPhone();
+  }, 100);
+
+  // --- one listener for all buttons ------------------------------------------------------
+  const acts = {
+    copy: (on) => copy(on),
+    edit: (on) => edit(on.closest(".turn")),
+    "edit-cancel": (on) => endEdit(on.closest(".turn")),
+    "edit-send": (on) => sendEdit(on.closest(".turn")),
+    up: (on) => vote(on, 1),
+    down: (on) => vote(on, -1),
+    regenerate: () => send("ask", { act: "regenerate" }),
+    continue: () => send("ask", { act: "continue" }),
+    switch: (on) => send("ask", { act: "switch", model: on.dataset.model }),
+    example: (on) => send("ask", { act: "example", name: on.dataset.name }),
+    open: (on) => { send("quick", { act: "open", chat: on.closest("[data-chat]").dataset.chat }); closeSidebarOnPhone(); },
+    rename: (on) => rename(on.closest("[data-chat]")),
+    "ask-delete": (on) => on.closest("[data-chat]").classList.add("deleting"),
+    "keep": (on) => on.closest("[data-chat]").classList.remove("deleting"),
+    delete: (on) => send("quick", { act: "delete", chat: on.closest("[data-chat]").dataset.chat }),
+  };
+  const vote = (on, value) => {
+    const taken = on.getAttribute("aria-pressed") === "true";
+    send("quick", { act: "vote", message: on.closest(".turn").dataset.message, value: taken ? 0 : value });
+  };
+  document.addEventListener("click", (event) => {
+    const on = near(event, "[data-act]");
+    for (const menu of document.querySelectorAll("details.menu[open]"))
+      if (!menu.contains(event.target) || near(event, "details.menu a")) menu.removeAttribute("open");
+    if (!on || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    acts[on.dataset.act]?.(on);
+  });
+  document.addEventListener("keydown", (event) => {
+    const area = near(event, ".turn.editing textarea");
+    if (!area) return;
+    if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); sendEdit(area.closest(".turn")); }
+    if (event.key === "Escape") endEdit(area.closest(".turn"));
+  });
+
+  // --- files dropped anywhere go to the message ------------------------------------------
+  document.addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => {
+    if (!event.dataTransfer?.files.length || near(event, "#message")) return;
+    event.preventDefault();
+    const picker = document.querySelector("#message input[type=file]");
+    if (!picker) return;
+    picker.files = event.dataTransfer.files;
+    picker.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // --- the address names the chat, so that a reload finds it -----------------------------
+  window.vlmAddress = (chat) => {
+    const url = new URL(location.href);
+    if (chat) url.searchParams.set("chat", chat); else url.searchParams.delete("chat");
+    history.replaceState(history.state, "", url);
+  };
+  window.vlmChat = () => new URL(location.href).searchParams.get("chat") || "";
+})();

@@ -1,0 +1,32 @@
+"""The page, built with Gradio: layout and wiring only. Importing it imports no gradio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from vlm_app.api.owner import Owners
+    from vlm_app.chat import Chats
+    from vlm_app.engine import Engine
+
+
+def build_page(chats: Chats, engine: Engine, owners: Owners) -> gr.Blocks:
+    """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
+    from vlm_app.ui.listeners import Listeners
+    from vlm_app.ui.page import blocks, layout
+
+    with blocks() as page:
+        Listeners(layout(), chats, engine, owners).connect(page)
+    return page
+
+
+def serve(host: str | None = None, port: int | None = None) -> None:
+    """Serves the app until Ctrl-C or SIGTERM; None means as in the settings."""
+    from vlm_app.ui.serving import serve as run
+
+    run(host, port)
+
+
+__all__ = ["build_page", "serve"]

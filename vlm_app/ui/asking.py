@@ -1,0 +1,118 @@
+"""From what was pressed on the page to an answer of `Chats`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vlm_app.catalog import find
+from vlm_app.chat import Chats, ChatSettings, Conversation, Message, Progress
+from vlm_app.errors import BadInput
+from vlm_app.settings import settings
+from vlm_app.types import Picture, Role, Task
+from vlm_app.ui.parts import edited, opened, ordered
+from vlm_app.ui.welcome import EXAMPLES
+
+Steps = Generator[Progress]
+GONE = "This button belongs to an older state of the page: reload it."
+
+# What a model is asked that has no button for a task, in words.
+IN_WORDS: Mapping[Task, str] = {
+    Task.DETECT: "Where is {}?",
+    Task.GROUND: "Where is {}?",
+    Task.POINT: "Where is {}?",
+    Task.COUNT: "How many of these are there: {}?",
+    Task.OCR: "What text is in the image?",
+    Task.OCR_REGIONS: "What text is in the image?",
+    Task.CAPTION: "Describe the image.",
+}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One press: whose, in which conversation (perhaps not kept yet), with which settings.
+
+    Every method checks what it was given, keeps the user's message, and returns the steps of
+    the answer. Raises AppError where something cannot be asked; nothing is kept then.
+    """
+
+    chats: Chats
+    owner: str
+    conversation: Conversation
+    stop: threading.Event
+
+    @classmethod
+    def of(cls, chats: Chats, owner: str, chat: str, chosen: ChatSettings) -> Asking:
+        """In the chat of that id, or for an empty id in a new one."""
+        conversation = chats.open(owner, chat) if chat else chats.new(owner)
+        return cls(chats, owner, replace(conversation, settings=chosen), threading.Event())
+
+    def send(self, text: str, files: Sequence[str]) -> Steps:
+        """What the message box holds. Pictures without a word are described."""
+        task, pictures = self.conversation.settings.task, opened(files)
+        if task is not Task.CHAT:
+            return self._send((*pictures, text), task)
+        if pictures and not text.strip() and Task.CAPTION in find(self.conversation.settings.model).tasks:
+            return self._send(pictures, Task.CAPTION)
+        return self._send(ordered(text, pictures), task)
+
+    def pressed(self, asked: Mapping[str, Any]) -> Steps:
+        """A button inside the conversation."""
+        match asked.get("act"):
+            case "example":
+                return self._example(str(asked.get("name")))
+            case "regenerate":
+                return self._again()
+            case "switch":
+                return self._switch(str(asked.get("model")))
+            case "continue":
+                self._configure()
+                return self.chats.resume(self.owner, self.conversation.id, stop=self.stop)
+            case "edit":
+                return self._edit(str(asked.get("message")), asked.get("texts") or [])
+        raise BadInput(GONE)
+
+    def _send(self, parts: Sequence[str | Picture], task: Task) -> Steps:
+        return self.chats.send(self.owner, self.conversation, parts, task=task, stop=self.stop)
+
+    def _configure(self) -> None:
+        self.chats.configure(self.owner, self.conversation.id, self.conversation.settings)
+
+    def _again(self) -> Steps:
+        self._configure()
+        return self.chats.regenerate(self.owner, self.conversation.id, stop=self.stop)
+
+    def _example(self, name: str) -> Steps:
+        example = EXAMPLES.get(name)
+        if example is None:
+            raise BadInput(GONE)
+        pictures = opened([str(settings().assets / "examples" / example.file)])
+        return self._send((*pictures, example.query), example.task)
+
+    def _switch(self, model: str) -> Steps:
+        """The same question to another model: again, or in words where it lacks the task."""
+        checkpoint, question = find(model), self._last_question()
+        if question.task in checkpoint.tasks:
+            return replace(self, conversation=self._with(model, question.task))._again()
+        words = IN_WORDS.get(question.task, "{}").format(question.query or "each thing")
+        return replace(self, conversation=self._with(model, Task.CHAT))._send((words,), Task.CHAT)
+
+    def _with(self, model: str, task: Task) -> Conversation:
+        chosen = replace(self.conversation.settings, model=model, task=task)
+        return replace(self.conversation, settings=chosen)
+
+    def _last_question(self) -> Message:
+        for message in reversed(self.conversation.messages):
+            if message.turn.role is Role.USER:
+                return message
+        raise BadInput(GONE)
+
+    def _edit(self, message_id: str, texts: Sequence[Sequence[str]]) -> Steps:
+        message = next((each for each in self.conversation.messages if each.id == message_id), None)
+        if message is None:
+            raise BadInput(GONE)
+        self._configure()
+        parts = edited(message.turn, texts)
+        return self.chats.edit(self.owner, self.conversation.id, message_id, parts, stop=self.stop)

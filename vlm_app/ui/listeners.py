@@ -1,0 +1,235 @@
+"""What happens on the page: each listener reads values, calls `Chats` and returns updates.
+
+Nothing of a visitor is kept here: the chat that a tab shows is a value of that tab, and whose
+it is comes from the signed cookie of each request.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from vlm_app.api.owner import Owners
+from vlm_app.chat import Chats, Progress
+from vlm_app.engine import Engine
+from vlm_app.errors import AppError
+from vlm_app.store import new_id
+from vlm_app.types import Task
+from vlm_app.ui import model_bar
+from vlm_app.ui.asking import Asking, Steps
+from vlm_app.ui.page import Parts
+from vlm_app.ui.parts import message_of
+from vlm_app.ui.running import Running
+from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of, messages
+from vlm_app.ui.welcome import welcome
+
+BEAT = 0.1  # seconds between two pictures of a growing answer
+EMPTY = {"text": "", "files": []}
+log = logging.getLogger(__name__)
+
+
+class Listeners:
+    """The page's listeners, for `Parts` that were just drawn."""
+
+    def __init__(self, parts: Parts, chats: Chats, engine: Engine, owners: Owners) -> None:
+        self.on = parts
+        self.chats = chats
+        self.owners = owners
+        self.showing = Showing(parts, chats, engine)
+        self.running = Running()
+
+    # --- wiring -----------------------------------------------------------------------
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Ties events to listeners. All that runs a model stands in one queue."""
+        on, outputs = self.on, self._outputs()
+        here: set[Component] = {on.chat, on.chats.search, on.model}
+        asked: set[Component] = {*here, on.task, *on.panel.fields}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
+        page.load(None, None, [on.chat], js="() => window.vlmChat()", **quiet).then(
+            self.load, here, outputs, **quiet
+        )
+        on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
+        on.bridge.submit(self.ask, asked, outputs, **writes)
+        on.bridge.click(self.act, here, outputs, **quiet)
+        on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
+        on.chats.new.click(self.new, here, outputs, **quiet)
+        on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
+        on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
+        on.model.input(self.choose, {*here, on.task}, outputs, **quiet)
+        on.task.change(self.choose_task, [on.task], [on.message], queue=False, **quiet)
+        on.clock.tick(self.tick, [on.model, on.chip], [on.chip], queue=False, **quiet)
+        on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
+
+    def _outputs(self) -> list[Component]:
+        on = self.on
+        own = [
+            on.chat,
+            on.thread,
+            on.message,
+            on.chats.chats,
+            on.model,
+            on.task,
+            on.chip,
+            on.knows,
+            on.export,
+        ]
+        return [*own, *on.panel.fields]
+
+    # --- listeners that answer --------------------------------------------------------
+
+    def send(self, values: Values, request: gr.Request) -> Iterator[Updates]:
+        """The message box was sent."""
+        text, files = message_of(values[self.on.message])
+        yield from self._answering(values, request, lambda asking: asking.send(text, files), clears=True)
+
+    def ask(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """A button inside the conversation asks for an answer."""
+        asked = dict(event._data or {})
+        yield from self._answering(values, request, lambda asking: asking.pressed(asked))
+
+    def _answering(
+        self, values: Values, request: gr.Request, begin: Callable[[Asking], Steps], clears: bool = False
+    ) -> Iterator[Updates]:
+        """Shows an answer while it is written; `clears` the message box once it was taken."""
+        chat = values[self.on.chat]
+        yield {self.on.message: gr.update(**BUSY)}
+        with told():
+            asking = self._asking(values, request)
+            chat = asking.conversation.id
+            running = self.running.answer((asking.owner, chat), asking.stop)
+            with running, closing(begin(asking)) as steps:
+                yield from self._shown(steps, asking.owner, values, clears)
+            return
+        yield self._as_kept(chat, values, request)
+
+    def _asking(self, values: Values, request: gr.Request) -> Asking:
+        fields = tuple(values[field] for field in self.on.panel.fields)
+        chosen = self.on.panel.read(values[self.on.model], values[self.on.task] or Task.CHAT, fields)
+        return Asking.of(self.chats, self.owners.of(request.cookies), values[self.on.chat], chosen)
+
+    def _shown(
+        self, steps: Iterator[Progress], owner: str, values: Values, clears: bool
+    ) -> Iterator[Updates]:
+        """The steps worth showing: the first, the last, and between them not faster than the eye."""
+        shown = 0.0
+        for number, step in enumerate(steps):
+            if number and not step.done and time.monotonic() - shown < BEAT:
+                continue
+            shown = time.monotonic()
+            updates: Updates = {self.on.thread: self.showing.growing(step)}
+            if number == 0:
+                updates |= self.showing.around(owner, step.conversation, values)
+                updates[self.on.message] = gr.update(value=EMPTY, **BUSY) if clears else gr.update(**BUSY)
+            if step.done:
+                updates |= self.showing.around(owner, step.conversation, values)
+                updates[self.on.message] = gr.update(**IDLE)
+            yield updates
+
+    def _as_kept(self, chat: str, values: Values, request: gr.Request) -> Updates:
+        """After a refusal: the conversation as it is kept, the message box as it was."""
+        owner = self.owners.read(request.cookies.get("vlm_app_owner"))
+        idle: Updates = {self.on.message: gr.update(**IDLE)}
+        try:
+            return self.showing.stored(owner, values[self.on.chat] and chat, values) if owner else idle
+        except AppError:  # it was deleted meanwhile; the sentence is already shown
+            return idle
+
+    def stop(self, chat: str, request: gr.Request) -> None:
+        """Stop was pressed: the answer so far is kept."""
+        self.running.stop((self.owners.of(request.cookies), chat))
+
+    # --- listeners that only show -----------------------------------------------------
+
+    def load(self, values: Values, request: gr.Request) -> Updates:
+        """The page was opened, perhaps with a chat in its address."""
+        opened = self._safely(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
+        return opened or self._as_kept("", {**values, self.on.chat: ""}, request)
+
+    def new(self, values: Values, request: gr.Request) -> Updates:
+        """New chat."""
+        return self._safely(lambda owner: self.showing.blank(owner, values), request)
+
+    def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
+        """A button inside a message or the list of chats."""
+        asked = dict(event._data or {})
+        return self._safely(lambda owner: self._acted(owner, asked, values), request)
+
+    def _acted(self, owner: str, asked: dict[str, Any], values: Values) -> Updates:
+        chat, named = values[self.on.chat], str(asked.get("chat") or "")
+        match asked.get("act"):
+            case "open":
+                return self.showing.whole(owner, self.chats.open(owner, named), values)
+            case "vote":
+                message, value = str(asked.get("message")), int(asked.get("value") or 0)
+                return {self.on.thread: self.showing.thread(self.chats.vote(owner, chat, message, value))}
+            case "rename":
+                self.chats.rename(owner, named, str(asked.get("title") or ""))
+            case "delete":
+                self.chats.delete(owner, named)
+                if named == chat:
+                    return self.showing.blank(owner, values)
+        return {self.on.chats.chats: self.showing.list(owner, chat, values)}
+
+    def search(self, values: Values, request: gr.Request) -> Updates:
+        """The list, of the chats that hold the words."""
+        chat = values[self.on.chat]
+        return self._safely(
+            lambda owner: {self.on.chats.chats: self.showing.list(owner, chat, values)}, request
+        )
+
+    def take_in(self, values: Values, request: gr.Request) -> Updates:
+        """A chat was given as a JSON file; the copy that Gradio made of it goes."""
+        path = Path(values[self.on.chats.load])
+
+        def taken(owner: str) -> Updates:
+            return self.showing.whole(owner, self.chats.import_json(owner, path.read_bytes()), values)
+
+        try:
+            return self._safely(taken, request)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def choose(self, values: Values) -> Updates:
+        """Another model was picked."""
+        checkpoint = checkpoint_of(values[self.on.model])
+        updates = self.showing.model(checkpoint, Task(values[self.on.task] or Task.CHAT))
+        if not values[self.on.chat]:
+            updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
+        return updates
+
+    def choose_task(self, task: str | None) -> Any:
+        """Another task was picked: the message box says what it wants."""
+        return gr.update(placeholder=model_bar.HINTS[Task(task or Task.CHAT)])
+
+    def tick(self, model: str, shown: str) -> Any:
+        """The chip, when it has changed."""
+        now = self.showing.chip(model)
+        return gr.skip() if now == shown else now
+
+    def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
+        """The updates; where they fail, a sentence, and nothing changes."""
+        with told():
+            return make(self.owners.of(request.cookies))
+        return {}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever goes wrong inside becomes one sentence on the page; a bug also a traceback in the log."""
+    try:
+        yield
+    except AppError as error:
+        gr.Warning(error.sentence, title="")
+    except Exception:
+        id = new_id()[-8:]
+        log.exception("something went wrong (id %s)", id)
+        gr.Warning(f"Something went wrong here (id {id}). Your message is kept: try again.", title="")

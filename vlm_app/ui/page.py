@@ -1,0 +1,78 @@
+"""The page: what stands where. What it does is in `listeners`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from vlm_app.catalog import catalog
+from vlm_app.settings import settings
+from vlm_app.types import Task
+from vlm_app.ui import model_bar
+from vlm_app.ui.settings_panel import SettingsPanel
+from vlm_app.ui.sidebar import ChatList
+
+BRIDGE = (
+    "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
+)
+UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components that listeners read and write."""
+
+    chats: ChatList
+    panel: SettingsPanel
+    model: gr.Dropdown
+    chip: gr.HTML
+    export: gr.HTML
+    thread: gr.Chatbot
+    task: gr.Radio
+    message: gr.MultimodalTextbox
+    knows: gr.HTML
+    chat: gr.Textbox  # the id of the chat that is shown; empty for a new one
+    bridge: gr.HTML  # what buttons inside messages and lists report to
+    clock: gr.Timer
+
+
+def blocks() -> gr.Blocks:
+    """An empty page with its settings."""
+    return gr.Blocks(
+        title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True, delete_cache=UNUSED_FILES
+    )
+
+
+def layout() -> Parts:
+    """Draws the page inside the Blocks that is open."""
+    rows = catalog()
+    first = rows.get(settings().model) or next(iter(rows.values()))
+    chats = ChatList.build()
+    with gr.Column(elem_id="main"):
+        with gr.Row(elem_id="bar"):
+            model = gr.Dropdown(
+                model_bar.models(rows), value=first.id, label="Model", show_label=False, container=False,
+                elem_id="model", filterable=False, min_width=120, scale=0,
+            )  # fmt: skip
+            chip = gr.HTML(elem_id="chip", js_on_load=None, min_width=80)
+            export = gr.HTML(elem_id="export", js_on_load=None, min_width=40)
+            panel = SettingsPanel.build()
+        thread = gr.Chatbot(
+            elem_id="thread", show_label=False, container=False, buttons=[], layout="panel", height=None,
+            feedback_options=None, allow_tags=False, group_consecutive_messages=False,
+        )  # fmt: skip
+        with gr.Column(elem_id="composer"):
+            task = gr.Radio(
+                model_bar.tasks(first), value=Task.CHAT.value, label="Task", show_label=False,
+                container=False, elem_id="task",
+            )  # fmt: skip
+            message = gr.MultimodalTextbox(
+                elem_id="message", file_count="multiple", file_types=["image"], sources=["upload"],
+                show_label=False, placeholder=model_bar.HINTS[Task.CHAT], lines=1, max_lines=8,
+                autofocus=True, max_plain_text_length=1_000_000,
+            )  # fmt: skip
+            knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)
+    chat = gr.Textbox(visible=False, elem_id="chat")
+    bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
+    return Parts(chats, panel, model, chip, export, thread, task, message, knows, chat, bridge, gr.Timer(2))

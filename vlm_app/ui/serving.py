@@ -1,0 +1,86 @@
+"""Starting and ending the server. The page is up first; the model loads behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+from vlm_app.settings import Settings, settings
+
+
+def serve(host: str | None = None, port: int | None = None) -> None:
+    """Serves the app until Ctrl-C or SIGTERM; then answers end, and so does the process."""
+    chosen = settings()
+    _prepare(chosen)
+    from vlm_app.chat import Chats
+    from vlm_app.engine import engine
+    from vlm_app.store import Store
+
+    store = Store(chosen.data)
+    models = engine()
+    host, port = host or chosen.host, chosen.port if port is None else port
+    run(Chats(store, models), store, models, host, port)
+
+
+def _prepare(chosen: Settings) -> None:
+    """Gradio reads these when it is imported: uploads stay in our folder, nothing is reported."""
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(chosen.data / "cache" / "uploads"))
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+
+def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
+    """Builds the page, launches it, says where it is, and waits for the end."""
+    from vlm_app.api.owner import Owners
+    from vlm_app.ui import build_page
+
+    owners = Owners(settings().data)
+    page = build_page(chats, models, owners)
+    ended = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: ended.set())
+    _, address, _ = page.queue(default_concurrency_limit=8).launch(
+        **launch_options(chats, store, owners),
+        server_name=host,
+        server_port=port or None,
+        prevent_thread_lock=True,
+    )
+    print(f"vlm-app is running at {address} (Ctrl-C ends it)", flush=True)
+    models.warm(settings().model)
+    ended.wait()
+    page.close(verbose=False)
+    store.close()
+
+
+def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
+    """Everything that `Blocks.launch` gets in every place where the app runs."""
+    from starlette.middleware import Middleware
+
+    from vlm_app.api.middleware import SecurityHeaders, Visitors
+    from vlm_app.api.routes import routes
+    from vlm_app.ui.theme import theme
+
+    assets = settings().assets
+    script = (assets / "page.js").read_text(encoding="utf-8")
+    return {
+        "app_kwargs": {
+            "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
+            "routes": routes(store, chats, assets / "examples"),
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
+        "theme": theme(),
+        "css_paths": assets / "style.css",
+        "head": f'<meta name="referrer" content="same-origin"><script>{script}</script>',
+        "favicon_path": assets / "favicon.svg",
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": settings().max_bytes,
+        "ssr_mode": False,
+        "share": False,
+        "quiet": True,
+        "show_error": False,
+    }

@@ -1,0 +1,132 @@
+"""Updates of the page's components: what is shown of a chat, a model, the list of chats."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from vlm_app.catalog import catalog
+from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
+from vlm_app.engine import Engine
+from vlm_app.errors import AppError
+from vlm_app.settings import settings
+from vlm_app.types import Checkpoint, Task
+from vlm_app.ui import model_bar
+from vlm_app.ui.page import Parts
+from vlm_app.ui.render import Row, Thread
+from vlm_app.ui.sidebar import chat_list
+from vlm_app.ui.welcome import welcome
+
+Values = dict[Component, Any]
+Updates = dict[Component, Any]
+IDLE = {"submit_btn": True, "stop_btn": False}
+BUSY = {"submit_btn": False, "stop_btn": True}
+
+
+class Showing:
+    """Makes updates for the components of one page. Holds nothing of a visitor."""
+
+    def __init__(self, parts: Parts, chats: Chats, engine: Engine) -> None:
+        self.on = parts
+        self.chats = chats
+        self.engine = engine
+
+    def stored(self, owner: str, chat: str, values: Values) -> Updates:
+        """A chat as it is kept, or a blank one. Raises NotFound."""
+        if not chat:
+            return self.blank(owner, values)
+        return self.whole(owner, self.chats.open(owner, chat), values)
+
+    def whole(self, owner: str, conversation: Conversation, values: Values) -> Updates:
+        """Everything about a chat."""
+        return self.around(owner, conversation, values) | {
+            self.on.thread: self.thread(conversation),
+            self.on.message: gr.update(**IDLE),
+            **self.on.panel.show(conversation.settings),
+        }
+
+    def around(self, owner: str, conversation: Conversation, values: Values) -> Updates:
+        """Everything about a chat but its messages and settings."""
+        checkpoint = checkpoint_of(conversation.settings.model)
+        return self.model(checkpoint, conversation.settings.task) | {
+            self.on.chat: conversation.id,
+            self.on.chats.chats: self.list(owner, conversation.id, values),
+            self.on.model: checkpoint.id,
+            self.on.export: _export(conversation.id),
+        }
+
+    def blank(self, owner: str, values: Values) -> Updates:
+        """A new chat: the model stays, the message box keeps what was typed."""
+        checkpoint = checkpoint_of(values.get(self.on.model) or settings().model)
+        return self.model(checkpoint, Task.CHAT) | {
+            self.on.chat: "",
+            self.on.thread: messages([("assistant", welcome(checkpoint))]),
+            self.on.message: gr.update(**IDLE),
+            self.on.chats.chats: self.list(owner, "", values),
+            self.on.export: "",
+            **self.on.panel.show(ChatSettings(checkpoint.id)),
+        }
+
+    def model(self, checkpoint: Checkpoint, task: Task) -> Updates:
+        """What a model can do, what it knows, how it is."""
+        task = task if task in checkpoint.tasks else Task.CHAT
+        return {
+            self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
+            self.on.knows: model_bar.knows(checkpoint),
+            self.on.chip: self.chip(checkpoint.id),
+        }
+
+    def thread(self, conversation: Conversation) -> list[dict[str, Any]]:
+        return messages(Thread(conversation, catalog()).rows())
+
+    def growing(self, step: Progress) -> list[dict[str, Any]]:
+        """The messages while the last one is being written."""
+        thread = Thread(step.conversation, catalog())
+        return messages(thread.rows() if step.done else thread.rows_with(step.answer, self._status(step)))
+
+    def _status(self, step: Progress) -> str:
+        """What is going on before the first word."""
+        model = step.conversation.settings.model
+        if step.answer.text or step.answer.regions or model not in catalog():
+            return ""
+        name = catalog()[model].name
+        if self.engine.state(model).status != "ready":
+            return f"{name} is loading…"
+        others = self.engine.leases.get(model, 1) - 1
+        return f"{name} has {others} more to answer…" if others > 0 else f"{name} is looking…"
+
+    def list(self, owner: str, chat: str, values: Values) -> str:
+        search = str(values.get(self.on.chats.search) or "")
+        return chat_list(self.chats.list(owner, search), chat, search, datetime.now().astimezone())
+
+    def chip(self, model: str) -> str:
+        try:
+            return model_bar.chip(self.engine.state(model))
+        except AppError:  # a model that left the catalog has no state to show
+            return ""
+
+
+def checkpoint_of(model: str) -> Checkpoint:
+    """The row of a model; of the first one where a chat names a model that is gone."""
+    rows = catalog()
+    return rows.get(model) or next(iter(rows.values()))
+
+
+def messages(rows: list[Row]) -> list[dict[str, Any]]:
+    """Rows as the Chatbot takes them: each is one HTML part, which it updates in place."""
+    return [
+        {"role": role, "content": gr.HTML(html, js_on_load=None, apply_default_css=False)}
+        for role, html in rows
+    ]
+
+
+def _export(chat: str) -> str:
+    return (
+        '<details class="menu"><summary title="Export this chat" aria-label="Export this chat">'
+        '<i class="ico export"></i></summary><div>'
+        f'<a href="/chats/{chat}/export.json" download>JSON, with images</a>'
+        f'<a href="/chats/{chat}/export.md" download>Markdown</a></div></details>'
+    )
