@@ -116,6 +116,13 @@ def test_a_killed_app_keeps_the_question_which_can_be_answered_later(
     store.close()
 
 
+def test_an_image_that_is_damaged_on_the_disk_gets_a_sentence(chats: Chats, store: Store) -> None:
+    shown = said(chats, picture(size=(200, 200)), "Hi")
+    path = store.picture_path(OWNER, shown.media[0])
+    path.write_bytes(path.read_bytes()[:60])
+    assert "damaged" in last(chats.regenerate(OWNER, shown.id)).answer.error
+
+
 # --- cut at the limit -----------------------------------------------------------------------
 
 

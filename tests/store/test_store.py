@@ -80,6 +80,15 @@ def test_a_stored_image_has_no_metadata(store: Store) -> None:
         assert not file.info
 
 
+def test_many_images_can_wait_to_be_looked_at(store: Store) -> None:
+    ids = [store.add_picture("ada", picture(size=(width, 3))) for width in range(1, 41)]
+    open_files = len(os.listdir("/proc/self/fd"))
+    pictures = [store.picture("ada", each) for each in ids]
+    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert [picture.size for picture in pictures] == [(width, 3) for width in range(1, 41)]
+    assert {picture.pixels.getpixel((0, 2)) for picture in pictures} == {(255, 0, 0)}
+
+
 def test_a_name_that_is_no_hash_never_becomes_a_path(store: Store) -> None:
     with pytest.raises(ValueError, match="hexadecimal"):
         store.add_picture("ada", Picture(picture().pixels, "../../etc/passwd"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from vlm_app import families
 from vlm_app.chat.conversation import ChatSettings, Conversation, Message
 from vlm_app.chat.thinking import split_thinking
-from vlm_app.errors import AppError, BadInput, ModelUnavailable
+from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Part, Picture, Request, Role, Task, Turn
 
@@ -82,9 +82,18 @@ def request_of(find: Find, conversation: Conversation, resumed: Answer | None = 
         sampling=chosen.sampling,
         pixels=chosen.pixels,
     )
-    for picture in request.pictures:
-        picture.pixels.load()
+    _decode(request.pictures)
     return request
+
+
+def _decode(pictures: Iterable[Picture]) -> None:
+    try:
+        for picture in pictures:
+            picture.pixels.load()
+    except OSError as error:
+        raise NotFound(
+            "An image of this chat is missing from the data folder or damaged: start a new chat with it."
+        ) from error
 
 
 def _turn(find: Find, chosen: ChatSettings, message: Message) -> Turn:

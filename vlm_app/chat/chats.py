@@ -174,7 +174,7 @@ class Chats:
 
     def export_json(self, owner: str, id: str) -> bytes:
         """The chat with its images, answers, alternatives and votes as one JSON file."""
-        return exchange.export(self._records, self.open(owner, id))
+        return exchange.export(self._store, self._records, self.open(owner, id))
 
     def import_json(self, owner: str, data: bytes) -> Conversation:
         """Adds a chat from such a file, with new ids. Raises `BadInput` with what does not fit."""

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, Field, ValidationError
@@ -25,7 +26,7 @@ from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, M
 from vlm_app.chat.records import Records
 from vlm_app.chat.rows import Answered, Asked, Said, settings_from_dict, settings_to_dict
 from vlm_app.errors import BadInput, ModelUnavailable
-from vlm_app.media import open_image, png_bytes
+from vlm_app.media import open_image
 from vlm_app.settings import settings as app_settings
 from vlm_app.store import AnswerRecord, Store, answer_from_dict, answer_to_dict
 from vlm_app.types import Part, Picture, Task
@@ -91,23 +92,25 @@ class _File(BaseModel):
 # --- writing ----------------------------------------------------------------------------
 
 
-def export(records: Records, conversation: Conversation) -> bytes:
+def export(store: Store, records: Records, conversation: Conversation) -> bytes:
     """The file, in UTF-8."""
-    places = {picture: place for place, picture in enumerate(dict.fromkeys(conversation.pictures))}
+    media = dict(zip(conversation.pictures, conversation.media, strict=True))
+    places = {picture: place for place, picture in enumerate(media)}
+    files = [store.picture_path(conversation.owner, id) for id in media.values()]
     file = {
         "format": FORMAT,
         "version": VERSION,
         "title": conversation.title,
         "created": conversation.created.isoformat(),
         "settings": settings_to_dict(conversation.settings),
-        "images": [_image(picture) for picture in places],
+        "images": [_image(path, picture) for path, picture in zip(files, places, strict=True)],
         "messages": [_message(records, conversation, message, places) for message in conversation.messages],
     }
     return json.dumps(file, ensure_ascii=False, indent=1).encode()
 
 
-def _image(picture: Picture) -> dict[str, str]:
-    return {"png": base64.b64encode(png_bytes(picture.pixels)).decode(), "note": picture.note}
+def _image(path: Path, picture: Picture) -> dict[str, str]:
+    return {"png": base64.b64encode(path.read_bytes()).decode(), "note": picture.note}
 
 
 def _message(

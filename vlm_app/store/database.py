@@ -27,7 +27,7 @@ class StoreUnavailable(AppError):
 def open_database(url: str) -> Engine:
     """An engine on `url`. Transactions of a connection with the execution option `write`
     take SQLite's write lock when they begin, so that a read within them can never be stale."""
-    engine = create_engine(url)
+    engine = create_engine(url, max_overflow=-1)  # as many connections as there are threads
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)

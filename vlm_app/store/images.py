@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -15,6 +16,32 @@ from vlm_app.media import png_bytes
 from vlm_app.types import Picture
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class _OnDemand(io.RawIOBase):
+    """A file that is open only while it is being read, so that any number may wait to be decoded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._path.open("rb") as file:
+            file.seek(self._place)
+            count = file.readinto(buffer)
+        self._place += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place}.get(whence)
+        self._place = (self._path.stat().st_size if start is None else start) + offset
+        return self._place
 
 
 class ImageFolder:
@@ -47,13 +74,13 @@ class ImageFolder:
             raise
 
     def read(self, sha256: str, note: str) -> Picture:
-        """The image; its pixels are decoded when they are first used, so that opening a long chat is quick.
+        """The image; its pixels are read when they are first used, so that opening a long chat is quick.
 
         Raises `NotFound` when the file has gone or is damaged.
         """
         try:
-            pixels = Image.open(io.BytesIO(self.path(sha256).read_bytes()), formats=("PNG",))
-            return Picture(pixels, sha256, note)
+            file = io.BufferedReader(_OnDemand(self.path(sha256)))
+            return Picture(Image.open(file, formats=("PNG",)), sha256, note)
         except (OSError, ValueError) as error:
             raise NotFound(
                 f"The image {sha256[:12]}… is missing from the data folder or damaged: upload it again."
