@@ -1,6 +1,6 @@
 """What an installation costs: bytes fetched, bytes kept, seconds.
 
-    python benchmarks/install.py
+    python -m benchmarks.install
 
 Installs requirements.txt, then requirements-dev.txt, with the exact versions into a new
 environment in the temporary folder, fetching everything anew. Prints a table and writes
