@@ -40,7 +40,7 @@ format: .venv/installed-dev
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	$(PIP) install --use-pep517 -r requirements-dev.txt
+	$(PIP) install --quiet --use-pep517 -r requirements-dev.txt
 	@touch $@
 
 # Chromium comes from the system: Playwright drives the one that is there.
