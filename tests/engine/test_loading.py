@@ -1,0 +1,128 @@
+"""What somebody notices when a model loads, or does not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.engine.tiny import picture, request, row
+from vlm_app.engine import Engine, LoadedModel, set_library_defaults
+from vlm_app.engine.events import Event, Loaded, LoadFailed, Loading
+from vlm_app.engine.loading import load
+from vlm_app.errors import ModelUnavailable
+
+
+def wait_for(engine: Engine, status: str) -> None:
+    end = time.monotonic() + 60
+    while engine.state("pebble").status != status:
+        assert time.monotonic() < end, engine.state("pebble")
+        time.sleep(0.01)
+
+
+def test_a_model_is_warmed_in_the_background_and_says_how_it_is(folder: Path) -> None:
+    engine = Engine({"pebble": row(folder)})
+    events: list[Event] = []
+    engine.subscribe(events.append)
+    assert engine.state("pebble").status == "unloaded"
+    engine.warm("pebble")
+    assert engine.state("pebble").status in ("loading", "ready")
+    wait_for(engine, "ready")
+    engine.warm("pebble")
+    state = engine.state("pebble")
+    assert (
+        state.detail == "Pebble is ready."
+        and state.bytes > 100_000
+        and state.precision in ("bf16", "fp16", "fp32")
+    )
+    wait_until_told = time.monotonic() + 5
+    while len(events) < 2 and time.monotonic() < wait_until_told:
+        time.sleep(0.01)
+    assert [type(event) for event in events] == [Loading, Loaded]
+
+
+def test_a_loaded_model_has_one_precision_and_no_gradients(loaded: LoadedModel) -> None:
+    assert {p.dtype for p in loaded.model.parameters()} == {loaded.model.dtype}
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    assert (
+        loaded.precision
+        == {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[loaded.model.dtype]
+    )
+    assert loaded.bytes == sum(t.nbytes for t in (*loaded.model.parameters(), *loaded.model.buffers()))
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"files of Pebble are missing: .* in 'nowhere'"):
+        load(row(tmp_path / "nowhere"))
+
+
+def test_weights_that_could_run_code_are_not_loaded(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "model.safetensors").unlink()
+    torch.save({}, copy / "pytorch_model.bin")
+    with pytest.raises(ModelUnavailable, match="weights in safetensors"):
+        load(row(copy))
+
+
+def test_damaged_weights_are_refused_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(
+        ModelUnavailable, match=r"^Pebble could not be loaded: its files are damaged"
+    ) as failure:
+        load(row(copy))
+    assert failure.value.__context__ is None
+    assert str(tmp_path) not in str(failure.value)
+
+
+def test_a_failed_load_reaches_all_who_wait_and_is_tried_again(loaded: LoadedModel) -> None:
+    loads: list[int] = []
+
+    def loader(_: object) -> LoadedModel:
+        loads.append(1)
+        if len(loads) == 1:
+            raise ModelUnavailable("Pebble is on holiday; come back later.")
+        return loaded
+
+    engine = Engine({"pebble": loaded.checkpoint}, loader=loader)
+    events: list[Event] = []
+    engine.subscribe(events.append)
+    with pytest.raises(ModelUnavailable, match="holiday"):
+        list(engine.answer(request(picture(), "x")))
+    assert engine.state("pebble").status == "failed" and "holiday" in engine.state("pebble").detail
+    assert engine.leases == {}
+    assert list(engine.answer(request(picture(), "x")))[-1].answer is not None
+    assert len(loads) == 2
+    assert any(isinstance(event, LoadFailed) for event in events)
+
+
+def test_a_fault_while_loading_leaves_nobody_waiting(loaded: LoadedModel) -> None:
+    def loader(_: object) -> LoadedModel:
+        raise RuntimeError("a bug")
+
+    engine = Engine({"pebble": loaded.checkpoint}, loader=loader)
+    with pytest.raises(ModelUnavailable, match="could not be loaded by a fault in the app"):
+        list(engine.answer(request(picture(), "x")))
+
+
+def test_without_a_network_a_model_of_the_hub_says_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tests run with HF_HUB_OFFLINE=1: the real client refuses as it does without a network.
+    set_library_defaults()
+    with pytest.raises(ModelUnavailable) as failure:
+        load(row("some/model", name="Other"))  # type: ignore[arg-type]
+    assert str(failure.value) == (
+        "Other could not be downloaded from the Hugging Face Hub (some/model): check the network and "
+        "the free disk space and try again, or choose the built-in model."
+    )
+
+
+def test_importing_the_engine_imports_no_torch() -> None:
+    code = "import sys, vlm_app.engine, vlm_app.families; vlm_app.families.names(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "numpy"} & set(run.stdout.split())
