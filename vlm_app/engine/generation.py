@@ -15,7 +15,7 @@ from vlm_app.types import Finish, Sampling
 if TYPE_CHECKING:
     import torch
 
-_LONGEST_CHARACTER = 4  # bytes, and so tokens, of one character
+_UNFINISHED = 3  # bytes, and so tokens, of a character that is not whole yet, at most
 JOIN_SECONDS = 10.0  # a token takes less; a thread that hangs must not hang its reader too
 
 
@@ -35,13 +35,14 @@ class Detokenizer:
     def add(self, ids: list[int], last: bool = False) -> str:
         """The text that became certain with these tokens; with `last`, whatever is left."""
         self._ids += ids
-        known = self._decode(self._ids[self._start : self._shown])
-        text = self._decode(self._ids[self._start :])
-        waits = text.endswith("\ufffd") and len(self._ids) - self._shown < _LONGEST_CHARACTER
-        if len(text) <= len(known) or (waits and not last):
-            return ""
-        self._start, self._shown = self._shown, len(self._ids)
-        return text[len(known) :]
+        shown = self._decode(self._ids[self._start : self._shown])
+        for end in range(len(self._ids), max(self._shown, len(self._ids) - _UNFINISHED - 1), -1):
+            text = self._decode(self._ids[self._start : end])
+            # Bytes that still make no character when no more can be missing never will.
+            if last or not text.endswith("\ufffd") or end == len(self._ids) - _UNFINISHED:
+                self._start, self._shown = self._shown, end
+                return text[len(shown) :]
+        return ""
 
     def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

@@ -54,10 +54,10 @@ class TemplatedFamily(Family):
         return inputs, self.seen(processor, pictures, options)
 
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
-        messages = [self._message(processor.tokenizer, turn) for turn in turns]
+        messages = [self._message(processor, turn) for turn in turns]
         return str(processor.apply_chat_template(messages, add_generation_prompt=prompt, tokenize=False))
 
-    def _message(self, tokenizer: Any, turn: Turn) -> dict[str, Any]:
+    def _message(self, processor: Any, turn: Turn) -> dict[str, Any]:
         content: list[dict[str, str]] = []
         before: Part = ""
         for part in turn.parts or ("",):
@@ -65,17 +65,18 @@ class TemplatedFamily(Family):
                 content.append({"type": "image"})
             else:
                 joint = "\n" if content and isinstance(before, str) else ""
-                content.append({"type": "text", "text": joint + self._marked(tokenizer, part, turn.role)})
+                content.append({"type": "text", "text": joint + self._marked(processor, part, turn.role)})
             before = part
         return {"role": turn.role.value, "content": content}
 
-    def _marked(self, tokenizer: Any, text: str, role: Role) -> str:
+    def _marked(self, processor: Any, text: str, role: Role) -> str:
         """`text` with every control token marked that its author may not write."""
         from transformers.utils.chat_template_utils import mark_control_tokens
 
+        tokens = _control_tokens(processor)
         if role is not Role.ASSISTANT:
-            return str(mark_control_tokens(text, _any_of(tuple(tokenizer.added_tokens_encoder))))
-        foreign = tuple(token for token in tokenizer.added_tokens_encoder if not self.markup.fullmatch(token))
+            return str(mark_control_tokens(text, _any_of(tokens)))
+        foreign = tuple(token for token in tokens if not self.markup.fullmatch(token))
         return str(mark_control_tokens(self.open(text).strip(), _any_of(foreign)))
 
     def _answer_ids(
@@ -92,6 +93,12 @@ class TemplatedFamily(Family):
         rendered = whole.removeprefix(prompt).rpartition(self.end)[0]
         rendered += self.end if closed else tail
         return _ids(processor.tokenizer, rendered)
+
+
+def _control_tokens(processor: Any) -> tuple[str, ...]:
+    """The tokenizer's added tokens, and the placeholders that the processor looks for in text."""
+    placeholders = (getattr(processor, name, None) for name in ("image_token", "video_token"))
+    return (*processor.tokenizer.added_tokens_encoder, *filter(None, placeholders))
 
 
 @lru_cache(maxsize=64)
