@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Generator, Iterable, Sequence
@@ -28,7 +27,7 @@ from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Delta, Part, Region, Request, Role, Task, Turn
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE
+_BROKEN_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 _CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 
