@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
     max_images: int = Field(default=8, ge=1, description="Most images in one message")
-    decode_seconds: float = Field(default=5.0, gt=0, description="Time limit for decoding one image")
+    decode_seconds: float = Field(default=10.0, gt=0, description="Time limit for decoding one image")
 
 
 @cache

@@ -91,6 +91,16 @@ def test_an_exported_chat_comes_back_whole_for_another_person(
     assert exported(chats, back) == exported(chats, chat)
 
 
+def test_an_image_larger_as_png_than_an_upload_may_be_comes_back(
+    chats: Chats, chat: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small JPEG is a large PNG: what was exported is taken back all the same."""
+    data = chats.export_json(OWNER, chat.id)
+    monkeypatch.setenv("VLM_APP_MAX_BYTES", "10")
+    settings.cache_clear()
+    assert len(chats.import_json("somebody else", data).pictures) == len(chat.pictures)
+
+
 def test_an_imported_chat_goes_on(chats: Chats, chat: Conversation, engine: FakeEngine) -> None:
     back = chats.import_json(OWNER, chats.export_json(OWNER, chat.id))
     chats.configure(OWNER, back.id, ChatSettings("pebble"))

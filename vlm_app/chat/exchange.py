@@ -149,7 +149,7 @@ def take_in(store: Store, records: Records, find: Find, owner: str, data: bytes)
     media: list[str] = []
     try:
         for number, image in enumerate(file.images, 1):
-            picture = open_image(image.png, name=f"image {number} of the file")
+            picture = open_image(image.png, name=f"image {number} of the file", max_bytes=MOST_BYTES)
             media.append(store.add_picture(owner, replace(picture, note=image.note)))
         pictures = [store.picture(owner, each) for each in media]  # not yet decoded again: memory stays flat
         said = _said(file, pictures)

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 THUMBNAIL_TYPE = "image/webp"  # the media type of what `thumbnail` returns
 
 
-def open_image(source: bytes | Path, *, name: str = "") -> Picture:
+def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = None) -> Picture:
     """Open an uploaded image in a worker process, within the limits of the settings.
 
     Args:
         source: the file's bytes, or where it lies. PNG, JPEG, WebP, GIF, BMP or TIFF;
             what it holds counts, not how it is called.
         name: how the user knows it; by default the path's last part.
+        max_bytes: the largest file, where it is not the one of the settings.
 
     Returns:
         Upright RGB pixels: turned by EXIF, transparent parts on white, 16 bits scaled
@@ -39,7 +40,7 @@ def open_image(source: bytes | Path, *, name: str = "") -> Picture:
     """
     settings = _settings()
     name = name or (source.name if isinstance(source, Path) else "")
-    data = _read(source, name, settings.max_bytes)
+    data = _read(source, name, max_bytes or settings.max_bytes)
     decoded = _pool().decode(data, settings.max_pixels, settings.decode_seconds)
     if decoded.problem:
         raise BadInput(f"{subject(name)} {decoded.problem}")

@@ -17,7 +17,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch.utils.data import IterableDataset
 
-from vlm_app.pebble.processor import END, IMAGE, IMAGE_TOKENS, PATCH, SIDE
+from vlm_app.pebble.markup import BINS, LOCATIONS
+from vlm_app.pebble.processor import END, IMAGE, IMAGE_TOKENS, PATCH, SHUFFLE, SIDE
 from vlm_app.pebble.questions import Dialogue, about, dialogues
 from vlm_app.pebble.shapes import SHAPES
 from vlm_app.pebble.words import CHARACTERS, COLOURS
@@ -164,6 +165,43 @@ def _letters(letters: tuple[tuple[str, tuple[float, float, float, float]], ...])
     return np.where(cells[:, 0] > 0, cells[:, 0], cells[:, 1]).astype(np.int64)
 
 
+class Lens:
+    """The words that the answers about each visual token would use.
+
+    A visual token is a block of patches. Its thing gives the shape, the colour (alone and
+    within a sentence) and four locations; letters under it give themselves.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        def last(text: str) -> int:
+            return int(tokenizer.encode(text, add_special_tokens=False)[-1])
+
+        self._kinds = np.array([-1, *(last(f"red {shape}") for shape in SHAPES), -1, -1])
+        self._hues = np.array(
+            [[-1, *(last(hue) for hue in COLOURS)], [-1, *(last(f"a {hue}") for hue in COLOURS)]]
+        )
+        self._letters = np.array([-1, *(last(letter) for letter in CHARACTERS)])
+        self._first = last(LOCATIONS[0])
+
+    def tokens(self, truth: dict[str, np.ndarray]) -> np.ndarray:
+        """Token ids (visual tokens, 15); -1 where there are fewer."""
+        kind, hue = _blocks(truth["kind"]), _blocks(truth["hue"])
+        owner = (kind > 0).argmax(axis=1)[:, None]
+        kind, hue = np.take_along_axis(kind, owner, 1), np.take_along_axis(hue, owner, 1)
+        box = np.take_along_axis(_blocks(truth["box"]), owner[..., None], 1)[:, 0]
+        places = np.where(kind > 0, self._first + np.clip(box * BINS, 0, BINS - 1).astype(int), -1)
+        letters = self._letters[_blocks(truth["letters"]).reshape(len(kind), -1)]
+        words = [self._kinds[kind], self._hues[0][hue], self._hues[1][hue], places, letters]
+        return np.concatenate(words, axis=1).astype(np.int64)
+
+
+def _blocks(cells: np.ndarray) -> np.ndarray:
+    """Per-patch values (patches, ...) by visual token: (visual tokens, patches of one, ...)."""
+    side = GRID // SHUFFLE
+    parts = cells.reshape(side, SHUFFLE, side, SHUFFLE, *cells.shape[1:])
+    return parts.swapaxes(1, 2).reshape(side * side, SHUFFLE * SHUFFLE, *cells.shape[1:])
+
+
 # --- batches -----------------------------------------------------------------------------
 
 
@@ -179,7 +217,7 @@ class Batches(IterableDataset):
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, size: int, first: int, stream: int, questions: int
     ) -> None:
-        self._packer = Packer(tokenizer)
+        self._packer, self._lens = Packer(tokenizer), Lens(tokenizer)
         self._size, self._first, self._stream, self._questions = size, first, stream, questions
 
     def __iter__(self) -> Iterator[Batch]:
@@ -208,14 +246,15 @@ class Batches(IterableDataset):
             rows.append(self._packer.pack(dialogues(rng, scene, self._questions), earlier, conversation))
             images.append(pixels(scene.image))
             truths.append(dense_truth(scene))
-        batch = _collate(rows)
+        batch = collate(rows)
         batch["pixels"] = torch.from_numpy(np.stack(images))
+        batch["lens"] = torch.from_numpy(np.stack([self._lens.tokens(truth) for truth in truths]))
         for key in truths[0]:
             batch[key] = torch.from_numpy(np.stack([truth[key] for truth in truths]))
         return batch
 
 
-def _collate(rows: list[Row]) -> Batch:
+def collate(rows: list[Row]) -> Batch:
     """Pad on the right: ids, labels, weights, positions (rows, LENGTH), mask (rows, 1, LENGTH, LENGTH)."""
 
     def stack(values: list[list[Any]], fill: float, kind: type) -> np.ndarray:

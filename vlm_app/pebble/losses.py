@@ -43,6 +43,18 @@ class DenseHead(nn.Module):
         return loss
 
 
+def lens_loss(logits: Tensor, tokens: Tensor) -> Tensor:
+    """How well visual tokens, read like words, name what they show.
+
+    (images, visual tokens, vocabulary), and token ids with -1 for none. The embeddings
+    are those of the words, so that a word finds its place in the image by likeness.
+    """
+    there = tokens >= 0
+    logs = functional.log_softmax(logits.float(), dim=-1).gather(-1, tokens.clamp(min=0))
+    each = (logs * there).sum(dim=-1) / there.sum(dim=-1).clamp(min=1)
+    return -each.sum() / there.any(dim=-1).sum().clamp(min=1)
+
+
 def answer_loss(logits: Tensor, labels: Tensor, weights: Tensor, first_location: int) -> Tensor:
     """Weighted cross entropy over answer tokens: (tokens, vocabulary), (tokens,), (tokens,).
 

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from transformers import SmolVLMProcessor
 
 from vlm_app.pebble.batches import Batch, Batches
-from vlm_app.pebble.losses import DenseHead, answer_loss, chosen
+from vlm_app.pebble.losses import DenseHead, answer_loss, chosen, lens_loss
 from vlm_app.pebble.markup import LOCATIONS
 from vlm_app.pebble.model import build_model
 from vlm_app.pebble.processor import build_processor
@@ -41,6 +41,7 @@ class Plan:
     rate: float = 2e-3
     decay: float = 0.25
     dense: float = 1.0
+    lens: float = 0.3
 
     def rate_at(self, images: int) -> float:
         """The learning rate after so many images: a short rise, a long plateau, a straight fall."""
@@ -109,8 +110,8 @@ class Learner:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        words, dense = self._losses(batch)
-        (words + self.plan.dense * dense).backward()
+        words, dense, lens = self._losses(batch)
+        (words + self.plan.dense * dense + self.plan.lens * lens).backward()
         self._worker.hand_over_gradients()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -118,14 +119,15 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
         self._worker.take_weights()
         self.images += len(batch["ids"])
-        return {"words": words.item(), "dense": dense.item(), "rate": rate}
+        return {"words": words.item(), "dense": dense.item(), "lens": lens.item(), "rate": rate}
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         core, head = self._worker.model.model, self._worker.head
         features = core.vision_model(batch["pixels"].to(torch.bfloat16)).last_hidden_state
         dense = head.loss(features, batch)
         embeds = core.text_model.embed_tokens(batch["ids"])
-        visual = core.connector(features).to(embeds.dtype)
+        visual = core.connector(features)
+        lens = lens_loss(self._worker.model.lm_head(visual), batch["lens"])
         places = (batch["ids"] == self.model.config.image_token_id)[..., None].expand_as(embeds)
         hidden = core.text_model(
             inputs_embeds=embeds.masked_scatter(places, visual),
@@ -136,7 +138,7 @@ class Learner:
         where = chosen(batch["labels"])
         logits = self._worker.model.lm_head(hidden[:, :-1][where])
         labels, weights = batch["labels"][:, 1:][where], batch["weights"][:, 1:][where]
-        return answer_loss(logits, labels, weights, self.first_location), dense
+        return answer_loss(logits, labels, weights, self.first_location), dense, lens
 
     def save(self) -> None:
         """A checkpoint to resume from, written beside the old one and then put in its place."""
