@@ -64,6 +64,13 @@ def test_a_branch_sees_the_image_and_itself_only() -> None:
     assert mask[-1, :trunk].all() and not torch.triu(mask, diagonal=1).any()
 
 
+def test_a_packed_conversation_has_the_tokens_of_the_chat_template() -> None:
+    first, second = (Dialogue("any", (turn,)) for turn in TALK.turns)
+    packer = Packer(processor().tokenizer)
+    apart = packer.pack(iter([first, second]), None, conversation=True)
+    assert apart.ids == packer.pack(iter([TALK]), None, conversation=False).ids
+
+
 def test_a_conversation_sees_its_earlier_turns() -> None:
     other = Dialogue("existence", (("Is there a star?", "No."),))
     row = Packer(processor().tokenizer).pack(iter([TALK, other]), TALK, conversation=True)

@@ -89,8 +89,7 @@ class Packer:
             if len(row.ids) + self._size(talk) > LENGTH:
                 continue
             if conversation:
-                end = row.extend(self._encode("User: "), 1, end) if end > trunk else end
-                end = self._turns(row, talk, 1, end)
+                end = self._turns(row, talk, 1, end, later=end > trunk)
             else:
                 self._turns(row, talk, number, trunk)
         return row
@@ -101,9 +100,9 @@ class Packer:
             len(self._encode(question)) + len(self._encode(answer)) + 10 for question, answer in talk.turns
         )
 
-    def _turns(self, row: Row, talk: Dialogue, branch: int, end: int) -> int:
+    def _turns(self, row: Row, talk: Dialogue, branch: int, end: int, later: bool = False) -> int:
         for number, (question, answer) in enumerate(talk.turns):
-            lead = "User: " if number else ""
+            lead = "User: " if number or later else ""
             end = row.extend(self._encode(f"{lead}{question}{END}\nAssistant:"), branch, end)
             end = row.extend(self._encode(f" {answer}{END}"), branch, end, answer=True)
             end = row.extend(self._encode("\n"), branch, end)
