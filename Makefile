@@ -34,7 +34,7 @@ format: .venv/installed-dev
 .venv/installed: requirements.txt constraints.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed and $(PYTHON) was not found: install it (Debian and Ubuntu: apt-get install python3 python3-venv)." >&2; exit 1; }
 	@test -e $@ || $(PYTHON) -m vlm_app.first_run
-	$(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(PIP) install --use-pep517 -r requirements.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
