@@ -55,6 +55,7 @@
     if (!said.length) parts.append(fields[0]);
     for (const each of fields) {
       const area = document.createElement("textarea");
+      area.rows = 1;
       area.value = each.textContent;
       area.dataset.part = each.dataset.part || "";
       area.setAttribute("aria-label", "Message text");

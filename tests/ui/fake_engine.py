@@ -57,9 +57,9 @@ class FakeEngine:
     def answer(self, request: Request, stop: threading.Event | None = None) -> Iterator[Delta]:
         """Words with a pause, then the whole answer; regions close with the word at their span's end."""
         self.asked.append(request)
-        whole = _scripted(request)
-        said, closed = "", 0
-        for word in _words(whole.text):
+        whole, before = _scripted(request), _unfinished(request)
+        said, closed = before, 0
+        for word in _words(whole.text.removeprefix(before)):
             time.sleep(self.pause * (10 if "slowly" in whole.text else 1))
             said += word
             if stop is not None and stop.is_set():
@@ -73,6 +73,11 @@ class FakeEngine:
         if "broken inside" in whole.text:
             raise RuntimeError("a bug")
         yield Delta("", whole.regions[closed:], whole)
+
+
+def _unfinished(request: Request) -> str:
+    """The text that a continued answer goes on from."""
+    return request.turns[-1].text if request.turns[-1].role is Role.ASSISTANT else ""
 
 
 def _words(text: str) -> Iterator[str]:
@@ -93,14 +98,16 @@ def _scripted(request: Request) -> Answer:
         precision="fp32",
         raw=f"You said: {question.text}",
     )
-    if request.turns[-1].role is Role.ASSISTANT:
-        return replace(answer, text=" and this is the rest of it.")
+    if before := _unfinished(request):
+        text = f"{before} and this is the rest of it."
+        return replace(answer, text=text, raw=text)
     if request.task in (Task.DETECT, Task.OCR_REGIONS) or "what is there" in question.text.lower():
         here = tuple(replace(region, image=last) for region in SHAPES)
         return replace(answer, text=SENTENCE, regions=here, raw=SENTENCE)
     for word, change in SCRIPTS.items():
         if word in question.text.lower():
-            return replace(answer, **change)  # type: ignore[arg-type]
+            scripted = replace(answer, **change)  # type: ignore[arg-type]
+            return replace(scripted, raw=scripted.text)
     return answer
 
 

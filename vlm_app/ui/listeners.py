@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Listeners:
         """Shows an answer while it is written; `clears` the message box once it was taken."""
         chat = values[self.on.chat]
         yield {self.on.message: gr.update(**BUSY)}
-        with told():
+        with Told():
             asking = self._asking(values, request)
             chat = asking.conversation.id
             running = self.running.answer((asking.owner, chat), asking.stop)
@@ -217,19 +217,22 @@ class Listeners:
 
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and nothing changes."""
-        with told():
+        with Told():
             return make(self.owners.of(request.cookies))
         return {}
 
 
-@contextmanager
-def told() -> Iterator[None]:
+class Told:
     """Whatever goes wrong inside becomes one sentence on the page; a bug also a traceback in the log."""
-    try:
-        yield
-    except AppError as error:
-        gr.Warning(error.sentence, title="")
-    except Exception:
-        id = new_id()[-8:]
-        log.exception("something went wrong (id %s)", id)
-        gr.Warning(f"Something went wrong here (id {id}). Your message is kept: try again.", title="")
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, AppError):
+            gr.Warning(error.sentence, title="")
+        elif isinstance(error, Exception):
+            id = new_id()[-8:]
+            log.error("something went wrong (id %s)", id, exc_info=error)
+            gr.Warning(f"Something went wrong here (id {id}). Your message is kept: try again.", title="")
+        return isinstance(error, Exception)

@@ -114,11 +114,8 @@ class Thread:
         ]
         offset = len(answer.text) - len(text)
         said = prose(text, _phrases(drawn, offset), markdown=answer.task not in AS_WRITTEN)
-        folded = (
-            f'<details class="thinking"><summary>Thinking</summary>{prose(thinking)}</details>'
-            if thinking
-            else ""
-        )
+        folded = f"<summary>Thinking</summary>{prose(thinking)}" if thinking else ""
+        folded = folded and f'<details class="thinking">{folded}</details>'
         return f'{folded}<div class="prose-text">{said if text else ""}</div>{self._figures(drawn, name)}'
 
     def _figures(self, drawn: Sequence[Drawn], name: str) -> str:
@@ -132,16 +129,16 @@ class Thread:
 
     def _ending(self, answer: Answer, last: bool) -> str:
         """Why an answer is shorter than it could be."""
+        more = '<button type="button" class="plain" data-act="continue">Continue</button>'
+        button = more if last and answer.text else ""
         match answer.finish:
             case Finish.LENGTH:
-                button = (
-                    '<button type="button" class="plain" data-act="continue">Continue</button>'
-                    if last
-                    else ""
+                count = (
+                    f"{answer.usage.completion_tokens} tokens" if answer.usage.completion_tokens else "tokens"
                 )
-                return f'<div class="notice"><span>Cut at the limit of tokens.</span>{button}</div>'
+                return f'<div class="notice"><span>Cut at the limit of {count}.</span>{button}</div>'
             case Finish.CANCELLED:
-                return '<div class="notice"><span>Stopped.</span></div>'
+                return f'<div class="notice"><span>Stopped.</span>{button}</div>'
             case Finish.FAILED:
                 sentence = answer.error or "The model could not finish this answer."
                 return f'<div class="notice failed" role="alert"><span>{escape(sentence)}</span></div>'

@@ -12,7 +12,7 @@ import gradio as gr
 from vlm_app.chat import Summary
 
 DELETE_ROW = (
-    '<span class="confirm">Delete this chat?'
+    '<span class="confirm">Delete it?'
     '<button type="button" class="plain danger" data-act="delete">Delete</button>'
     '<button type="button" class="plain" data-act="keep">Keep</button></span>'
 )

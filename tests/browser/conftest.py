@@ -1,0 +1,132 @@
+"""A real Chromium and the real server, on a free port of the loopback, with a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.visitor import Visitor
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("The browser tests need Chromium: `apt-get install chromium` brings it.")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield started
+        started.close()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def served(data: Path, *command: str) -> Iterator[Server]:
+    """Runs `python <command>` with PORT replaced, until it answers; ends it by SIGTERM."""
+    port = _free_port()
+    environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port)}
+    words = [sys.executable, *(word.replace("PORT", str(port)) for word in command)]
+    log = (data.parent / f"{data.name}.log").open("w+")
+    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, text=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(url, process, log.name)
+        yield Server(url, data, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(url: str, process: subprocess.Popen[str], log: str) -> None:
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail(f"The server did not come up:\n{Path(log).read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page with an engine that answers at once, without a model."""
+    folder = tmp_path_factory.mktemp("quick") / "data"
+    with served(folder, "-m", "tests.browser.fake_app", "PORT", "0.01") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app as everybody starts it, with Pebble."""
+    with served(tmp_path_factory.mktemp("real") / "data", "app.py") as server:
+        yield server
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile that has never been here."""
+    fresh = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def visitor(quick: Server, context: BrowserContext) -> Visitor:
+    """A new visitor of the quick app."""
+    return Visitor.come(context, quick.url)
+
+
+@pytest.fixture
+def newcomer(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
+    """Makes further visitors, each with a browser of their own."""
+    contexts: list[BrowserContext] = []
+
+    def come(url: str) -> Visitor:
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}))
+        return Visitor.come(contexts[-1], url)
+
+    yield come
+    for each in contexts:
+        each.close()

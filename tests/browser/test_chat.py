@@ -1,0 +1,274 @@
+"""Talking on the page, with an engine that answers by script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.conftest import Server
+from tests.browser.visitor import Visitor
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    return draw(tmp_path / "circle.png", "red")
+
+
+def draw(path: Path, colour: str) -> Path:
+    image = Image.new("RGB", (320, 240), "white")
+    ImageDraw.Draw(image).ellipse((40, 48, 120, 128), fill=colour)
+    image.save(path)
+    return path
+
+
+def test_first_screen_explains_itself_and_an_example_runs_on_a_click(visitor: Visitor) -> None:
+    expect(visitor.page.locator("h1")).to_have_text("Ask about an image, and see what the answer refers to.")
+    expect(visitor.page.locator(".card")).to_have_count(3)
+    expect(visitor.page.locator(".who")).to_contain_text("Pebble")
+    visitor.page.locator(".card").first.click()
+    expect(visitor.answers).to_have_count(1, timeout=20_000)
+    expect(visitor.page.locator(".overlay img")).to_be_visible()
+    assert len(visitor.boxes(visitor.answers.last)) == 2
+    assert visitor.errors == []
+    assert visitor.elsewhere == []
+
+
+def test_answer_grows_word_by_word_and_colours_its_phrases(visitor: Visitor, picture: Path) -> None:
+    answer = visitor.ask("what is there?", picture)
+    expect(answer.locator(".prose-text")).to_have_text(
+        "There is a red circle left of a blue square, one star and a triangle."
+    )
+    assert answer.locator(".phrase").all_inner_texts() == ["red circle", "blue square", "star", "triangle"]
+    colours = answer.locator(".phrase").evaluate_all(
+        "all => all.map(each => each.style.getPropertyValue('--c'))"
+    )
+    drawn = answer.locator("g.region").evaluate_all(
+        "all => all.map(each => each.style.getPropertyValue('--c'))"
+    )
+    assert colours == drawn
+    assert len(set(colours)) == 4
+
+
+def test_pointing_at_a_phrase_lights_its_region_and_back(visitor: Visitor, picture: Path) -> None:
+    answer = visitor.ask("what is there?", picture)
+    answer.locator(".phrase").nth(1).hover()
+    expect(answer.locator("g.region.lit")).to_have_attribute("aria-label", "blue square")
+    answer.locator("g.region").nth(3).hover()
+    expect(answer.locator(".phrase.lit")).to_have_text("triangle")
+
+
+def test_regions_are_drawn_on_the_picture_they_belong_to(visitor: Visitor, tmp_path: Path) -> None:
+    answer = visitor.ask(
+        "what is there?", draw(tmp_path / "one.png", "red"), draw(tmp_path / "two.png", "blue")
+    )
+    second = visitor.questions.last.locator(".thumbnail").nth(1).get_attribute("href")
+    assert answer.locator(".overlay img").get_attribute("src") == second
+    expect(answer.locator("figcaption")).to_contain_text("Image 2")
+    for name in ("original", "picture with regions"):
+        link = answer.get_by_role("link", name=name).get_attribute("href")
+        response = visitor.page.request.get(f"{visitor.url}{link}")
+        assert response.ok
+        assert response.headers["content-type"] == "image/png"
+
+
+def test_text_and_pictures_keep_the_order_in_which_they_were_put(visitor: Visitor, tmp_path: Path) -> None:
+    files = draw(tmp_path / "one.png", "red"), draw(tmp_path / "two.png", "blue")
+    visitor.ask("[image 1] is red. And this: [image 2] which colour?", *files)
+    order = visitor.questions.last.locator(".parts > *").evaluate_all(
+        "all => all.map(each => each.className)"
+    )
+    assert order == ["thumbnails", "said", "thumbnails", "said"]
+
+
+def test_stop_keeps_what_was_said_and_the_chat_goes_on(visitor: Visitor) -> None:
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1", timeout=10_000)
+    visitor.page.click("#message .stop-button")
+    expect(visitor.answers.last).to_contain_text("Stopped.", timeout=3_000)
+    expect(visitor.answers.last.locator(".prose-text")).to_contain_text("I count slowly")
+    expect(visitor.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
+
+
+def test_a_message_written_while_an_answer_grows_is_not_lost(visitor: Visitor) -> None:
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1", timeout=10_000)
+    visitor.write("my next question")
+    visitor.page.click("#message .stop-button")
+    expect(visitor.answers).to_have_count(1, timeout=5_000)
+    expect(visitor.page.locator("#message textarea")).to_have_value("my next question")
+
+
+def test_regenerate_answers_again_in_the_same_place(visitor: Visitor) -> None:
+    visitor.ask("hello")
+    first = visitor.page.locator(".turn.answer").last.inner_text()
+    visitor.press("Regenerate", visitor.answers.last)
+    expect(visitor.page.locator(".turn.live")).to_have_count(0, timeout=10_000)
+    expect(visitor.answers).to_have_count(1)
+    assert visitor.page.locator(".turn.answer").last.inner_text().split("\n")[0] == first.split("\n")[0]
+
+
+def test_editing_a_past_message_asks_again_from_there(visitor: Visitor, picture: Path) -> None:
+    visitor.ask("first question", picture)
+    visitor.ask("second question")
+    visitor.questions.first.hover()
+    visitor.press("Edit this message", visitor.questions.first)
+    visitor.questions.first.locator("textarea").fill("better question")
+    visitor.press("Send", visitor.questions.first)
+    expect(visitor.questions).to_have_count(1, timeout=10_000)
+    expect(visitor.answers.last.locator(".prose-text")).to_have_text("You said: better question")
+    expect(visitor.questions.first.locator(".thumbnail")).to_have_count(1)
+
+
+def test_cut_answer_says_so_and_continues(visitor: Visitor) -> None:
+    answer = visitor.ask("cut this")
+    expect(answer).to_contain_text("Cut at the limit")
+    visitor.press("Continue", answer)
+    expect(visitor.answers.last.locator(".prose-text")).to_have_text(
+        "This is only the beginning and this is the rest of it.", timeout=10_000
+    )
+    expect(visitor.answers).to_have_count(1)
+
+
+def test_thinking_is_folded(visitor: Visitor) -> None:
+    answer = visitor.ask("think about it")
+    expect(answer.locator(".prose-text")).to_have_text("It is round.")
+    expect(answer.locator(".thinking")).not_to_have_attribute("open", "")
+    answer.get_by_text("Thinking").click()
+    expect(answer.locator(".thinking")).to_contain_text("Circles are round.")
+
+
+def test_what_the_model_saw_unfolds(visitor: Visitor, picture: Path) -> None:
+    answer = visitor.ask("what is there?", picture)
+    answer.locator(".saw summary").click()
+    expect(answer.locator(".saw dl")).to_contain_text("256 × 256 pixels, 1 tile, 64 visual tokens")
+    expect(answer.locator(".saw dl")).to_contain_text("0–255 of the image, x first")
+
+
+def test_votes_are_kept(visitor: Visitor) -> None:
+    answer = visitor.ask("hello")
+    visitor.press("Good answer", answer)
+    good = visitor.answers.last.get_by_role("button", name="Good answer")
+    expect(good).to_have_attribute("aria-pressed", "true")
+    visitor.page.reload()
+    expect(good).to_have_attribute("aria-pressed", "true", timeout=10_000)
+
+
+def test_reload_shows_the_chat_again(visitor: Visitor, picture: Path) -> None:
+    visitor.ask("what is there?", picture)
+    visitor.page.reload()
+    expect(visitor.answers).to_have_count(1, timeout=10_000)
+    expect(visitor.answers.last.locator("g.region")).to_have_count(4)
+    expect(visitor.chats).to_have_count(1)
+
+
+def test_saved_chats_are_found_renamed_and_deleted(visitor: Visitor) -> None:
+    visitor.ask("about apples")
+    visitor.press("New chat")
+    expect(visitor.page.locator(".welcome")).to_be_visible()
+    visitor.ask("about pears")
+    expect(visitor.chats).to_have_count(2)
+    visitor.page.fill("#search input, #search textarea", "apples")
+    expect(visitor.chats).to_have_count(1)
+    visitor.chats.first.get_by_role("link").click()
+    expect(visitor.questions).to_have_text(["about apples"])
+    visitor.page.fill("#search input, #search textarea", "")
+    expect(visitor.chats).to_have_count(2)
+    row = visitor.page.locator("#chat-list .chat").filter(has_text="apples")
+    row.hover()
+    row.get_by_role("button", name="Rename").click()
+    visitor.page.fill(".rename", "Fruit")
+    visitor.page.press(".rename", "Enter")
+    row = visitor.page.locator("#chat-list .chat").filter(has_text="Fruit")
+    row.hover()
+    row.get_by_role("button", name="Delete").first.click()
+    row.locator(".confirm").get_by_role("button", name="Delete").click()
+    expect(visitor.chats).to_have_count(1)
+    expect(visitor.page.locator(".welcome")).to_be_visible()
+
+
+def test_exported_chat_comes_back(visitor: Visitor, picture: Path, tmp_path: Path) -> None:
+    visitor.ask("what is there?", picture)
+    saved = {}
+    for name in ("JSON, with images", "Markdown"):
+        visitor.page.locator("#export summary").click()
+        with visitor.page.expect_download() as download:
+            visitor.page.get_by_role("link", name=name).click()
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
+    assert "red circle" in saved["Markdown"].read_text()
+    assert json.loads(saved["JSON, with images"].read_text())["format"] == "vlm-app chat"
+    visitor.press("New chat")
+    visitor.page.set_input_files("#chats input[type=file]", str(saved["JSON, with images"]))
+    expect(visitor.answers.last.locator("g.region")).to_have_count(4, timeout=10_000)
+    expect(visitor.chats).to_have_count(2)
+
+
+def test_settings_belong_to_the_chat(visitor: Visitor) -> None:
+    visitor.page.get_by_role("button", name="Settings").click()
+    visitor.page.get_by_label("System prompt").fill("Answer like a pirate.")
+    visitor.page.get_by_role("button", name="Settings").click()
+    visitor.ask("hello")
+    visitor.press("New chat")
+    expect(visitor.page.get_by_label("System prompt")).to_have_value("")
+    visitor.chats.first.get_by_role("link").click()
+    expect(visitor.page.get_by_label("System prompt")).to_have_value("Answer like a pirate.")
+
+
+def test_only_tasks_that_the_model_can_do_are_offered(visitor: Visitor) -> None:
+    labels = visitor.page.locator("#task label")
+    expect(labels).to_have_count(8)
+    visitor.page.click("#model input")
+    visitor.page.get_by_role("option", name="SmolVLM2 500M").click()
+    expect(labels).to_have_text(["Chat", "Caption", "Read text"])
+    expect(visitor.page.locator(".who")).to_contain_text("SmolVLM2 500M")
+
+
+def test_likely_wrong_answer_is_marked_and_another_model_is_one_click_away(visitor: Visitor) -> None:
+    answer = visitor.ask("a photo, is it?")
+    expect(answer.locator(".warning")).to_contain_text(
+        "Pebble only knows drawn shapes; this answer is likely wrong."
+    )
+    visitor.press("Ask SmolVLM2 500M instead", answer)
+    expect(visitor.answers.last.locator(".saw summary")).to_contain_text("SmolVLM2 500M", timeout=10_000)
+    expect(visitor.page.locator("#model input")).to_have_value("SmolVLM2 500M")
+
+
+def test_failed_answer_says_what_to_do_and_the_chat_goes_on(visitor: Visitor) -> None:
+    answer = visitor.ask("please fail")
+    expect(answer.locator(".failed")).to_have_text("The model ran out of memory: ask with a smaller image.")
+    answer = visitor.ask("a bug please")
+    expect(answer.locator(".failed")).to_contain_text("logged as")
+    expect(visitor.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
+
+
+def test_two_tabs_do_not_disturb_each_other(
+    quick: Server, visitor: Visitor, context: BrowserContext, picture: Path
+) -> None:
+    other = Visitor.come(context, quick.url)
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1", timeout=10_000)
+    other.ask("hello from the other tab")
+    expect(other.questions).to_have_text(["hello from the other tab"])
+    visitor.page.click("#message .stop-button")
+    expect(visitor.questions).to_have_text(["answer slowly"])
+    expect(visitor.answers).to_have_count(1, timeout=5_000)
+
+
+def test_chats_survive_a_restart_of_the_server(tmp_path: Path, context: BrowserContext) -> None:
+    from tests.browser.conftest import served
+
+    command = ("-m", "tests.browser.fake_app", "PORT", "0.0")
+    with served(tmp_path / "data", *command) as server:
+        Visitor.come(context, server.url).ask("remember this")
+        assert server.process.poll() is None
+    assert server.process.returncode == 0
+    with served(tmp_path / "data", *command) as server:
+        visitor = Visitor.come(context, server.url)  # a cookie counts for the host, whatever its port
+        expect(visitor.chats.get_by_role("link")).to_have_text(["remember this"])

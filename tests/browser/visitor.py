@@ -1,0 +1,102 @@
+"""What a person does on the page, in words of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+
+from vlm_app.types import Box
+
+FINISHED = 20_000  # milliseconds: an answer of a small model on a busy machine
+
+
+@dataclass
+class Visitor:
+    """One tab. `errors` are scripts that failed, `elsewhere` requests that left for another host."""
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+    @classmethod
+    def come(cls, context: BrowserContext, url: str, path: str = "/") -> Visitor:
+        """Opens the page and waits until it can be used."""
+        visitor = cls(context.new_page(), url)
+        visitor.page.on("pageerror", lambda error: visitor.errors.append(str(error)))
+        visitor.page.on("request", visitor._note)
+        visitor.page.goto(url + path)
+        visitor.page.wait_for_selector(".welcome, .turn", timeout=30_000)
+        return visitor
+
+    def _note(self, request: Request) -> None:
+        if request.url.startswith("http") and urlsplit(request.url).netloc != urlsplit(self.url).netloc:
+            self.elsewhere.append(request.url)
+
+    # --- doing ------------------------------------------------------------------------
+
+    def attach(self, *files: Path) -> None:
+        """Adds files to the message."""
+        before = self.page.locator("#message .thumbnail-item").count()
+        self.page.set_input_files("#message input[type=file]", [str(file) for file in files])
+        expect(self.page.locator("#message .thumbnail-item")).to_have_count(before + len(files))
+
+    def write(self, text: str) -> None:
+        self.page.fill("#message textarea", text)
+
+    def send(self) -> None:
+        self.page.click("#message .submit-button")
+
+    def choose_task(self, name: str) -> None:
+        self.page.locator("#task").get_by_text(name, exact=True).click()
+
+    def ask(self, text: str, *files: Path, task: str = "") -> Locator:
+        """Sends a message and waits for its whole answer."""
+        before = self.page.locator(".turn.answer .foot").count()
+        if task:
+            self.choose_task(task)
+        if files:
+            self.attach(*files)
+        self.write(text)
+        self.send()
+        expect(self.page.locator(".turn.answer .foot")).to_have_count(before + 1, timeout=FINISHED)
+        return self.answers.last
+
+    def press(self, name: str, inside: Locator | None = None) -> None:
+        """A button by its name; those of messages show when they are pointed at."""
+        (inside or self.page.locator("body")).get_by_role("button", name=name, exact=True).last.click()
+
+    # --- looking ----------------------------------------------------------------------
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator(".turn.answer:has(.foot)")
+
+    @property
+    def questions(self) -> Locator:
+        return self.page.locator(".turn.asked")
+
+    @property
+    def sentence(self) -> Locator:
+        """What a toast says."""
+        return self.page.locator(".toast-body")
+
+    @property
+    def chats(self) -> Locator:
+        return self.page.locator("#chat-list .chat")
+
+    def boxes(self, answer: Locator) -> Sequence[tuple[str, Box]]:
+        """Label and box of each drawn region, as fractions of its picture, read from the SVG."""
+        found = answer.locator("svg").evaluate_all(
+            """svgs => svgs.flatMap(svg => [...svg.querySelectorAll('g.box')].map(group => {
+                const at = group.querySelector('rect.line'), size = svg.viewBox.baseVal;
+                const [x, y, w, h] = ['x', 'y', 'width', 'height'].map(name => at[name].baseVal.value);
+                const {width, height} = size, label = group.getAttribute('aria-label');
+                return [label, [x / width, y / height, (x + w) / width, (y + h) / height]];
+            }))"""
+        )
+        return [(label, Box(*(min(max(value, 0.0), 1.0) for value in corners))) for label, corners in found]
