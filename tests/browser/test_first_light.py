@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import ROOT, Server
@@ -74,10 +75,23 @@ def test_control_tokens_in_a_message_are_text(
     expect(pebble.questions.last.locator(".said")).to_contain_text(text.split("\n")[0])
 
 
-def test_picture_for_the_readme(pebble: Visitor) -> None:
+def test_picture_for_the_readme(pebble: Visitor, tmp_path: Path) -> None:
     pebble.page.locator(".card").first.click()
     expect(pebble.answers.last.locator("g.region").first).to_be_visible(timeout=20_000)
     pebble.page.mouse.move(640, 20)
     pebble.page.wait_for_timeout(500)
-    pebble.page.screenshot(path=ROOT / "assets" / "screenshot.png")
-    assert Image.open(ROOT / "assets" / "screenshot.png").size == (1280, 800)
+    pebble.page.screenshot(path=tmp_path / "screenshot.png")
+    kept = ROOT / "assets" / "screenshot.png"
+    if not kept.exists() or difference(kept, tmp_path / "screenshot.png") > 0.02:
+        shutil.copy(tmp_path / "screenshot.png", kept)
+    with Image.open(kept) as picture:
+        assert picture.size == (1280, 800)
+
+
+def difference(one: Path, other: Path) -> float:
+    """The share of pixels that changed; seconds and font hinting change a few in every run."""
+    with Image.open(one) as before, Image.open(other) as after:
+        if before.size != after.size:
+            return 1.0
+        changed = ImageChops.difference(before.convert("L"), after.convert("L")).histogram()
+    return sum(changed[16:]) / sum(changed)

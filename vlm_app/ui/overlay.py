@@ -16,7 +16,7 @@ from PIL import Image
 from vlm_app.grounding import bounds, ink
 from vlm_app.types import Box, Mask, Point, Polygon, Region
 
-LARGEST = (640, 440)  # pixels of the page that a picture may take
+LARGEST = (640, 384)  # pixels of the page that a picture may take
 CROWD = 14  # more regions than this show their label when they are looked at
 LABEL_HEIGHT, LETTER_WIDTH = 22, 7.2  # of a label, in pixels of the page
 

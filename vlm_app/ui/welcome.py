@@ -22,9 +22,9 @@ class Example:
 EXAMPLES: Mapping[str, Example] = {
     each.file.removesuffix(".png"): each
     for each in (
-        Example("shapes.png", "Detect red circle", Task.DETECT, "red circle"),
-        Example("signs.png", "Read the text, with places", Task.OCR_REGIONS, ""),
-        Example("chart.png", "Ask what is in a chart", Task.CHAT, "Which bar is the tallest?"),
+        Example("shapes.png", "Detect everything", Task.DETECT, ""),
+        Example("signs.png", "Read the text, with its places", Task.OCR_REGIONS, ""),
+        Example("chart.png", "Which bar is the tallest?", Task.CHAT, "Which bar is the tallest?"),
     )
 }
 

@@ -1,0 +1,38 @@
+"""Who a visitor is, from a signed cookie."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.errors import BadInput
+
+
+def test_cookie_names_its_owner_also_after_a_restart(tmp_path: Path) -> None:
+    owner, cookie = Owners(tmp_path).new()
+    assert Owners(tmp_path).of({COOKIE: cookie}) == owner
+
+
+def test_forged_cookies_name_nobody(tmp_path: Path) -> None:
+    owner, cookie = Owners(tmp_path / "one").new()
+    owners = Owners(tmp_path / "two")
+    for forged in (cookie, owner, f"{owner}.", cookie[:-1] + "x", "é.é", "", None):
+        assert owners.read(forged) is None
+
+
+def test_every_visitor_is_another_one(tmp_path: Path) -> None:
+    owners = Owners(tmp_path)
+    assert len({owners.new()[0] for _ in range(100)}) == 100
+
+
+def test_without_a_cookie_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="allow cookies"):
+        Owners(tmp_path).of({})
+
+
+def test_secret_is_for_this_user_alone(tmp_path: Path) -> None:
+    Owners(tmp_path)
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600

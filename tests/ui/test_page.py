@@ -1,0 +1,98 @@
+"""The page is built without a model, and its parts say what is true."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.ui.fake_engine import FakeEngine
+from vlm_app.api.owner import Owners
+from vlm_app.catalog import catalog
+from vlm_app.chat import Chats, ChatSettings, Summary
+from vlm_app.engine import ModelState
+from vlm_app.errors import BadInput
+from vlm_app.settings import settings
+from vlm_app.store import Store
+from vlm_app.types import Sampling, Task
+from vlm_app.ui import build_page, model_bar
+from vlm_app.ui.settings_panel import SettingsPanel
+from vlm_app.ui.sidebar import chat_list
+from vlm_app.ui.welcome import EXAMPLES, welcome
+
+T = TypeVar("T")
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def in_a_loop(make: Callable[[], T]) -> T:
+    """Gradio opens an event loop for each Blocks, and never closes it, where none is running."""
+
+    async def made() -> T:
+        return make()
+
+    return asyncio.run(made())
+
+
+def test_page_is_built_without_torch() -> None:
+    code = "import sys, vlm_app.ui.listeners, vlm_app.ui.serving; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_nothing_of_the_page_is_offered_to_programs(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    chats, owners = Chats(Store(tmp_path), engine), Owners(tmp_path)
+    page = in_a_loop(lambda: build_page(chats, engine, owners))  # type: ignore[arg-type]
+    assert all(fn.api_visibility == "private" for fn in page.fns.values())
+    assert page.analytics_enabled is False
+
+
+def test_settings_are_read_and_impossible_ones_refused() -> None:
+    import gradio as gr
+
+    def build() -> SettingsPanel:
+        with gr.Blocks():
+            return SettingsPanel.build()
+
+    panel = in_a_loop(build)
+    read = panel.read("pebble", "detect", ("Be brief", 0.5, 0.9, 64, 7))
+    assert read == ChatSettings("pebble", "Be brief", Sampling(0.5, 0.9, 64, 7), Task.DETECT)
+    assert list(panel.show(read).values()) == ["Be brief", 0.5, 0.9, 64, 7]
+    with pytest.raises(BadInput, match="temperature"):
+        panel.read("pebble", "chat", ("", 9, 1, 64, None))
+
+
+def test_chats_are_listed_by_day_and_escaped() -> None:
+    chats = [Summary("1", "<b>now</b>", NOW), Summary("2", "before", NOW - timedelta(days=1))]
+    html = chat_list([*chats, Summary("3", "old", NOW - timedelta(days=60))], "2", "", NOW)
+    assert [html.index(day) for day in ("Today", "Yesterday", "Earlier")] == sorted(
+        html.index(day) for day in ("Today", "Yesterday", "Earlier")
+    )
+    assert "<b>" not in html
+    assert html.count('aria-current="page"') == 1
+
+
+def test_empty_list_says_why() -> None:
+    assert "will stand here" in chat_list([], "", "", NOW)
+    assert "No chat" in chat_list([], "", "pears", NOW)
+
+
+def test_chip_says_state_precision_and_memory() -> None:
+    html = model_bar.chip(ModelState("ready", "Pebble is ready.", 31_000_000, "fp32"))
+    assert "ready" in html
+    assert "fp32" in html
+    assert "31 MB" in html
+    assert model_bar.size(1_240_000_000) == "1.2 GB"
+
+
+def test_each_example_has_its_picture_and_a_task_of_the_first_model() -> None:
+    html = welcome(catalog()[settings().model])
+    assert html.count('class="card"') == 3
+    for example in EXAMPLES.values():
+        assert (settings().assets / "examples" / example.file).is_file()
