@@ -194,7 +194,8 @@ def _printed(deltas: Iterable[Delta]) -> Answer:
 def _line(region: Region) -> str:
     from vlm_app.grounding import region_to_dict
 
-    place = region_to_dict(region).get(region.kind)
+    exact = json.dumps(region_to_dict(region).get(region.kind))
+    place = json.loads(exact, parse_float=lambda number: round(float(number), 3))  # enough for a reader
     return f"  {region.label}: {region.kind} {json.dumps(place)} on image {region.image + 1}"
 
 
