@@ -58,7 +58,9 @@ def main() -> None:
     rows = measure(args.rounds)
     print(" | ".join(rows[0]))
     for row in rows:
-        print(" | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        print(
+            " | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())
+        )
     if args.json:
         args.json.write_text(json.dumps({"machine": platform.machine(), "rows": rows}, indent=2))
 

@@ -76,14 +76,18 @@ def test_a_conversation_sees_its_earlier_turns() -> None:
     row = Packer(processor().tokenizer).pack(iter([TALK, other]), TALK, conversation=True)
     mask = collate([row])["mask"][0, 0]
     assert row.positions == list(range(len(row.ids)))
-    assert torch.equal(mask[: len(row.ids), : len(row.ids)], torch.ones(len(row.ids), len(row.ids)).tril() > 0)
+    assert torch.equal(
+        mask[: len(row.ids), : len(row.ids)], torch.ones(len(row.ids), len(row.ids)).tril() > 0
+    )
     assert row.ids.count(processor().image_token_id) == 2 * 64
 
 
 def test_batches_have_the_same_shapes_and_go_on_where_they_stopped() -> None:
     data = Batches(processor().tokenizer, size=16, first=0, stream=5, questions=10)
     one, two = data.batch(0), data.batch(16)
-    assert {key: value.shape for key, value in one.items()} == {key: value.shape for key, value in two.items()}
+    assert {key: value.shape for key, value in one.items()} == {
+        key: value.shape for key, value in two.items()
+    }
     assert one["ids"].shape == (16, LENGTH) and one["pixels"].shape == (17, 3, 256, 256)
     again = next(iter(Batches(processor().tokenizer, size=16, first=16, stream=5, questions=10)))
     assert torch.equal(again["ids"], two["ids"])
