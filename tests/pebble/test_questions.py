@@ -69,7 +69,10 @@ def test_relations_are_true() -> None:
         one, other = (next(t for t in scene.things if t.name == name) for name in match.group(1, 3))
         axis = 0 if match[2] in ("left of", "right of") else 1
         less = one.centre[axis] < other.centre[axis]
-        assert (answer == "Yes.") == (less if match[2] in ("left of", "above") else not less)
+        assert answer.endswith(", so yes.") == (less if match[2] in ("left of", "above") else not less)
+        said = re.search(r"> is (left of|right of|above|below) the ", answer)
+        assert said and less == (said[1] in ("left of", "above"))
+        assert [label for label, _ in read_regions(answer)] == [one.name, other.name]
         checked += 1
     assert checked > 50
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlm_app.pebble import questions
+from vlm_app.pebble.card import fill, processor
 from vlm_app.pebble.markup import region
 from vlm_app.pebble.processor import END
 from vlm_app.pebble.scores import Tally
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 HELD_OUT_STREAM = 2
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "pebble"
-CARD_MARK = "<!-- scores -->"
 _SKILLS = {
     "shapes": ("existence", "colour", "relation", "count", "detect", "detect_all", "ground", "point"),
     "signs": ("ocr", "ocr_regions"),
@@ -82,7 +81,7 @@ def _item(rng: np.random.Generator, scene: Scene, skill: str) -> Item | None:
         if dialogue is None or dialogue.skill != skill:
             continue
         question, truth = dialogue.turns[0]
-        if skill == "count" and int(truth.rstrip(".")) > 5:
+        if skill == "count" and int(truth.split()[-1].rstrip(".")) > 5:
             continue
         if skill == "point":
             truth = _boxes_of_points(scene, truth)
@@ -153,17 +152,6 @@ def table(tallies: dict[str, Tally]) -> str:
     return "\n".join(lines)
 
 
-def write_card(folder: Path, scores: str, scenes: int, seconds: float) -> None:
-    """Put the table between the card's two marks, with when and on what it was measured."""
-    card = folder / "README.md"
-    before, _, after = card.read_text().split(CARD_MARK)
-    made = (
-        f"Measured on {scenes} held-out scenes on {datetime.date.today()}, {platform.machine()} CPU, "
-        f"bf16, {seconds:.0f} s, by `python -m vlm_app.pebble.evaluate --card`."
-    )
-    card.write_text(f"{before}{CARD_MARK}\n{made}\n\n{scores}\n{CARD_MARK}{after}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Score Pebble on held-out scenes.")
     parser.add_argument("--model", type=Path, default=FOLDER, help="folder of the saved model")
@@ -179,7 +167,11 @@ def main() -> None:
     else:
         print(table(tallies))
     if args.card:
-        write_card(args.model, table(tallies), args.scenes, seconds)
+        made = (
+            f"{args.scenes} held-out scenes, bf16, in {seconds:.0f} s on {processor()}, "
+            f"{datetime.date.today()}, by `python -m vlm_app.pebble.evaluate --card`."
+        )
+        fill(args.model / "README.md", "scores", f"{made}\n\n{table(tallies)}")
 
 
 if __name__ == "__main__":

@@ -142,14 +142,18 @@ def point(rng: Rng, scene: Scene) -> Dialogue:
 def count_by_pointing(rng: Rng, scene: Scene) -> Dialogue:
     query = some_query(rng, scene, 0.85)
     ask = _pick(rng, f"Count {query.words}.", f"Count the {query.plural}.")
-    points = "".join(region(thing.name, thing.centre) for thing in query.found)
-    return Dialogue("count_points", ((ask, f"{points} Total: {len(query.found)}."),))
+    return Dialogue("count_points", ((ask, _counted(query.found)),))
+
+
+def _counted(things: Sequence[Thing]) -> str:
+    """Point at each, then say how many: a count is the number of points."""
+    return f"{''.join(region(thing.name, thing.centre) for thing in things)} Total: {len(things)}."
 
 
 def count(rng: Rng, scene: Scene) -> Dialogue:
     if rng.random() < 0.25:
         ask = _pick(rng, "How many shapes are there?", "How many objects are there?", "Number of shapes?")
-        return Dialogue("count", ((ask, f"{len(scene.things)}."),))
+        return Dialogue("count", ((ask, _counted(scene.things)),))
     query = some_query(rng, scene, 0.85)
     many = query.plural
     ask = _pick(
@@ -159,7 +163,7 @@ def count(rng: Rng, scene: Scene) -> Dialogue:
         f"How many {many}?",
         f"Number of {many}?",
     )
-    return Dialogue("count", ((ask, f"{len(query.found)}."),))
+    return Dialogue("count", ((ask, _counted(query.found)),))
 
 
 def existence(rng: Rng, scene: Scene) -> Dialogue:
@@ -176,7 +180,10 @@ def existence(rng: Rng, scene: Scene) -> Dialogue:
 
 
 def attribute(rng: Rng, scene: Scene) -> Dialogue | None:
-    """Colour of the only thing of its shape, shape of the only thing of its colour, its size."""
+    """Colour of the only thing of its shape, shape of the only thing of its colour, its size.
+
+    The answer first says where the thing is: what it is can then be read off that place.
+    """
     shapes = [thing.shape for thing in scene.things]
     hues = [thing.colour for thing in scene.things]
     by_shape = [thing for thing in scene.things if shapes.count(thing.shape) == 1]
@@ -190,7 +197,7 @@ def attribute(rng: Rng, scene: Scene) -> Dialogue | None:
             f"Which color is the {thing.shape}?",
             f"Colour of the {thing.shape}?",
         )
-        return Dialogue("colour", ((ask, f"{thing.colour.capitalize()}."),))
+        return Dialogue("colour", ((ask, f"The {region(thing.shape, thing.box)} is {thing.colour}."),))
     if lot < 0.9 and by_colour:
         thing = by_colour[int(rng.integers(len(by_colour)))]
         ask = _pick(
@@ -199,10 +206,13 @@ def attribute(rng: Rng, scene: Scene) -> Dialogue | None:
             f"What is {thing.colour}?",
             f"Which shape is {thing.colour}?",
         )
-        return Dialogue("shape", ((ask, f"{article(thing.shape).capitalize()}."),))
+        return Dialogue(
+            "shape", ((ask, f"The {region(thing.colour + ' thing', thing.box)} is {article(thing.shape)}."),)
+        )
     if alone := unique(scene):
         thing = alone[int(rng.integers(len(alone)))]
-        return Dialogue("size", ((f"How big is the {thing.name}?", f"{thing.size_word.capitalize()}."),))
+        answer = f"The {region(thing.name, thing.box)} is {thing.size_word}."
+        return Dialogue("size", ((f"How big is the {thing.name}?", answer),))
     return None
 
 
@@ -215,25 +225,33 @@ _RELATIONS: tuple[tuple[str, Callable[[Thing, Thing], float]], ...] = (
 
 
 def relation(rng: Rng, scene: Scene) -> Dialogue | None:
-    """Yes or no: is one thing left of, right of, above or below another. Near ties are not asked."""
+    """Is one thing left of, right of, above or below another? Near ties are not asked.
+
+    The answer places both, says how they lie, and then yes or no.
+    """
     alone = unique(scene)
     if len(alone) < 2:
         return None
     one, other = (alone[int(i)] for i in rng.choice(len(alone), 2, replace=False))
-    words, measure = _RELATIONS[int(rng.integers(4))]
+    asked = int(rng.integers(4))
+    words, measure = _RELATIONS[asked]
     margin = measure(one, other)
     if abs(margin) < 0.05:
         return None
+    here, there = f"The {region(one.name, one.box)} is", f"the {region(other.name, other.box)}"
     if rng.random() < 0.2:
         side = [name for name, m in _RELATIONS if m(one, other) > 0.05]
         ask = f"Where is the {one.name}, seen from the {other.name}?"
-        return Dialogue("relation_words", ((ask, f"{' and '.join(side).capitalize()} it."),))
+        return Dialogue("relation_words", ((ask, f"{here} {' and '.join(side)} {there}."),))
     ask = _pick(
         rng,
         f"Is the {one.name} {words} the {other.name}?",
         f"Is there {article(one.name)} {words} the {other.name}?",
     )
-    return Dialogue("relation", ((ask, "Yes." if margin > 0 else "No."),))
+    if margin > 0:
+        return Dialogue("relation", ((ask, f"{here} {words} {there}, so yes."),))
+    opposite = _RELATIONS[asked ^ 1][0]
+    return Dialogue("relation", ((ask, f"{here} {opposite} {there}, so no."),))
 
 
 def caption(rng: Rng, scene: Scene) -> Dialogue:
@@ -264,7 +282,7 @@ def follow_up(rng: Rng, scene: Scene) -> Dialogue | None:
     thing = alone[int(rng.integers(len(alone)))]
     first = (f"Is there {article(thing.shape)}?", "Yes.")
     second = [
-        ("What colour is it?", f"{thing.colour.capitalize()}."),
+        ("What colour is it?", f"The {region(thing.shape, thing.box)} is {thing.colour}."),
         ("Where is it?", region(thing.name, thing.box)),
         ("Point to it.", region(thing.name, thing.centre)),
     ][int(rng.integers(3))]

@@ -12,8 +12,11 @@ import copy
 import json
 import os
 import shutil
+import signal
+import threading
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,6 +25,7 @@ from torch.utils.data import DataLoader
 from transformers import SmolVLMProcessor
 
 from vlm_app.pebble.batches import Batch, Batches
+from vlm_app.pebble.card import fill, processor
 from vlm_app.pebble.losses import DenseHead, answer_loss, chosen, lens_loss
 from vlm_app.pebble.markup import LOCATIONS
 from vlm_app.pebble.model import build_model
@@ -167,6 +171,17 @@ class Learner:
         model.load_state_dict(self.model.state_dict())
         model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="9MB")
         self.processor.save_pretrained(folder)
+        if (folder / "README.md").exists():
+            fill(folder / "README.md", "run", self._history())
+
+    def _history(self) -> str:
+        """How long these weights have learned, from the log: its minutes begin anew at each start."""
+        lines = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
+        starts = [one for one, other in pairwise(lines) if other["minutes"] < one["minutes"]]
+        minutes = sum(line["minutes"] for line in [*starts, *lines[-1:]])
+        where = torch.cuda.get_device_name() if self.device == "cuda" else processor()
+        steps = self.images // self.plan.batch
+        return f"{self.images:,} images in {steps:,} steps and {minutes / 60:.1f} hours on {where}."
 
 
 def _processor(out: Path, init_from: Path | None) -> SmolVLMProcessor:
@@ -196,7 +211,12 @@ def _optimizers(model: nn.Module, head: nn.Module, rate: float) -> list[torch.op
 
 
 def train(learner: Learner, minutes: float, workers: int) -> None:
-    """Train until the plan's images or the minutes are over; log each 50 steps, save each 5 minutes."""
+    """Train until the plan's images or the minutes are over; log each 50 steps, save each 5 minutes.
+
+    SIGTERM ends it as the minutes do: with a checkpoint.
+    """
+    ended = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
     plan = learner.plan
     data = Batches(learner.processor.tokenizer, plan.batch, learner.images, TRAINING_STREAM, plan.questions)
     loader = DataLoader(data, batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None)
@@ -211,11 +231,13 @@ def train(learner: Learner, minutes: float, workers: int) -> None:
             line["images_per_second"] = (learner.images - seen) / (now - begun)
             _log(learner.out, line)
             sums = {}
-        done = learner.images >= plan.images or time.monotonic() - begun > 60 * minutes
+        over = ended.is_set() or time.monotonic() - begun > 60 * minutes
+        done = learner.images >= plan.images or over
         if done or time.monotonic() - saved > 300:
             learner.save()
             saved = time.monotonic()
         if done:
+            signal.signal(signal.SIGTERM, before)
             return
 
 
