@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -272,3 +273,45 @@ def test_chats_survive_a_restart_of_the_server(tmp_path: Path, context: BrowserC
     with served(tmp_path / "data", *command) as server:
         visitor = Visitor.come(context, server.url)  # a cookie counts for the host, whatever its port
         expect(visitor.chats.get_by_role("link")).to_have_text(["remember this"])
+
+
+HOLD_A_PICTURE = """name => {
+    const bytes = Uint8Array.from(atob(name.data), letter => letter.charCodeAt(0));
+    const held = new DataTransfer();
+    held.items.add(new File([bytes], "dropped.png", {type: "image/png"}));
+    return held;
+}"""
+
+
+def test_picture_dropped_anywhere_or_pasted_is_added(visitor: Visitor, picture: Path) -> None:
+    data = {"data": base64.b64encode(picture.read_bytes()).decode()}
+    held = visitor.page.evaluate_handle(HOLD_A_PICTURE, data)
+    visitor.page.dispatch_event("#thread", "drop", {"dataTransfer": held})
+    expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(1)
+    paste = "held => new ClipboardEvent('paste', {clipboardData: held, bubbles: true, cancelable: true})"
+    visitor.page.evaluate(
+        f"held => document.querySelector('#message textarea').dispatchEvent(({paste})(held))", held
+    )
+    expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(2)
+
+
+def test_answer_is_copied_as_it_reads(visitor: Visitor, context: BrowserContext) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    answer = visitor.ask("think about it")
+    visitor.press("Copy", answer)
+    expect(answer.locator(".act.done")).to_be_visible()
+    assert visitor.page.evaluate("navigator.clipboard.readText()") == "It is round."
+
+
+def test_closed_tab_ends_its_answer(quick: Server, visitor: Visitor, context: BrowserContext) -> None:
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1", timeout=10_000)
+    visitor.page.close()
+    later = Visitor.come(context, quick.url)
+    for _ in range(20):
+        later.chats.first.get_by_role("link").click()
+        if later.answers.count():
+            break
+        later.page.wait_for_timeout(500)
+    expect(later.answers.last).to_contain_text("Stopped.")

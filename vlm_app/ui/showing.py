@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.components.chatbot import ComponentMessage
 
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
@@ -33,6 +35,7 @@ class Showing:
         self.on = parts
         self.chats = chats
         self.engine = engine
+        _props()  # now: inside a listener Gradio makes no whole component
 
     def stored(self, owner: str, chat: str, values: Values) -> Updates:
         """A chat as it is kept, or a blank one. Raises NotFound."""
@@ -117,10 +120,21 @@ def checkpoint_of(model: str) -> Checkpoint:
 
 def messages(rows: list[Row]) -> list[dict[str, Any]]:
     """Rows as the Chatbot takes them: each is one HTML part, which it updates in place."""
-    return [
-        {"role": role, "content": gr.HTML(html, js_on_load=None, apply_default_css=False)}
-        for role, html in rows
-    ]
+    return [{"role": role, "content": [_part(html)]} for role, html in rows]
+
+
+def _part(html: str) -> ComponentMessage:
+    """What the Chatbot makes of a `gr.HTML`, made without one: a long chat has many, ten times a second."""
+    return ComponentMessage(component="html", value=html, constructor_args={}, props=_props())
+
+
+@cache
+def _props() -> dict[str, Any]:
+    properties: dict[str, Any] = gr.HTML(
+        "", js_on_load=None, apply_default_css=False, render=False
+    ).get_config()
+    properties.pop("value")
+    return properties
 
 
 def _export(chat: str) -> str:
