@@ -8,3 +8,7 @@ import os
 def size(small: int, full: int) -> int:
     """The one of the two that this run uses, by VLM_APP_TEST_SIZE (`small` or `full`)."""
     return {"small": small, "full": full}[os.environ.get("VLM_APP_TEST_SIZE", "small")]
+
+
+PEBBLE_SCENES = size(60, 1000)  # held-out scenes on which the built-in model is scored
+FUZZED_ANSWERS = size(30, 2000)  # texts that hypothesis writes for each parser

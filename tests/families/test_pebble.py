@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.sizes import FUZZED_ANSWERS
 from vlm_app import families
 from vlm_app.families import Parsed
 from vlm_app.pebble.markup import BINS, region
@@ -110,7 +111,7 @@ def test_whatever_is_written_can_be_read_at_any_point(raw: str, task: Task, data
     check_growth(raw[:cut], raw, task)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=FUZZED_ANSWERS)
 @given(st.integers(0, 10_000))
 def test_true_answers_grow_steadily(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vlm_app.pebble.examples import scenes
 from vlm_app.pebble.shapes import SHAPES, outline
 from vlm_app.pebble.words import COLOURS
 from vlm_app.pebble.world import Scene, Thing, draw_scene
 from vlm_app.pebble.world_check import looks_drawn
+from vlm_app.settings import ROOT
 
 
 def test_the_same_seed_draws_the_same_scene() -> None:
@@ -100,3 +102,11 @@ def test_photographs_and_scans_do_not_look_drawn(name: str) -> None:
     from skimage import data
 
     assert not looks_drawn(Image.fromarray(getattr(data, name)()))
+
+
+def test_the_example_pictures_are_scenes_of_this_world() -> None:
+    from PIL import Image
+
+    for kind, scene in scenes().items():
+        with Image.open(ROOT / "assets" / "examples" / f"{kind}.png") as kept:
+            assert np.abs(np.asarray(kept, dtype=int) - np.asarray(scene.image)).max() <= 1
