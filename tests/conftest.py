@@ -24,3 +24,8 @@ def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: until its browser is closed, Playwright's event loop runs in this thread."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
