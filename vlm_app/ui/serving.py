@@ -26,6 +26,9 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
 def _prepare(chosen: Settings) -> None:
     """Gradio reads these when it is imported: uploads stay in our folder, nothing is reported."""
+    from vlm_app.engine import set_library_defaults
+
+    set_library_defaults()
     os.environ.setdefault("GRADIO_TEMP_DIR", str(chosen.data / "cache" / "uploads"))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
