@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import PATIENCE, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -34,6 +34,7 @@ def browser() -> Iterator[Browser]:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         pytest.fail("The browser tests need Chromium: `apt-get install chromium` brings it.")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield started
@@ -64,7 +65,7 @@ def served(data: Path, *command: str) -> Iterator[Server]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         finally:
             process.kill()
             process.wait()
@@ -78,7 +79,7 @@ def _free_port() -> int:
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[str], log: str) -> None:
-    for _ in range(240):
+    for _ in range(720):
         if process.poll() is not None:
             break
         try:
@@ -104,12 +105,22 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """One browser profile, so that the page's scripts are fetched and compiled once."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile that has never been here."""
-    fresh = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    yield fresh
-    fresh.close()
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """The profile without a cookie: whoever comes is new here."""
+    profile.clear_cookies()
+    yield profile
+    for page in profile.pages:
+        page.close()
+    profile.clear_permissions()
 
 
 @pytest.fixture

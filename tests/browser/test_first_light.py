@@ -20,7 +20,7 @@ from vlm_app.types import Box
 def pebble(real: Server, context: BrowserContext) -> Visitor:
     """A new visitor of the app, once Pebble is ready."""
     visitor = Visitor.come(context, real.url)
-    expect(visitor.page.locator("#chip")).to_contain_text("ready", timeout=60_000)
+    expect(visitor.page.locator("#chip")).to_contain_text("ready")
     return visitor
 
 
@@ -44,7 +44,7 @@ def test_detected_thing_is_drawn_where_it_is(pebble: Visitor, scene: Scene, tmp_
     assert drawn, answer.inner_text()
     assert max(iou(box, Box(*thing.box)) for _, box in drawn) >= 0.5
     pebble.page.reload()
-    expect(pebble.answers.last.locator("g.region")).to_have_count(len(drawn), timeout=15_000)
+    expect(pebble.answers.last.locator("g.region")).to_have_count(len(drawn))
 
 
 def test_photograph_is_answered_under_a_warning_with_a_way_out(pebble: Visitor, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_control_tokens_in_a_message_are_text(
 
 def test_picture_for_the_readme(pebble: Visitor, tmp_path: Path) -> None:
     pebble.page.locator(".card").first.click()
-    expect(pebble.answers.last.locator("g.region").first).to_be_visible(timeout=20_000)
+    expect(pebble.answers.last.locator("g.region").first).to_be_visible()
     pebble.page.mouse.move(640, 20)
     pebble.page.wait_for_timeout(500)
     pebble.page.screenshot(path=tmp_path / "screenshot.png")

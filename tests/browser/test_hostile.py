@@ -55,12 +55,12 @@ def test_name_of_a_file_is_shown_as_text(visitor: Visitor, tmp_path: Path) -> No
     visitor.attach(file)
     visitor.write("what is this?")
     visitor.send()
-    expect(visitor.sentence).to_be_visible(timeout=15_000)
+    expect(visitor.sentence).to_be_visible()
     unharmed(visitor)
 
 
 def test_title_of_a_chat_is_shown_as_text(visitor: Visitor) -> None:
     visitor.ask(PAYLOADS[1])
     visitor.page.reload()
-    expect(visitor.chats.get_by_role("link")).to_have_text([PAYLOADS[1]], timeout=15_000)
+    expect(visitor.chats.get_by_role("link")).to_have_text([PAYLOADS[1]])
     unharmed(visitor)

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from vlm_app.types import Box
 
-FINISHED = 20_000  # milliseconds: an answer of a small model on a busy machine
+PATIENCE = 120_000  # milliseconds: a machine may be busy with other things, too
 
 
 @dataclass
@@ -27,10 +27,11 @@ class Visitor:
     def come(cls, context: BrowserContext, url: str, path: str = "/") -> Visitor:
         """Opens the page and waits until it can be used."""
         visitor = cls(context.new_page(), url)
+        visitor.page.set_default_timeout(PATIENCE)
         visitor.page.on("pageerror", lambda error: visitor.errors.append(str(error)))
         visitor.page.on("request", visitor._note)
         visitor.page.goto(url + path)
-        visitor.page.wait_for_selector(".welcome, .turn", timeout=30_000)
+        visitor.page.wait_for_selector(".welcome, .turn")
         return visitor
 
     def _note(self, request: Request) -> None:
@@ -63,7 +64,7 @@ class Visitor:
             self.attach(*files)
         self.write(text)
         self.send()
-        expect(self.page.locator(".turn.answer .foot")).to_have_count(before + 1, timeout=FINISHED)
+        expect(self.page.locator(".turn.answer .foot")).to_have_count(before + 1)
         return self.answers.last
 
     def press(self, name: str, inside: Locator | None = None) -> None:
