@@ -358,7 +358,7 @@ def about(rng: Rng, scene: Scene) -> Dialogue:
 # --- the mixture -------------------------------------------------------------------------
 
 _SHAPES = (
-    (detect_all, 1.0), (detect, 2.0), (ground, 1.2), (point, 1.0), (count_by_pointing, 0.5), (count, 2.0),
+    (detect_all, 1.0), (detect, 2.0), (ground, 1.2), (point, 1.0), (count_by_pointing, 0.5), (count, 3.0),
     (existence, 2.4), (attribute, 2.2), (relation, 2.2), (caption, 0.8), (follow_up, 0.6), (read, 0.1),
     (about, 0.1),
 )  # fmt: skip

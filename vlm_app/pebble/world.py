@@ -76,7 +76,7 @@ def draw_scene(
     largest number of shapes.
     """
     rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
-    kind = kind or str(rng.choice(KINDS, p=[0.72, 0.2, 0.08]))
+    kind = kind or str(rng.choice(KINDS, p=[0.6, 0.3, 0.1]))
     size = size or _some_size(rng)
     if kind == "chart":
         image, chart = draw_chart(rng, size)

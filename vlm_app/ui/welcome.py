@@ -23,8 +23,8 @@ EXAMPLES: Mapping[str, Example] = {
     each.file.removesuffix(".png"): each
     for each in (
         Example("shapes.png", "Detect everything", Task.DETECT, ""),
-        Example("signs.png", "Read the text, with its places", Task.OCR_REGIONS, ""),
-        Example("chart.png", "Which bar is the tallest?", Task.CHAT, "Which bar is the tallest?"),
+        Example("signs.png", "Find a word on a sign", Task.CHAT, 'Find the word "COLD".'),
+        Example("chart.png", "Ask what is in a chart", Task.CHAT, "How many bars are there?"),
     )
 }
 
