@@ -196,6 +196,7 @@ def interrupt(event):
     if isinstance(event, events.{event}):
         os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
 engine.engine().subscribe(interrupt)
 sys.exit(cli.main(sys.argv[1:]))
 """
