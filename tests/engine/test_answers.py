@@ -267,12 +267,15 @@ def test_two_who_ask_at_once_both_get_their_own_answer(loaded: LoadedModel) -> N
         thread.start()
     for thread in threads:
         thread.join(60)
+    told = list(events)
     assert len(loads) == 1
     assert [answers[i].raw for i in (0, 1)] == [whole(engine, asked[i]).raw for i in (0, 1)]
     assert "one" in answers[0].prompt and "a longer two" in answers[1].prompt
-    kinds = [type(event) for event in events[:8]]
+    kinds = [type(event) for event in told]
     assert kinds.count(Loading) == kinds.count(Loaded) == kinds.count(Queued) == 1
-    assert [kind for kind in kinds if kind in (Answering, Answered)][:4] == [Answering, Answered] * 2
+    # The second may begin before the first has said that it is done: the model is free earlier.
+    assert kinds.count(Answering) == kinds.count(Answered) == 2
+    assert kinds.index(Loaded) < kinds.index(Answering) < kinds.index(Answered)
 
 
 def test_who_waits_can_leave_and_the_next_one_moves_up(engine: Engine, loaded: LoadedModel) -> None:
