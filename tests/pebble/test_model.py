@@ -18,7 +18,6 @@ LEAST = (
     ("count", "accuracy", 0.85),
     ("detect", "f1", 0.80),
     ("ground", "f1", 0.80),
-    ("ocr", "accuracy", 0.20),
 )
 
 
