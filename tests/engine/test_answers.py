@@ -178,7 +178,7 @@ def test_sampled_tokens_follow_the_model_s_probabilities() -> None:
 
 
 def test_closing_the_stream_stops_the_model_within_a_token(engine: Engine, loaded: LoadedModel) -> None:
-    with speak(loaded, "a" * 5000) as steps:
+    with speak(loaded, "a" * 5000, pause=0.01) as steps:
         stream = engine.answer(request(picture(), "x", tokens=400))
         for delta in stream:
             if delta.text:
@@ -195,7 +195,7 @@ def test_closing_the_stream_stops_the_model_within_a_token(engine: Engine, loade
 def test_stop_ends_with_what_was_said_so_far(engine: Engine, loaded: LoadedModel) -> None:
     stop = threading.Event()
     deltas: list[Delta] = []
-    with speak(loaded, "a" * 5000) as steps:
+    with speak(loaded, "a" * 5000, pause=0.01) as steps:
         for delta in engine.answer(request(picture(), "x", tokens=400), stop):
             deltas.append(delta)
             if delta.text:
@@ -279,7 +279,7 @@ def test_two_who_ask_at_once_both_get_their_own_answer(loaded: LoadedModel) -> N
 
 
 def test_who_waits_can_leave_and_the_next_one_moves_up(engine: Engine, loaded: LoadedModel) -> None:
-    with speak(loaded, "a" * 5000):
+    with speak(loaded, "a" * 5000, pause=0.01):
         holder = engine.answer(request(picture(), "x", tokens=400))
         next(delta for delta in holder if delta.text)
         waiting = [engine.answer(request(picture(), "y", tokens=2)) for _ in range(2)]
@@ -295,7 +295,7 @@ def test_waiting_for_a_busy_model_ends_with_a_sentence(
     engine: Engine, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manager, "BUSY_SECONDS", 0.3)
-    with speak(loaded, "a" * 5000):
+    with speak(loaded, "a" * 5000, pause=0.01):
         holder = engine.answer(request(picture(), "x", tokens=400))
         next(delta for delta in holder if delta.text)
         begun = time.monotonic()
@@ -307,7 +307,7 @@ def test_waiting_for_a_busy_model_ends_with_a_sentence(
 
 def test_stop_reaches_who_waits(engine: Engine, loaded: LoadedModel) -> None:
     stop = threading.Event()
-    with speak(loaded, "a" * 5000):
+    with speak(loaded, "a" * 5000, pause=0.01):
         holder = engine.answer(request(picture(), "x", tokens=400))
         next(delta for delta in holder if delta.text)
         stop.set()

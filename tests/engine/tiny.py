@@ -6,6 +6,7 @@ The classes, the processor, the encoding and the whole of `generate` are the rea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
@@ -111,8 +112,12 @@ def save_pebble(folder: Path) -> Path:
 
 
 @contextmanager
-def speak(loaded: LoadedModel, text: str) -> Iterator[list[int]]:
-    """The model says `text` (and then its end token for ever); yields the steps that it took."""
+def speak(loaded: LoadedModel, text: str, pause: float = 0.0) -> Iterator[list[int]]:
+    """The model says `text` (and then its end token for ever); yields the steps that it took.
+
+    With `pause` each step takes so many seconds at least: who holds the model is still at it
+    on a fast machine.
+    """
     import torch
 
     ids = loaded.processor.tokenizer.encode(text, add_special_tokens=False)
@@ -123,6 +128,7 @@ def speak(loaded: LoadedModel, text: str) -> Iterator[list[int]]:
     @wraps(forward)  # `generate` looks at its arguments
     def spoken(*args: Any, **inputs: Any) -> Any:
         out = forward(*args, **inputs)
+        time.sleep(pause)
         token = ids[len(steps)] if len(steps) < len(ids) else end
         steps.append(token)
         out.logits = torch.full_like(out.logits, -100.0)
