@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -294,10 +294,6 @@ class Answer:
     precision: str = ""
     adapter: str | None = None
     error: str = ""  # the sentence, where `finish` is FAILED
-
-    def but(self, **changes: object) -> Answer:
-        """A copy with some fields changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
