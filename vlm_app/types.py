@@ -305,9 +305,19 @@ class Delta:
     answer: Answer | None = None
 
 
+class Runs(StrEnum):
+    """How a model of the catalog runs."""
+
+    IN_PROCESS = "in process"  # loaded by this app, with transformers
+    SERVER = "server"  # open weights that an OpenAI-compatible server loads
+    HOSTED = "hosted"  # a service's own model, reached by its protocol
+    PARSER_ONLY = "parser only"  # its answers can be read; no common server loads it
+    CONTRASTIVE = "contrastive"  # scores images against texts, writes nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A row of the catalog: a model that can be asked for by `id`."""
+    """A row of the catalog: a model that can be asked for by `id`. What no source says is empty."""
 
     id: str
     name: str
@@ -316,6 +326,21 @@ class Checkpoint:
     tasks: frozenset[Task]
     parameters: int = 0
     licence: str = ""
+    permissive: bool | None = None  # whether the licence allows any use, also commercial
     knows: str = ""  # one line for a user: what it is good at
     max_images: int | None = None  # None: no limit of its own
     context: int = 0  # tokens
+    resolution: str = ""  # '336 × 336', 'dynamic', ...
+    encoder: str = ""  # vision encoder
+    connector: str = ""  # how vision reaches the language model
+    backbone: str = ""  # language model
+    languages: tuple[str, ...] = ()  # codes as 'en', 'zh'
+    chat: bool = True  # False: a base model, which completes text
+    video: bool = False
+    gated: str = ""  # the address at which its licence must be accepted first
+    remote_code: bool = False  # whether its own code would have to run here
+    runs: Runs = Runs.IN_PROCESS
+    revision: str = ""  # the commit that is used; empty until it was first downloaded
+    checked: str = ""  # the date on which the Hub was last asked about it
+    listed: bool = True  # False: added by the user, not from the project's catalog
+    sources: tuple[str, ...] = ()  # where these facts stand

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+PRECISIONS = ("auto", *_DTYPES, "int8", "nf4")
 _LIBRARY_DEFAULTS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -51,8 +53,11 @@ def set_library_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def load(checkpoint: Checkpoint) -> LoadedModel:
-    """Load a checkpoint onto the best device, in the precision that suits it.
+def load(checkpoint: Checkpoint, precision: str = "auto") -> LoadedModel:
+    """Load a checkpoint onto the best device.
+
+    `precision` is one of `PRECISIONS`; 'auto' is what the hardware multiplies best,
+    'int8' and 'nf4' (with double quantization) are made by bitsandbytes.
 
     Raises `ModelUnavailable`: its files cannot be had or are not what they should be, or
     memory ran out.
@@ -62,7 +67,7 @@ def load(checkpoint: Checkpoint) -> LoadedModel:
     folder = _folder(checkpoint)
     problem = ""
     try:
-        return _load(checkpoint, family, folder)
+        return _load(checkpoint, family, folder, precision)
     except Exception as error:  # noqa: BLE001 - logged, and raised again as a sentence
         _log.exception("Loading %s failed", checkpoint.id)
         problem = (
@@ -89,7 +94,7 @@ def _remedy(checkpoint: Checkpoint) -> str:
     return "restore its folder" if Path(checkpoint.source).is_absolute() else "try again"
 
 
-def _load(checkpoint: Checkpoint, family: Family, folder: Path) -> LoadedModel:
+def _load(checkpoint: Checkpoint, family: Family, folder: Path, precision: str) -> LoadedModel:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging as library_logging
@@ -97,12 +102,20 @@ def _load(checkpoint: Checkpoint, family: Family, folder: Path) -> LoadedModel:
     library_logging.disable_progress_bar()
     library_logging.set_verbosity_error()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = _dtype(device)
+    dtype = getattr(torch, _DTYPES[precision]) if precision in _DTYPES else _dtype(device)
+    quantized = _quantization(precision, dtype)
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
     )
-    model = model.eval().requires_grad_(False).to(device)
+    model = model.eval().requires_grad_(False)
+    if not quantized:  # what bitsandbytes made stays where it is
+        model = model.to(device)
     tensors = [*model.parameters(), *model.buffers()]
     return LoadedModel(
         checkpoint=checkpoint,
@@ -110,10 +123,28 @@ def _load(checkpoint: Checkpoint, family: Family, folder: Path) -> LoadedModel:
         processor=processor,
         model=model,
         device=device,
-        precision={torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
+        precision=precision
+        if quantized
+        else {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
         context=checkpoint.context or _context(model.config),
     )
+
+
+def _quantization(precision: str, dtype: torch.dtype) -> Any:
+    """bitsandbytes' settings for a precision that it makes; None for the others."""
+    from transformers import BitsAndBytesConfig
+
+    if precision == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    if precision == "nf4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return None
 
 
 def _context(config: Any) -> int:

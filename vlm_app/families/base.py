@@ -29,12 +29,19 @@ class Family(ABC):
     """
 
     name: ClassVar[str]  # the file's name and the catalog's key
+    title: ClassVar[str] = ""  # what people call it
     tasks: ClassVar[frozenset[Task]]
+    model_types: ClassVar[frozenset[str]] = frozenset()  # `model_type` of a config that is this family's
+    native: ClassVar[str] = ""  # its class in transformers; empty: none, it runs on a server
+    servers: ClassVar[tuple[str, ...]] = ()  # common servers that load it: vLLM, llama.cpp, Ollama ...
     max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
     video: ClassVar[bool] = False
     text_only: ClassVar[bool] = False  # whether it can chat without an image
+    pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees
     lora_towers: ClassVar[Mapping[str, str]] = {}  # tower -> the module of the model that LoRA may touch
     end: ClassVar[str] = ""  # the token that closes an answer
+    convention: ClassVar[str] = ""  # how it writes coordinates, in words; empty: it writes none
+    grid: ClassVar[int] = 0  # units of its coordinates over a side; 0: pixels of what the model saw
 
     @abstractmethod
     def prompt(self, task: Task, query: str) -> str:
@@ -77,6 +84,24 @@ class Family(ABC):
         conversation. The text of a longer answer starts with the text of a shorter one,
         and its regions with the same regions: unfinished markup is held back.
         """
+
+    def write(
+        self,
+        regions: Sequence[Region],
+        *,
+        image_size: Size,
+        input_size: Size | None = None,
+        asked: Asked | None = None,
+    ) -> str:
+        """The raw answer that names these regions, as the model itself would write it.
+
+        The inverse of `parse`, with the same sizes: what training examples are made of.
+        Raises `ModelUnavailable` where the family cannot write such regions.
+        """
+        raise ModelUnavailable(
+            f"{self.title or self.name} writes no such regions: choose a model that does, "
+            "or ask for the answer in words."
+        )
 
     def ask(self, task: Task, query: str = "") -> str:
         """The text that asks for a task; for CHAT the query itself.

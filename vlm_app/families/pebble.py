@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from vlm_app.errors import BadInput
 from vlm_app.families.base import Asked, Parsed, Size, held
+from vlm_app.families.reading import corners
 from vlm_app.families.templated import TemplatedFamily
-from vlm_app.pebble.markup import BINS, LOCATIONS, REF
+from vlm_app.pebble.markup import BINS, LOCATIONS, REF, region
 from vlm_app.types import Box, Picture, Point, Region, Seen, Task
 
 UNKNOWN_WORLD = "Pebble only knows drawn shapes; this answer is likely wrong."
@@ -46,6 +47,10 @@ _PROMPTS = {
 
 class Pebble(TemplatedFamily):
     name = "pebble"
+    title = "Pebble"
+    native = "SmolVLMForConditionalGeneration"
+    convention = f"0–{BINS - 1} of the image, x first"
+    grid = BINS
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     lora_towers: ClassVar[Mapping[str, str]] = {
         "vision": "model.vision_model",
@@ -71,9 +76,19 @@ class Pebble(TemplatedFamily):
         return Seen(
             size=(_SIDE, _SIDE),
             visual_tokens=processor.image_seq_len,
-            convention=f"0–{BINS - 1} of the image, x first",
+            convention=self.convention,
             note="" if looks_drawn(pictures[-1].pixels) else UNKNOWN_WORLD,
         )
+
+    def write(
+        self,
+        regions: Sequence[Region],
+        *,
+        image_size: Size,
+        input_size: Size | None = None,
+        asked: Asked | None = None,
+    ) -> str:
+        return "".join(region(one.text or one.label, corners(one.shape)) for one in regions)
 
     def parse(
         self,

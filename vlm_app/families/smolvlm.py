@@ -34,6 +34,11 @@ _PROMPTS = {
 
 class SmolVLM(TemplatedFamily):
     name = "smolvlm"
+    title = "SmolVLM2"
+    native = "SmolVLMForConditionalGeneration"
+    model_types = frozenset({"smolvlm"})
+    servers = ("vLLM", "llama.cpp")
+    pixel_budget = True
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     text_only = True
     lora_towers: ClassVar[Mapping[str, str]] = {

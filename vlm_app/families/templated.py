@@ -48,9 +48,9 @@ class TemplatedFamily(Family):
         prompt = self._render(processor, turns)
         inputs = _encode(processor, prompt, pictures, options)
         if answer is not None:
-            _append(inputs, self._answer_ids(processor, turns, prompt, answer, closed=True), labelled=True)
+            append(inputs, self._answer_ids(processor, turns, prompt, answer, closed=True), labelled=True)
         elif started:
-            _append(inputs, self._answer_ids(processor, turns, prompt, started, closed=False), labelled=False)
+            append(inputs, self._answer_ids(processor, turns, prompt, started, closed=False), labelled=False)
         return inputs, self.seen(processor, pictures, options)
 
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
@@ -71,13 +71,11 @@ class TemplatedFamily(Family):
 
     def _marked(self, processor: Any, text: str, role: Role) -> str:
         """`text` with every control token marked that its author may not write."""
-        from transformers.utils.chat_template_utils import mark_control_tokens
-
-        tokens = _control_tokens(processor)
+        tokens = control_tokens(processor)
         if role is not Role.ASSISTANT:
-            return str(mark_control_tokens(text, _any_of(tokens)))
+            return marked(text, tokens)
         foreign = tuple(token for token in tokens if not self.markup.fullmatch(token))
-        return str(mark_control_tokens(self.open(text).strip(), _any_of(foreign)))
+        return marked(self.open(text).strip(), foreign)
 
     def _answer_ids(
         self, processor: Any, turns: Sequence[Turn], prompt: str, text: str, *, closed: bool
@@ -92,13 +90,20 @@ class TemplatedFamily(Family):
         whole = self._render(processor, [*turns, Turn(Role.ASSISTANT, (body,))], prompt=False)
         rendered = whole.removeprefix(prompt).rpartition(self.end)[0]
         rendered += self.end if closed else tail
-        return _ids(processor.tokenizer, rendered)
+        return token_ids(processor.tokenizer, rendered)
 
 
-def _control_tokens(processor: Any) -> tuple[str, ...]:
+def control_tokens(processor: Any) -> tuple[str, ...]:
     """The tokenizer's added tokens, and the placeholders that the processor looks for in text."""
     placeholders = (getattr(processor, name, None) for name in ("image_token", "video_token"))
     return (*processor.tokenizer.added_tokens_encoder, *filter(None, placeholders))
+
+
+def marked(text: str, tokens: tuple[str, ...]) -> str:
+    """`text` with each of `tokens` in it marked as plain text."""
+    from transformers.utils.chat_template_utils import mark_control_tokens
+
+    return str(mark_control_tokens(text, _any_of(tokens)))
 
 
 @lru_cache(maxsize=64)
@@ -124,15 +129,23 @@ def _encode(
     return dict(encoded)
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text by itself; what is marked in it is plain text."""
     return list(tokenizer(text, add_special_tokens=False, sanitize_control_tokens=True)["input_ids"])
 
 
-def _append(inputs: dict[str, Any], ids: list[int], *, labelled: bool) -> None:
-    """Add tokens to a batch of one, in place; `labelled` ones are what is to be learned."""
+def append(inputs: dict[str, Any], ids: list[int], *, labelled: bool) -> None:
+    """Add tokens to a batch of one, in place; `labelled` ones are what is to be learned.
+
+    What the processor says of each token of the prompt goes on with zeros: text.
+    """
     import torch
 
     more = torch.tensor([ids], dtype=inputs["input_ids"].dtype)
+    shape = inputs["input_ids"].shape
+    for name, value in inputs.items():
+        if name not in ("input_ids", "attention_mask") and getattr(value, "shape", None) == shape:
+            inputs[name] = torch.cat([value, torch.zeros_like(more, dtype=value.dtype)], dim=1)
     if labelled:
         inputs["labels"] = torch.cat([torch.full_like(inputs["input_ids"], -100), more], dim=1)
     inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)

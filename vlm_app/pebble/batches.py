@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 GRID = SIDE // PATCH
+SLOTS = 2 * SHUFFLE * SHUFFLE  # letters that a visual token can hold: two for each of its patches
 KINDS = ("ground", *SHAPES, "text", "bar")
 _HUES = ("none", *COLOURS)
 LENGTH = 320  # tokens of a packed row; dialogues are added as long as they fit
@@ -248,6 +249,8 @@ class Batches(IterableDataset):
         batch = collate(rows)
         batch["pixels"] = torch.from_numpy(np.stack(images))
         batch["lens"] = torch.from_numpy(np.stack([self._lens.tokens(truth) for truth in truths]))
+        spelling = [_blocks(truth["letters"]).reshape(-1, SLOTS) for truth in truths]
+        batch["spelling"] = torch.from_numpy(np.stack(spelling))
         for key in truths[0]:
             batch[key] = torch.from_numpy(np.stack([truth[key] for truth in truths]))
         return batch

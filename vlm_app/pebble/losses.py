@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlm_app.pebble.batches import IGNORED, KINDS, Batch
+from vlm_app.pebble.batches import IGNORED, KINDS, SLOTS, Batch
 from vlm_app.pebble.markup import BINS
 from vlm_app.pebble.words import CHARACTERS, COLOURS
 
@@ -25,6 +25,15 @@ class DenseHead(nn.Module):
         super().__init__()
         self._parts = (len(KINDS), len(COLOURS) + 1, 4, 2 * (len(CHARACTERS) + 1))
         self.read = nn.Linear(width, sum(self._parts))
+        self.spell = nn.Linear(width, SLOTS * (len(CHARACTERS) + 1))
+
+    def spelling_loss(self, visual: Tensor, batch: Batch) -> Tensor:
+        """Which letter stands in which slot of each visual token, (images, visual tokens, width).
+
+        Without it the connector keeps which letters there are and loses their order.
+        """
+        letters = self.spell(visual).float().unflatten(-1, (SLOTS, -1))
+        return _letter_loss(letters, batch["spelling"])
 
     def loss(self, features: Tensor, batch: Batch) -> Tensor:
         """Mean loss over patches; `features` is (images, patches, width)."""
@@ -34,13 +43,17 @@ class DenseHead(nn.Module):
         loss = (
             functional.cross_entropy(kind.transpose(1, 2), batch["kind"], reduction="none") * share
         ).mean()
-        letters = letters.unflatten(-1, (2, -1)).permute(0, 3, 1, 2)
-        each = functional.cross_entropy(letters, batch["letters"], reduction="none")
-        loss = loss + (each * torch.where(batch["letters"] > 0, 1.0, 0.05)).sum() / 256 / len(features)
+        loss = loss + _letter_loss(letters.unflatten(-1, (2, -1)), batch["letters"])
         if thing.any():
             loss = loss + 0.3 * functional.cross_entropy(hue[thing], batch["hue"][thing])
             loss = loss + 2.0 * functional.l1_loss(box[thing].sigmoid(), batch["box"][thing])
         return loss
+
+
+def _letter_loss(logits: Tensor, letters: Tensor) -> Tensor:
+    """(images, places, slots, characters) against (images, places, slots), where 0 is no letter."""
+    each = functional.cross_entropy(logits.permute(0, 3, 1, 2), letters, reduction="none")
+    return (each * torch.where(letters > 0, 1.0, 0.05)).sum() / 256 / len(logits)
 
 
 def lens_loss(logits: Tensor, tokens: Tensor) -> Tensor:

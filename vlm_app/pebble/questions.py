@@ -320,7 +320,12 @@ def chart(rng: Rng, scene: Scene) -> Dialogue:
         best = bars[values.index(max(values))]
         return Dialogue(
             "chart_most",
-            ((_pick(rng, "Which bar is the tallest?", "Which value is the largest?"), f"{best.label}."),),
+            (
+                (
+                    _pick(rng, "Which bar is the tallest?", "Which value is the largest?"),
+                    f"{region(best.label, best.box)}.",
+                ),
+            ),
         )
     if lot == 1:
         return Dialogue(
@@ -347,7 +352,9 @@ def chart(rng: Rng, scene: Scene) -> Dialogue:
     ask = _pick(
         rng, f"What is the value of {bar.label}?", f"How much is {bar.label}?", f"Value of {bar.label}?"
     )
-    return Dialogue("chart_value", ((ask, f"{bar.value}."),))
+    # The scale first, then how far the bar reaches up on it: the number follows from both.
+    answer = f"On a scale to {scene.chart.top}, {region(bar.label, bar.box)} is at {bar.value}."
+    return Dialogue("chart_value", ((ask, answer),))
 
 
 def about(rng: Rng, scene: Scene) -> Dialogue:
@@ -366,13 +373,14 @@ _SIGNS = (
     (read, 1.0), (read_regions, 1.0), (spoken_box, 0.6), (detect, 0.8), (existence, 0.6), (count, 0.5),
     (caption, 0.6),
 )  # fmt: skip
+_PAGE = ((read, 1.0), (spoken_box, 3.0), (read_regions, 1.0))
 _CHART = ((chart, 1.0),)
 _ONCE = {"detect_all", "caption", "ocr", "ocr_regions", "chart_detect", "chart_caption"}
 
 
 def dialogues(rng: Rng, scene: Scene, number: int) -> Iterator[Dialogue]:
     """`number` dialogues about the scene (fewer where it offers fewer), no question twice."""
-    mixture = {"shapes": _SHAPES, "signs": _SIGNS, "chart": _CHART}[scene.kind]
+    mixture = {"shapes": _SHAPES, "signs": _SIGNS, "page": _PAGE, "chart": _CHART}[scene.kind]
     shares = np.array([share for _, share in mixture])
     seen: set[str] = set()
     for index in rng.choice(len(mixture), 2 * number + 4, p=shares / shares.sum()):

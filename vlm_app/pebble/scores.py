@@ -46,7 +46,7 @@ class Tally:
         elif skill == "point":
             self.right += _same_points(read_regions(answer), read_regions(truth))
         elif slack:
-            self.right += abs(_number(answer) - float(_plain(truth))) <= slack
+            self.right += abs(_number(answer) - _number(truth)) <= slack
         elif skill in _LAST_WORD:
             self.right += _plain(answer).split(" ")[-1] == _plain(truth).split(" ")[-1]
         else:
@@ -93,9 +93,9 @@ def _same_points(found: list[tuple[str, Coordinates]], boxes: list[tuple[str, Co
 
 
 def _number(text: str) -> float:
-    """The number that the text is, or not-a-number."""
-    plain = _plain(text)
-    return float(plain) if plain.isdigit() else float("nan")
+    """The number that the text ends with, or not-a-number."""
+    last = _plain(text).rpartition(" ")[2]
+    return float(last) if last.isdigit() else float("nan")
 
 
 def _plain(text: str) -> str:

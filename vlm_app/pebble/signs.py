@@ -1,4 +1,4 @@
-"""Printed signs of the toy world: a word or two in one of several fonts, on a plate or bare."""
+"""Printed text of the toy world: signs of a word or two, on a plate or bare, and whole pages."""
 
 from __future__ import annotations
 
@@ -71,12 +71,40 @@ def letter_boxes(
     return tuple(boxes)
 
 
+def smallest_print(size: tuple[int, int]) -> float:
+    """The least font size, in pixels, at which a letter is about half a patch wide on an image of `size`."""
+    width, height = size
+    return max(height * 0.07, width * 0.052, 13)
+
+
+def draw_page(rng: np.random.Generator, image: Image.Image) -> tuple[Sign, ...]:
+    """Fill `image` with lines of one font from the top down: many letters at once to learn from."""
+    width, height = image.size
+    face = some_font(rng, int(smallest_print(image.size) * rng.uniform(1.0, 1.7)))
+    dark = _luminance(np.array(image.getpixel((width // 2, height // 2)), dtype=float)) < 125
+    ink = tuple(int(v) for v in rng.integers(165, 256, 3) - (0 if dark else 165))
+    margin, y = width * rng.uniform(0.02, 0.12), height * rng.uniform(0.02, 0.12)
+    lines: list[Sign] = []
+    while True:
+        text = _some_text(rng)
+        while face.getlength(longer := f"{text} {_some_text(rng)}") < width - 2 * margin:
+            text = longer
+        left, top, right, bottom = face.getbbox(text)
+        if y + bottom - top > height * 0.98:
+            return tuple(lines)
+        if margin + right - left < width:
+            origin = (margin - left, y - top)
+            ImageDraw.Draw(image).text(origin, text, font=face, fill=ink)
+            box = (margin / width, y / height, (margin + right - left) / width, (y + bottom - top) / height)
+            lines.append(Sign(text, box, letter_boxes(text, face, origin, image.size)))
+        y += (bottom - top) * rng.uniform(1.15, 1.6)
+
+
 def draw_sign(rng: np.random.Generator, image: Image.Image, taken: list[Box]) -> Sign | None:
     """Print a sign on `image` where nothing of `taken` is; None where there is no room."""
     width, height = image.size
     text = _some_text(rng)
-    # The share of the width is bounded from below so that a letter is never under a patch's half.
-    size = int(max(height * 0.07, 13) * rng.uniform(1.0, 2.6))
+    size = int(smallest_print(image.size) * rng.uniform(1.0, 2.6))
     face = some_font(rng, size)
     left, top, right, bottom = face.getbbox(text)
     pad = max(3, int(size * rng.uniform(0.15, 0.5)))

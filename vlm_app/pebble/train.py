@@ -131,6 +131,7 @@ class Learner:
         dense = head.loss(features, batch)
         embeds = core.text_model.embed_tokens(batch["ids"])
         visual = core.connector(features)
+        dense = dense + head.spelling_loss(visual, batch)
         lens = lens_loss(self._worker.model.lm_head(visual), batch["lens"])
         places = (batch["ids"] == self.model.config.image_token_id)[..., None].expand_as(embeds)
         hidden = core.text_model(

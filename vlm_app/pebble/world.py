@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw
 from vlm_app.pebble.charts import Chart, draw_chart
 from vlm_app.pebble.grounds import Colour, draw_ground
 from vlm_app.pebble.shapes import SHAPES, hole, outline
-from vlm_app.pebble.signs import Sign, draw_sign
+from vlm_app.pebble.signs import Sign, draw_page, draw_sign
 from vlm_app.pebble.words import COLOURS
 
 Box = tuple[float, float, float, float]
-KINDS = ("shapes", "signs", "chart")
+KINDS = ("shapes", "signs", "chart", "page")
+MOST_SIGNS = 3
 _SUPERSAMPLE = 3
 
 
@@ -58,7 +59,9 @@ class Scene:
 
     @property
     def kind(self) -> str:
-        return "chart" if self.chart else "signs" if self.signs else "shapes"
+        if self.chart:
+            return "chart"
+        return "page" if len(self.signs) > MOST_SIGNS else "signs" if self.signs else "shapes"
 
 
 def draw_scene(
@@ -76,12 +79,14 @@ def draw_scene(
     largest number of shapes.
     """
     rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
-    kind = kind or str(rng.choice(KINDS, p=[0.6, 0.3, 0.1]))
+    kind = kind or str(rng.choice(KINDS, p=[0.43, 0.2, 0.12, 0.25]))
     size = size or _some_size(rng)
     if kind == "chart":
         image, chart = draw_chart(rng, size)
         return Scene(image=image, chart=chart)
     image, ground = draw_ground(rng, size)
+    if kind == "page":
+        return Scene(image=image, signs=draw_page(rng, image))
     signs = _place_signs(rng, image) if kind == "signs" else ()
     count = int(rng.integers(0, 4)) if signs else int(rng.integers(1, most + 1))
     things = _place_things(rng, image, ground, count, extents, [sign.box for sign in signs])

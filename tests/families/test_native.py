@@ -1,0 +1,82 @@
+"""Every native family, end to end, on a tiny checkpoint with random weights: nothing raises.
+
+Files are loaded, one image and several are encoded, an answer is generated and read, in
+bf16, and in int8 and nf4 where bitsandbytes can.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.families import checkpoints
+from vlm_app import families
+from vlm_app.engine.answers import Engine
+from vlm_app.engine.loading import LoadedModel, load
+from vlm_app.errors import BadInput
+from vlm_app.types import Answer, Request, Role, Sampling, Task, Turn
+
+# Families that run in process and cannot be built here, each with its reason.
+UNBUILT: dict[str, str] = {"pebble": "the real one is in models/: tests/pebble and tests/engine run it"}
+# What bitsandbytes cannot do, each with its reason.
+UNQUANTIZED: dict[tuple[str, str], str] = {}
+NATIVE = [name for name in families.names() if families.get(name).native]
+BUILT = checkpoints.names()
+
+
+def ask(family: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
+    row = checkpoints.row(family)
+    engine = Engine({family: row}, (lambda _: loaded) if loaded else load)
+    images = [checkpoints.picture(size=size) for size in [(300, 200), (120, 260)][:pictures]]
+    turns = (Turn(Role.USER, (*images, "What is in the image?")),)
+    request = Request(turns, family, sampling=Sampling(max_tokens=5), **more)
+    *_, last = engine.answer(request)
+    assert last.answer is not None
+    return last.answer
+
+
+def test_every_native_family_is_built_or_says_why_not() -> None:
+    assert sorted(NATIVE) == sorted({*BUILT, *UNBUILT})
+
+
+@pytest.mark.parametrize("family", BUILT)
+def test_a_checkpoint_answers_about_an_image(family: str) -> None:
+    answer = ask(family, task=_task(family), query="a circle")
+    assert answer.usage.completion_tokens >= 1
+    assert answer.prompt
+    assert answer.seen.visual_tokens > 0 and answer.seen.size
+
+
+@pytest.mark.parametrize("family", BUILT)
+def test_several_images_are_answered_or_refused_with_a_sentence(family: str) -> None:
+    if families.get(family).max_images == 1:
+        with pytest.raises(BadInput, match="at most 1 image"):
+            ask(family, pictures=2, task=_task(family), query="a circle")
+    else:
+        assert ask(family, pictures=2, task=_task(family), query="a circle").usage.completion_tokens >= 1
+
+
+@pytest.mark.parametrize("precision", ["int8", "nf4"])
+@pytest.mark.parametrize("family", BUILT)
+def test_a_quantized_checkpoint_answers(family: str, precision: str) -> None:
+    row = checkpoints.row(family)
+    if reason := UNQUANTIZED.get((family, precision)):
+        with pytest.raises(Exception):  # noqa: B017, PT011 - when it works one day, the list is too long
+            ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
+        pytest.xfail(reason)
+    answer = ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
+    assert answer.precision == precision
+    assert answer.usage.completion_tokens >= 1
+
+
+@pytest.mark.parametrize("family", BUILT)
+def test_a_tiny_checkpoint_is_small(family: str) -> None:
+    folder = checkpoints.checkpoint(family)
+    assert sum(path.stat().st_size for path in Path(folder).rglob("*")) < 8_000_000
+
+
+def _task(family: str) -> Task:
+    tasks = families.get(family).tasks
+    return Task.CHAT if Task.CHAT in tasks else next(task for task in Task if task in tasks)
