@@ -1,8 +1,4 @@
-"""The models that can be asked for: `models/*.toml`, read and checked.
-
-The catalog is data. What a row's family means is said in `vlm_app.families`, and where
-its weights run is the engine's affair.
-"""
+"""The tables of `models/*.toml`, read and checked."""
 
 from __future__ import annotations
 
@@ -11,21 +7,33 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from vlm_app.errors import ModelUnavailable
 from vlm_app.settings import settings
-from vlm_app.types import Checkpoint, Task
+from vlm_app.types import Checkpoint, Runs, Task
 
+_Word = TypeVar("_Word", Task, Runs)
 _NEEDED = {"name": str, "family": str, "tasks": list}
 _OPTIONAL = {
     "folder": str,
     "repo": str,
     "parameters": int,
     "licence": str,
+    "permissive": bool,
     "knows": str,
     "images": int,
     "context": int,
+    "resolution": str,
+    "encoder": str,
+    "connector": str,
+    "backbone": str,
+    "languages": list,
+    "chat": bool,
+    "video": bool,
+    "gated": str,
+    "remote_code": bool,
+    "runs": str,
     "sources": list,
 }
 
@@ -61,25 +69,28 @@ def _read(folder: Path) -> Mapping[str, Checkpoint]:
                 raise ModelUnavailable(
                     f"The model '{id}' stands twice in the catalog: remove it from {path.name}."
                 )
-            rows[id] = _row(id, table, path)
+            rows[id] = row(id, table, path)
     return MappingProxyType(rows)
 
 
-def _row(id: str, table: Any, path: Path) -> Checkpoint:
+def row(id: str, table: Any, path: Path) -> Checkpoint:
+    """The checkpoint that a table of the file `path` describes; `ModelUnavailable` names what is wrong."""
     where = f"{path.name}, model '{id}'"
     _check(table, where)
     return Checkpoint(
         id=id,
-        name=table["name"],
-        family=table["family"],
         source=table["repo"] if "repo" in table else str(path.parent.resolve() / table["folder"]),
-        tasks=frozenset(_task(value, where) for value in table["tasks"]),
-        parameters=table.get("parameters", 0),
-        licence=table.get("licence", ""),
-        knows=table.get("knows", ""),
+        tasks=frozenset(_one_of(Task, value, where) for value in table["tasks"]),
+        runs=_one_of(Runs, table.get("runs", Runs.IN_PROCESS), where),
         max_images=table.get("images"),
-        context=table.get("context", 0),
+        languages=_strings(table, "languages", where),
+        sources=_strings(table, "sources", where),
+        **{key: table[key] for key in _AS_THEY_ARE if key in table},
     )
+
+
+_OF_THEIR_OWN = {"repo", "folder", "tasks", "runs", "images", "languages", "sources"}
+_AS_THEY_ARE = (_NEEDED | _OPTIONAL).keys() - _OF_THEIR_OWN
 
 
 def _check(table: Any, where: str) -> None:
@@ -100,9 +111,16 @@ def _check(table: Any, where: str) -> None:
         raise ModelUnavailable(f"{where}: expected either 'repo' or 'folder'.")
 
 
-def _task(value: Any, where: str) -> Task:
+def _one_of(words: type[_Word], value: Any, where: str) -> _Word:
     try:
-        return Task(value)
+        return words(value)
     except ValueError:
-        known = ", ".join(Task)
-        raise ModelUnavailable(f"{where}: {value!r} is not a task; known are {known}.") from None
+        noun = "a task" if words is Task else "a way to run"
+        raise ModelUnavailable(f"{where}: {value!r} is not {noun}; known are {', '.join(words)}.") from None
+
+
+def _strings(table: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    values = table.get(key, [])
+    if not all(isinstance(value, str) for value in values):
+        raise ModelUnavailable(f"{where}: '{key}' is a list of texts, found {values!r}.")
+    return tuple(values)
