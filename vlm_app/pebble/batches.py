@@ -95,6 +95,10 @@ class Packer:
                 self._turns(row, talk, number, trunk)
         return row
 
+    def short(self, talks: Iterator[Dialogue]) -> Dialogue | None:
+        """The first that leaves most of a row to others."""
+        return next((talk for talk in talks if self._size(talk) <= LENGTH // 4), None)
+
     def _size(self, talk: Dialogue) -> int:
         """An upper bound of the tokens of its turns."""
         return sum(
@@ -239,7 +243,7 @@ class Batches(IterableDataset):
             earlier = None
             if number % _EARLIER_EACH == 0:
                 before = draw_scene(rng)
-                earlier = next(dialogues(rng, before, 4), about(rng, before))
+                earlier = self._packer.short(dialogues(rng, before, 4)) or about(rng, before)
                 images.append(pixels(before.image))
                 truths.append(dense_truth(before))
             conversation = rng.random() < 0.2
