@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.conftest import ROOT, Server
+from tests.browser.conftest import ROOT, Server, served
 from tests.browser.visitor import Visitor
+from tests.sizes import FIRST_ANSWER_SECONDS
 from vlm_app.grounding import iou
 from vlm_app.pebble.world import Scene, draw_scene
 from vlm_app.types import Box
@@ -45,6 +47,18 @@ def test_detected_thing_is_drawn_where_it_is(pebble: Visitor, scene: Scene, tmp_
     assert max(iou(box, Box(*thing.box)) for _, box in drawn) >= 0.5
     pebble.page.reload()
     expect(pebble.answers.last.locator("g.region")).to_have_count(len(drawn))
+
+
+def test_first_question_is_answered_soon_after_the_start(
+    scene: Scene, context: BrowserContext, tmp_path: Path
+) -> None:
+    scene.image.save(tmp_path / "scene.png")
+    with served(tmp_path / "data", "app.py") as fresh:
+        up = time.monotonic()
+        visitor = Visitor.come(context, fresh.url)
+        answer = visitor.ask("Detect all shapes.", tmp_path / "scene.png")
+        expect(answer.locator("g.region").first).to_be_visible()
+        assert time.monotonic() - up <= FIRST_ANSWER_SECONDS
 
 
 def test_photograph_is_answered_under_a_warning_with_a_way_out(pebble: Visitor, tmp_path: Path) -> None:

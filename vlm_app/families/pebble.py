@@ -48,6 +48,7 @@ _PROMPTS = {
 class Pebble(TemplatedFamily):
     name = "pebble"
     title = "Pebble"
+    verified = "2026-11-21, AMD EPYC, 2 cores"
     native = "SmolVLMForConditionalGeneration"
     convention = f"0–{BINS - 1} of the image, x first"
     grid = BINS

@@ -1,0 +1,71 @@
+"""Writes docs/families.md from the code: `python -m tests.families.document`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.families import checkpoints
+from vlm_app import families
+from vlm_app.families import Family
+from vlm_app.types import Task
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "families.md"
+_HEAD = """\
+# Model families
+
+How each family of models is asked and read, generated from the code by
+`python -m tests.families.document`.
+
+- **Class** is the one of transformers that runs the family in this process; without one a
+  server must run it, and where no common server loads it, its answers can only be read.
+- **Tested**: *tiny* is a checkpoint of random weights, built with the real classes, that is
+  loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
+  four boxes or points until it repeated them through the engine; *parser* is a table of
+  documented answers, fuzzing, and, where the family writes coordinates, a round trip.
+- **Run on real weights** is empty-handed, 'not yet', until somebody ran
+  `vlm-app verify` on them and wrote down where and when. Nothing here claims more.
+
+| family | class | tasks | coordinates | images | video | runs | tested | run on real weights |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def document() -> str:
+    return _HEAD + "".join(f"{_line(families.get(name))}\n" for name in families.names())
+
+
+def _line(family: Family) -> str:
+    name = f"`{family.name}`" + (f" {family.title}" if family.title else "")
+    cells = (
+        name,
+        f"`{family.native}`" if family.native else "none",
+        ", ".join(task.replace("_", " ") for task in Task if task in family.tasks),
+        family.convention or "none",
+        "any number" if family.max_images is None else str(family.max_images),
+        "yes" if family.video else "no",
+        _runs(family),
+        _tested(family),
+        family.verified or "not yet",
+    )
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _runs(family: Family) -> str:
+    places = ["in process"] * bool(family.native)
+    if family.hosted:
+        places.append("hosted")
+    elif family.servers:
+        places.append(f"server: {', '.join(family.servers)}")
+    return "; ".join(places) or "parser only"
+
+
+def _tested(family: Family) -> str:
+    if family.name == "pebble":
+        return "its own weights"
+    built = family.name in checkpoints.names()
+    return ", ".join(["tiny"] * built + ["taught"] * (built and bool(family.convention)) + ["parser"])
+
+
+if __name__ == "__main__":
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(document())
