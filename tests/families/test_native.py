@@ -63,7 +63,7 @@ def test_several_images_are_answered_or_refused_with_a_sentence(family: str) -> 
 def test_a_quantized_checkpoint_answers(family: str, precision: str) -> None:
     row = checkpoints.row(family)
     if reason := UNQUANTIZED.get((family, precision)):
-        with pytest.raises(Exception):  # noqa: B017, PT011 - when it works one day, the list is too long
+        with pytest.raises(Exception):  # noqa: B017 - when it works one day, the list is too long
             ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
         pytest.xfail(reason)
     answer = ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
