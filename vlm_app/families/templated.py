@@ -17,6 +17,11 @@ from typing import Any, ClassVar
 from vlm_app.families.base import Family
 from vlm_app.types import Part, Picture, Role, Seen, Task, Turn
 
+# transformers drops these marks, and joins nothing over them.
+_START, _END = "\U000f0000", "\U000f0001"
+_NOTHING = re.compile("(?!)")
+_LOOKS = ("cross_attention_mask", "image_attention_mask")  # which image a token may look at
+
 
 class TemplatedFamily(Family):
     """A family whose processor renders, expands and encodes a conversation."""
@@ -30,6 +35,12 @@ class TemplatedFamily(Family):
     def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
         """What the model sees of the last of `pictures`."""
         return Seen()
+
+    def process(
+        self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The processor's inputs for a prompt; families whose processor differs write their own."""
+        return _encode(processor, prompt, pictures, options)
 
     def encode(
         self,
@@ -46,7 +57,7 @@ class TemplatedFamily(Family):
         pictures = [picture for turn in turns for picture in turn.pictures]
         options = self.image_options(processor, pixels)
         prompt = self._render(processor, turns)
-        inputs = _encode(processor, prompt, pictures, options)
+        inputs = self.process(processor, prompt, pictures, options)
         if answer is not None:
             append(inputs, self._answer_ids(processor, turns, prompt, answer, closed=True), labelled=True)
         elif started:
@@ -87,8 +98,12 @@ class TemplatedFamily(Family):
         """
         body = self.open(text).lstrip()
         tail = body[len(body.rstrip()) :]  # an open answer may stop behind a space
+        marked_body = self._marked(processor, body, Role.ASSISTANT)
         whole = self._render(processor, [*turns, Turn(Role.ASSISTANT, (body,))], prompt=False)
-        rendered = whole.removeprefix(prompt).rpartition(self.end)[0]
+        # Some templates begin an answer in the past otherwise than the one to come, some write no end.
+        rendered = whole.removeprefix(prompt) if whole.startswith(prompt) else marked_body
+        has_end = bool(self.end) and self.end in rendered
+        rendered = rendered.rpartition(self.end)[0] if has_end else rendered.rstrip()
         rendered += self.end if closed else tail
         return token_ids(processor.tokenizer, rendered)
 
@@ -100,10 +115,21 @@ def control_tokens(processor: Any) -> tuple[str, ...]:
 
 
 def marked(text: str, tokens: tuple[str, ...]) -> str:
-    """`text` with each of `tokens` in it marked as plain text."""
+    """`text` with each of `tokens` in it marked as plain text: broken in two by a mark.
+
+    The mark is one of transformers' own, which its tokenizers drop. Broken rather than
+    wrapped, because some processors count their placeholders in the text as it stands.
+    """
     from transformers.utils.chat_template_utils import mark_control_tokens
 
-    return str(mark_control_tokens(text, _any_of(tokens)))
+    clean = str(mark_control_tokens(text, _NOTHING))
+    pattern = _any_of(tokens)
+    out, start = "", 0
+    while found := pattern.search(clean, start):
+        before, start = clean[start : found.start()], found.start() + 1
+        single = len(found.group()) == 1  # cannot be broken
+        out += before + (f"{_START}{found.group()}{_END}" if single else found.group()[0] + _END)
+    return out + clean[start:]
 
 
 @lru_cache(maxsize=64)
@@ -130,14 +156,22 @@ def _encode(
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:
-    """The tokens of a text by itself; what is marked in it is plain text."""
+    """The tokens of a text that follows another; what is marked in it is plain text."""
+    # Encoded behind a line break, which is taken away again: at the start of a text
+    # SentencePiece adds a space that no model generates.
+    newline, ids = (_plain_ids(tokenizer, before) for before in ("\n", "\n" + text))
+    return ids[len(newline) :] if ids[: len(newline)] == newline else _plain_ids(tokenizer, text)
+
+
+def _plain_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, sanitize_control_tokens=True)["input_ids"])
 
 
 def append(inputs: dict[str, Any], ids: list[int], *, labelled: bool) -> None:
     """Add tokens to a batch of one, in place; `labelled` ones are what is to be learned.
 
-    What the processor says of each token of the prompt goes on with zeros: text.
+    What the processor says of each token of the prompt goes on with zeros: text. New
+    tokens look at the images that the last one of the prompt looks at.
     """
     import torch
 
@@ -146,6 +180,9 @@ def append(inputs: dict[str, Any], ids: list[int], *, labelled: bool) -> None:
     for name, value in inputs.items():
         if name not in ("input_ids", "attention_mask") and getattr(value, "shape", None) == shape:
             inputs[name] = torch.cat([value, torch.zeros_like(more, dtype=value.dtype)], dim=1)
+        elif name in _LOOKS:  # tokens × images (× tiles)
+            row = value[:, -1:]
+            inputs[name] = torch.cat([value, row.expand(-1, len(ids), *row.shape[2:])], dim=1)
     if labelled:
         inputs["labels"] = torch.cat([torch.full_like(inputs["input_ids"], -100), more], dim=1)
     inputs["input_ids"] = torch.cat([inputs["input_ids"], more], dim=1)
