@@ -1,14 +1,16 @@
-"""The tables of `models/*.toml`, read and checked."""
+"""The catalog: the tables of `models/*.toml`, read and checked, and what this computer adds to them."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from vlm_app.catalog import ledger
 from vlm_app.errors import ModelUnavailable
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
@@ -41,10 +43,46 @@ _OPTIONAL = {
 def catalog() -> Mapping[str, Checkpoint]:
     """Every row of `models/*.toml`, by id, in the order of the files and their tables.
 
+    Then what the user added. The mapping is live: a model that is added, locked or
+    checked later shows in it.
+
     Raises `ModelUnavailable` when a file cannot be read or a row holds something else
     than what `models/catalog.toml` describes.
     """
-    return _read(settings().models)
+    rows = _Catalog(settings().models)
+    len(rows)  # what is wrong is said now
+    return rows
+
+
+class _Catalog(Mapping[str, Checkpoint]):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, id: str) -> Checkpoint:
+        return _joined(self._folder, ledger.stamp())[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_joined(self._folder, ledger.stamp()))
+
+    def __len__(self) -> int:
+        return len(_joined(self._folder, ledger.stamp()))
+
+
+@lru_cache(maxsize=4)
+def _joined(folder: Path, stamp: tuple[Any, ...]) -> Mapping[str, Checkpoint]:
+    """The project's rows and the user's, with what was locked and checked; read again when `stamp` is new."""
+    rows = dict(_read(folder))
+    path = ledger.path_of("added")
+    for id, table in ledger.read("added").items():
+        rows.setdefault(id, replace(row(id, table, path), listed=False))
+    locks, checks = ledger.read("lock"), ledger.read("checks")
+    for id, found in rows.items():
+        rows[id] = replace(
+            found,
+            revision=str(locks.get(found.source, {}).get("revision", "")),
+            checked=str(checks.get(found.source, {}).get("date", "")),
+        )
+    return MappingProxyType(rows)
 
 
 def find(id: str, rows: Mapping[str, Checkpoint] | None = None) -> Checkpoint:

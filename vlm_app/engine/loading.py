@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlm_app import families
+from vlm_app import families, hub
 from vlm_app.errors import ModelUnavailable
 from vlm_app.families import Family
 from vlm_app.settings import settings
@@ -177,30 +177,23 @@ def _folder(checkpoint: Checkpoint) -> Path:
 
 
 def _download(checkpoint: Checkpoint) -> Path:
-    """The files of a Hub repository, from the cache of the data folder where they are there already."""
+    """The files of a Hub repository at its locked commit, from the cache where they are there already.
+
+    The first download locks the commit that it got.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
 
     repo = checkpoint.source
-    tried = f"{checkpoint.name} could not be downloaded from the Hugging Face Hub ({repo})"
-    cache = settings().data / "cache" / "hub"
-    try:
-        return Path(snapshot_download(repo, allow_patterns=list(_FILES), cache_dir=cache))
-    except GatedRepoError:
-        raise ModelUnavailable(
-            f"{tried}: accept its licence there and sign in with a token, then try again."
-        ) from None
-    except RepositoryNotFoundError:
-        raise ModelUnavailable(
-            f"{tried}: there is no such public repository; choose another model."
-        ) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        _log.warning("Download of %s failed: %s", repo, error)
-        raise ModelUnavailable(
-            f"{tried}: check the network and the free disk space and try again, or choose the built-in model."
-        ) from None
+    locked = hub.revision(repo)
+    path = ""
+    with hub.asking(repo, f"{checkpoint.name} could not be downloaded from the Hugging Face Hub ({repo})"):
+        path = snapshot_download(
+            repo,
+            revision=locked or None,
+            allow_patterns=list(_FILES),
+            cache_dir=settings().data / "cache" / "hub",
+            token=hub.token() or False,
+        )
+    if not locked:
+        hub.keep(repo, Path(path).name)  # a snapshot's folder is named after its commit
+    return Path(path)
