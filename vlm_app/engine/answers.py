@@ -154,7 +154,7 @@ class _Stream:
         )
         self._prompt_tokens = inputs["input_ids"].shape[1]
         self._prompt = _readable(loaded, inputs)
-        room = loaded.context - self._prompt_tokens if loaded.context else request.sampling.max_tokens
+        room = _room(loaded, inputs) if loaded.context else request.sampling.max_tokens
         if room < 1:
             raise BadInput(
                 f"This conversation has {self._prompt_tokens} tokens, and {self._checkpoint.name} reads "
@@ -220,6 +220,15 @@ class _Stream:
         return GenerationFailed(
             f"{self._checkpoint.name} failed inside while answering: ask again, or choose another model."
         )
+
+
+def _room(loaded: LoadedModel, inputs: dict[str, Any]) -> int:
+    """How many tokens fit behind the inputs; an encoder-decoder writes apart from what it reads."""
+    left: int = loaded.context - inputs["input_ids"].shape[1]
+    if not loaded.model.config.is_encoder_decoder or left < 1:
+        return left
+    begun = inputs.get("decoder_input_ids")
+    return loaded.context - (1 if begun is None else begun.shape[1])
 
 
 def _placed(value: Any, loaded: LoadedModel) -> Any:

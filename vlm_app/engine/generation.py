@@ -151,7 +151,11 @@ class Generation:
         return torch.full((len(input_ids),), ended, device=input_ids.device, dtype=torch.bool)
 
     def _config(self) -> Any:
-        """The checkpoint's own settings without its sampling: that is the request's."""
+        """The checkpoint's own settings without its sampling, which is the request's, and its beams.
+
+        A beam search cannot be streamed, and an end that is forced on the last token would
+        make an answer that was cut off look finished.
+        """
         from copy import deepcopy
 
         config = deepcopy(self._loaded.model.generation_config)
@@ -160,6 +164,10 @@ class Generation:
             temperature=None,
             top_p=None,
             top_k=None,
+            num_beams=1,
+            early_stopping=None,
+            length_penalty=None,
+            forced_eos_token_id=None,
             max_length=None,
             max_new_tokens=self._limit,
             eos_token_id=sorted(self._ends),

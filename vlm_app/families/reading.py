@@ -65,11 +65,13 @@ class Reader:
         span = self._name(label) if label else None
         self._add(label, shapes, read, image, span)
 
-    def behind(self, label: str, *shapes: Shape | None, image: int | None = None) -> None:
+    def behind(
+        self, label: str, *shapes: Shape | None, read: str | None = None, image: int | None = None
+    ) -> None:
         """Places of words that were just written: the text ends with `label`."""
         start = len(self._out) - len(label)
         found = bool(label) and self._out.endswith(label)
-        self._add(label, shapes, None, image, (start, len(self._out)) if found else None)
+        self._add(label, shapes, read, image, (start, len(self._out)) if found else None)
 
     def _add(
         self,
