@@ -1,96 +1,27 @@
-"""The command `vlm-app`: ask, serve, models.
-
-Exit status: 0 for an answer; 2 for bad input, with one sentence on standard error; 1 when
-the model failed, with one sentence; 130 after Ctrl-C. Importing it costs no torch.
-"""
+"""`vlm-app ask`: a question about images, answered in the terminal."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import logging
-import os
 import sys
-import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from pydantic import ValidationError
-
-from vlm_app import __version__
-from vlm_app.catalog import catalog, find
-from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
+from vlm_app.catalog import find
+from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Delta, Part, Region, Request, Role, Task, Turn
 
-_BROKEN_PIPE = 141  # as a shell shows a process that SIGPIPE ended
 _CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (by default the process's); returns the exit status."""
-    try:
-        arguments = _parser().parse_args(argv)
-        _quiet()
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()
-        return status
-    except ValidationError as error:
-        names = ", ".join(f"VLM_APP_{str(item['loc'][0]).upper()}" for item in error.errors() if item["loc"])
-        return _refused(
-            f"The environment sets {names} to a value that cannot be used; correct or unset it.", 2
-        )
-    except (BadInput, NotFound) as error:
-        return _refused(error.sentence, 2)
-    except AppError as error:
-        return _refused(error.sentence, 1)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader went away. What is still buffered has nowhere to go, and must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
-
-
-def _refused(sentence: str, status: int) -> int:
-    print(sentence, file=sys.stderr)
-    return status
-
-
-def _quiet() -> None:
-    """Results on standard output, in UTF-8; on standard error one sentence and no library's notes."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    logging.getLogger().addHandler(logging.NullHandler())
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-
-
-# --- arguments --------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """Refuses with one sentence instead of the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(
-            2,
-            f"{message[:1].upper()}{message[1:].rstrip('.')}; '{self.prog} --help' shows what is possible.\n",
-        )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="vlm-app", description="Talk with open vision-language models about your own images."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    ask = commands.add_parser("ask", help="ask a model about images", description=_ask.__doc__)
+def add(commands: Any) -> None:
+    """Its arguments."""
+    ask = commands.add_parser("ask", help="ask a model about images", description=run.__doc__)
     ask.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="an image file")
     ask.add_argument(
         "-q", "--query", default="", metavar="TEXT", help="the question, or what the task is about"
@@ -99,23 +30,10 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--task", default=Task.CHAT.value, help=f"one of {', '.join(Task)}; chat if not given")
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     ask.add_argument("--out", type=Path, metavar="FILE", help="save the image with the regions drawn, as PNG")
-    ask.set_defaults(run=_ask)
-
-    models = commands.add_parser("models", help="list the models", description=_models.__doc__)
-    models.add_argument("--json", action="store_true", help="print a JSON list")
-    models.set_defaults(run=_models)
-
-    serve = commands.add_parser("serve", help="serve the page", description=_serve.__doc__)
-    serve.add_argument("--host", help="address to serve on; 0.0.0.0 for all")
-    serve.add_argument("--port", type=int, help="port to serve on")
-    serve.set_defaults(run=_serve)
-    return parser
+    ask.set_defaults(run=run)
 
 
-# --- ask ----------------------------------------------------------------------------------
-
-
-def _ask(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Ask a model about images. The answer is streamed; its regions follow, one a line."""
     checkpoint, task = _chosen(arguments)
     if arguments.out:
@@ -241,33 +159,3 @@ def _save(path: Path, request: Request, answer: Answer) -> None:
         path.write_bytes(png_bytes(drawn))
     except OSError as error:
         raise BadInput(f"The drawn image cannot be saved as '{path}': {error.strerror}.") from None
-
-
-# --- models and serve -----------------------------------------------------------------------
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    """List the models of the catalog."""
-    rows = list(catalog().values())
-    if arguments.json:
-        print(json.dumps([asdict(row) | {"tasks": sorted(row.tasks)} for row in rows], ensure_ascii=False))
-        return 0
-    width = max((len(row.id) for row in rows), default=0)
-    for row in rows:
-        print(f"{row.id:{width}}  {row.name} ({row.licence or 'licence unknown'}): {row.knows}")
-        print(f"{'':{width}}  tasks: {', '.join(task for task in Task if task in row.tasks)}")
-    return 0
-
-
-def _serve(arguments: argparse.Namespace) -> int:
-    """Serve the page."""
-    from vlm_app.engine import set_library_defaults
-
-    set_library_defaults()  # before gradio is imported, which imports the Hub's client
-    from vlm_app.ui import serve
-
-    port = settings().port if arguments.port is None else arguments.port
-    if not 0 <= port <= 65535:
-        raise BadInput(f"A port lies between 0 and 65535, found {port}.")
-    serve(arguments.host or settings().host, port)
-    return 0

@@ -1,0 +1,31 @@
+"""`vlm-app serve`: the page."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from vlm_app.errors import BadInput
+from vlm_app.settings import settings
+
+
+def add(commands: Any) -> None:
+    """Its arguments."""
+    serve = commands.add_parser("serve", help="serve the page", description=run.__doc__)
+    serve.add_argument("--host", help="address to serve on; 0.0.0.0 for all")
+    serve.add_argument("--port", type=int, help="port to serve on")
+    serve.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the page."""
+    from vlm_app.engine import set_library_defaults
+
+    set_library_defaults()  # before gradio is imported, which imports the Hub's client
+    from vlm_app.ui import serve
+
+    port = settings().port if arguments.port is None else arguments.port
+    if not 0 <= port <= 65535:
+        raise BadInput(f"A port lies between 0 and 65535, found {port}.")
+    serve(arguments.host or settings().host, port)
+    return 0
