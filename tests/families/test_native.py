@@ -21,7 +21,11 @@ from vlm_app.types import Answer, Request, Role, Sampling, Task, Turn
 # Families that run in process and cannot be built here, each with its reason.
 UNBUILT: dict[str, str] = {"pebble": "the real one is in models/: tests/pebble and tests/engine run it"}
 # What bitsandbytes cannot do, each with its reason.
-UNQUANTIZED: dict[tuple[str, str], str] = {}
+UNQUANTIZED: dict[tuple[str, str], str] = {
+    ("got_ocr2", "int8"): "on a CPU its int8 takes three dimensions, and the encoder gives four",
+    ("lfm2_vl", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
+    ("mllama", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
+}
 NATIVE = [name for name in families.names() if families.get(name).native]
 BUILT = checkpoints.names()
 

@@ -240,5 +240,5 @@ def _placed(value: Any, loaded: LoadedModel) -> Any:
 def _readable(loaded: LoadedModel, inputs: dict[str, Any]) -> str:
     """The prompt as text, the many tokens of an image as one."""
     text = loaded.processor.tokenizer.decode(inputs["input_ids"][0], skip_special_tokens=False)
-    image = re.escape(getattr(loaded.processor, "image_token", "<image>"))
+    image = re.escape(str(getattr(loaded.processor, "image_token", "<image>")))
     return re.sub(f"({image})+", lambda found: found.group(1), text)

@@ -7,38 +7,24 @@ with text, and no boxes. Large images are cut into tiles, with a small copy of t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from vlm_app.families.base import Asked, Parsed, Size, held
 from vlm_app.families.templated import TemplatedFamily
+from vlm_app.families.words import InWords
 from vlm_app.types import Picture, Seen, Task
 
-_END = "<end_of_utterance>"
-_TOKENS = (
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<fake_token_around_image>",
-    "<global-img>",
-    "<image>",
-    *(f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)),
-)
-_TOKEN = re.compile("|".join(map(re.escape, _TOKENS)))
 _PROMPTS = {
     Task.CAPTION: "Can you describe this image?",  # the card's example
     Task.OCR: "Transcribe the text in this image.",
 }
 
 
-class SmolVLM(TemplatedFamily):
-    name = "smolvlm"
-    title = "SmolVLM2"
-    native = "SmolVLMForConditionalGeneration"
-    model_types = frozenset({"smolvlm"})
-    servers = ("vLLM", "llama.cpp")
+class Tiled(InWords, TemplatedFamily):
+    """What SmolVLM and Idefics3 share."""
+
     pixel_budget = True
+    prompts = _PROMPTS
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     text_only = True
     lora_towers: ClassVar[Mapping[str, str]] = {
@@ -46,10 +32,18 @@ class SmolVLM(TemplatedFamily):
         "connector": "model.connector",
         "language": "model.text_model",
     }
-    end = _END
-
-    def prompt(self, task: Task, query: str) -> str:
-        return _PROMPTS[task]
+    end = "<end_of_utterance>"
+    control = (
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|endoftext|>",
+        "<fake_token_around_image>",
+        "<global-img>",
+        "<image>",
+        *(f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)),
+    )
 
     def image_options(self, processor: Any, pixels: int | None) -> dict[str, Any]:
         """The longest side, in whole tiles, of a square of so many pixels."""
@@ -74,17 +68,13 @@ class SmolVLM(TemplatedFamily):
             visual_tokens=tiles * processor.image_seq_len,
         )
 
-    def parse(
-        self,
-        text: str,
-        *,
-        image_size: Size,
-        input_size: Size | None = None,
-        asked: Asked | None = None,
-        images: Sequence[Size] = (),
-    ) -> Parsed:
-        spoken = held(text, (*_TOKENS, _END)).partition(_END)[0]
-        return Parsed(_TOKEN.sub("", spoken).strip())
+
+class SmolVLM(Tiled):
+    name = "smolvlm"
+    title = "SmolVLM2"
+    native = "SmolVLMForConditionalGeneration"
+    model_types = frozenset({"smolvlm"})
+    servers = ("vLLM", "llama.cpp")
 
 
 def _longest(size: Any) -> int:

@@ -111,7 +111,7 @@ class TemplatedFamily(Family):
 def control_tokens(processor: Any) -> tuple[str, ...]:
     """The tokenizer's added tokens, and the placeholders that the processor looks for in text."""
     placeholders = (getattr(processor, name, None) for name in ("image_token", "video_token"))
-    return (*processor.tokenizer.added_tokens_encoder, *filter(None, placeholders))
+    return (*processor.tokenizer.added_tokens_encoder, *(str(token) for token in placeholders if token))
 
 
 def marked(text: str, tokens: tuple[str, ...]) -> str:
