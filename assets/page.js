@@ -115,6 +115,39 @@
     else closeSidebarOnPhone();
   }, 100);
 
+  // --- the table of models ---------------------------------------------------------------
+  const models = () => [...document.querySelectorAll("#model-table tbody")];
+  window.vlmShow = (ids) => {
+    const shown = new Set((ids || "").split(" "));
+    for (const each of models()) each.hidden = !shown.has(each.dataset.model);
+  };
+  const compare = (one, other) => one !== "" && other !== "" && !isNaN(one) && !isNaN(other)
+    ? one - other : one.localeCompare(other);
+  const sort = (on) => {
+    const head = on.closest("th"), key = on.dataset.key, before = head.getAttribute("aria-sort");
+    const order = { null: "ascending", ascending: "descending", descending: null }[before];
+    for (const each of head.parentElement.children) each.removeAttribute("aria-sort");
+    if (order) head.setAttribute("aria-sort", order);
+    const sign = order === "descending" ? -1 : 1;
+    const sorted = models().sort((one, other) => {
+      const [a, b] = [one.dataset[key], other.dataset[key]];
+      if (order && a !== b) return a === "" ? 1 : b === "" ? -1 : sign * compare(a, b);  // unknown comes last
+      return one.dataset.at - other.dataset.at;
+    });
+    head.closest("table").append(...sorted);
+  };
+  const unfold = (on) => {
+    const more = document.getElementById(on.getAttribute("aria-controls"));
+    more.hidden = !more.hidden;
+    on.setAttribute("aria-expanded", String(!more.hidden));
+  };
+  const toSignIn = () => {
+    const fold = document.querySelector("#sign-in");
+    if (!fold.querySelector("input")?.checkVisibility()) fold.querySelector("button").click();
+    fold.scrollIntoView({ block: "center" });
+    setTimeout(() => fold.querySelector("input[type=password]")?.focus(), 50);
+  };
+
   // --- one listener for all buttons ------------------------------------------------------
   const acts = {
     copy: (on) => copy(on),
@@ -133,6 +166,13 @@
     "keep": (on) => on.closest("[data-chat]").classList.remove("deleting"),
     delete: (on) => send("quick", { act: "delete", chat: on.closest("[data-chat]").dataset.chat }),
   };
+  Object.assign(acts, {
+    sort,
+    unfold,
+    "to-sign-in": toSignIn,
+    "chat-with": (on) => window.vlmModels?.({ act: "chat", model: on.closest("[data-model]").dataset.model }),
+    "add-found": (on) => window.vlmModels?.({ act: "add", model: on.dataset.model }),
+  });
   const vote = (on, value) => {
     const taken = on.getAttribute("aria-pressed") === "true";
     send("quick", { act: "vote", message: on.closest(".turn").dataset.message, value: taken ? 0 : value });

@@ -20,7 +20,7 @@ from vlm_app.engine import ModelState
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
 from vlm_app.store import Store
-from vlm_app.types import Sampling, Task
+from vlm_app.types import Checkpoint, Runs, Sampling, Task
 from vlm_app.ui import build_page, model_bar
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import chat_list
@@ -53,19 +53,49 @@ def test_nothing_of_the_page_is_offered_to_programs(tmp_path: Path) -> None:
     assert page.analytics_enabled is False
 
 
-def test_settings_are_read_and_impossible_ones_refused() -> None:
+def panel_for(model: str) -> SettingsPanel:
     import gradio as gr
 
     def build() -> SettingsPanel:
         with gr.Blocks():
-            return SettingsPanel.build()
+            return SettingsPanel.build(catalog()[model])
 
-    panel = in_a_loop(build)
-    read = panel.read("pebble", "detect", ("Be brief", 0.5, 0.9, 64, 7))
+    return in_a_loop(build)
+
+
+def test_settings_are_read_and_impossible_ones_refused() -> None:
+    panel = panel_for("pebble")
+    read = panel.read("pebble", "detect", ("Be brief", 0.5, 0.9, 64, 7, 0))
     assert read == ChatSettings("pebble", "Be brief", Sampling(0.5, 0.9, 64, 7), Task.DETECT)
-    assert list(panel.show(read).values()) == ["Be brief", 0.5, 0.9, 64, 7]
+    assert list(panel.show(read).values())[:5] == ["Be brief", 0.5, 0.9, 64, 7]
     with pytest.raises(BadInput, match="temperature"):
-        panel.read("pebble", "chat", ("", 9, 1, 64, None))
+        panel.read("pebble", "chat", ("", 9, 1, 64, None, 0))
+
+
+def test_pixel_budget_is_offered_only_where_the_family_has_one() -> None:
+    panel = panel_for("pebble")
+    assert panel.pixels.visible is False
+    assert panel_for("smolvlm2-500m").pixels.visible is True
+    assert panel.offer(catalog()["smolvlm2-500m"])["visible"] is True
+    assert panel.offer(catalog()["pebble"])["visible"] is False
+    assert panel.read("pebble", "chat", ("", 0, 1, 64, None, 1.5)).pixels is None
+    read = panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 1.5))
+    assert read.pixels == 1_500_000
+    assert panel.show(read)[panel.pixels]["value"] == 1.5
+    assert panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 0)).pixels is None
+
+
+def test_picker_holds_only_what_can_run_here() -> None:
+    far = Checkpoint("far", "Far", "x", "a/b", frozenset({Task.CHAT}), runs=Runs.SERVER)
+    assert model_bar.models({**catalog(), "far": far}) == model_bar.models(catalog())
+
+
+def test_base_model_says_that_it_completes_text() -> None:
+    base = Checkpoint("base", "Base", "x", "a/b", frozenset({Task.CHAT}), chat=False)
+    assert "completes text" in model_bar.knows(base)
+    assert "completes text" in welcome(base)
+    assert "go on with" in model_bar.hint(base, Task.CHAT)
+    assert "completes text" not in welcome(catalog()["pebble"])
 
 
 def test_chats_are_listed_by_day_and_escaped() -> None:

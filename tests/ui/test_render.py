@@ -10,7 +10,7 @@ from PIL import Image
 
 from vlm_app.chat import ChatSettings, Conversation, Message
 from vlm_app.media import picture_from
-from vlm_app.types import Answer, Box, Checkpoint, Finish, Part, Region, Role, Seen, Task, Turn
+from vlm_app.types import Answer, Box, Checkpoint, Finish, Part, Region, Role, Runs, Seen, Task, Turn
 from vlm_app.ui.render import Thread
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -105,3 +105,30 @@ def test_growing_answer_shows_its_status_until_the_first_word() -> None:
 
 def test_answer_of_a_model_that_is_gone_keeps_its_name() -> None:
     assert "Old &lt;model&gt;" in last_row(replace(Answer("x"), model="Old <model>"))
+
+
+def test_line_under_an_answer_says_what_the_model_saw_and_unfolds_to_its_prompt() -> None:
+    seen = Seen((768, 512), 4, 256, "0 to 1000 over the image, x first")
+    html = last_row(Answer("x", seen=seen, prompt="<image>Where is <it>?", raw="<box>"))
+    summary, folded = html.split("</summary>")
+    assert summary.endswith("saw 768 × 512 · 4 tiles · 256 visual tokens")
+    assert "0 to 1000 over the image, x first" in folded
+    assert "<dt>Prompt</dt><dd><code>&lt;image&gt;Where is &lt;it&gt;?</code>" in folded
+    assert "saw 8 × 8 · 1 visual token</summary>" in last_row(Answer("x", seen=Seen((8, 8), 1, 1)))
+
+
+def test_prompt_of_a_long_chat_is_shown_from_its_end() -> None:
+    html = last_row(Answer("x", prompt="a" * 9000 + "the question"))
+    assert "the question</code>" in html
+    assert len(html) < 6000
+
+
+def test_model_that_is_offered_instead_can_be_asked_at_once() -> None:
+    rows = {
+        "far": replace(MODELS["other"], id="far", runs=Runs.SERVER),
+        "gated": replace(MODELS["other"], id="gated", gated="https://huggingface.co/a/b"),
+        **MODELS,
+    }
+    messages = (asked("?"), answered(Answer("text", seen=Seen(note="likely wrong"), model="pebble")))
+    shown = Conversation("c", "o", "t", ChatSettings("pebble"), messages, NOW, NOW)
+    assert 'data-model="other"' in Thread(shown, rows).rows()[-1][1]

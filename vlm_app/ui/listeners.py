@@ -6,7 +6,6 @@ it is comes from the signed cookie of each request.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,19 +19,18 @@ from vlm_app.api.owner import Owners
 from vlm_app.chat import Chats, Progress
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError
-from vlm_app.store import new_id
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.asking import Asking, Steps
+from vlm_app.ui.models_listeners import ModelListeners
 from vlm_app.ui.page import Parts
 from vlm_app.ui.parts import message_of
 from vlm_app.ui.running import Running
-from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of, messages
-from vlm_app.ui.welcome import welcome
+from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
+from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
 EMPTY = {"text": "", "files": []}
-log = logging.getLogger(__name__)
 
 
 class Listeners:
@@ -65,9 +63,10 @@ class Listeners:
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
         on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
         on.model.input(self.choose, {*here, on.task}, outputs, **quiet)
-        on.task.change(self.choose_task, [on.task], [on.message], queue=False, **quiet)
+        on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.clock.tick(self.tick, [on.model, on.chip], [on.chip], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
+        ModelListeners(on, self.showing).connect()
 
     def _outputs(self) -> list[Component]:
         on = self.on
@@ -81,6 +80,7 @@ class Listeners:
             on.chip,
             on.knows,
             on.export,
+            on.tabs,
         ]
         return [*own, *on.panel.fields]
 
@@ -201,14 +201,11 @@ class Listeners:
     def choose(self, values: Values) -> Updates:
         """Another model was picked."""
         checkpoint = checkpoint_of(values[self.on.model])
-        updates = self.showing.model(checkpoint, Task(values[self.on.task] or Task.CHAT))
-        if not values[self.on.chat]:
-            updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
-        return updates
+        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values[self.on.chat])
 
-    def choose_task(self, task: str | None) -> Any:
+    def choose_task(self, model: str, task: str | None) -> Any:
         """Another task was picked: the message box says what it wants."""
-        return gr.update(placeholder=model_bar.HINTS[Task(task or Task.CHAT)])
+        return gr.update(placeholder=model_bar.hint(checkpoint_of(model), Task(task or Task.CHAT)))
 
     def tick(self, model: str, shown: str) -> Any:
         """The chip, when it has changed."""
@@ -220,19 +217,3 @@ class Listeners:
         with Told():
             return make(self.owners.of(request.cookies))
         return {}
-
-
-class Told:
-    """Whatever goes wrong inside becomes one sentence on the page; a bug also a traceback in the log."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, AppError):
-            gr.Warning(error.sentence, title="")
-        elif isinstance(error, Exception):
-            id = new_id()[-8:]
-            log.error("something went wrong (id %s)", id, exc_info=error)
-            gr.Warning(f"Something went wrong here (id {id}). Your message is kept: try again.", title="")
-        return isinstance(error, Exception)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from vlm_app.types import Checkpoint, Task
+from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui.render import TASKS
 
 if TYPE_CHECKING:
@@ -19,20 +19,34 @@ HINTS: Mapping[Task, str] = {
     Task.GROUND: "What to find: the star left of the circle",
     Task.POINT: "What to point to: green triangle",
     Task.COUNT: "What to count: circles",
+    Task.SEGMENT: "What to outline: the cat",
     Task.OCR: "Add an image to read its text",
     Task.OCR_REGIONS: "Add an image to read its text, with places",
+    Task.DESCRIBE_REGION: "Which part of the image to describe",
 }
 WORDS = {"unloaded": "not loaded", "loading": "loading", "ready": "ready", "failed": "failed"}
 
 
+def runnable(checkpoints: Mapping[str, Checkpoint]) -> list[Checkpoint]:
+    """The models that this app can load, in the catalog's order."""
+    return [each for each in checkpoints.values() if each.runs is Runs.IN_PROCESS]
+
+
 def models(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, str]]:
-    """The picker's choices: name, id."""
-    return [(each.name, each.id) for each in checkpoints.values()]
+    """The picker's choices: name, id. Models that cannot run here stand on the page of all models."""
+    return [(each.name, each.id) for each in runnable(checkpoints)]
 
 
 def tasks(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """Only the tasks that this model can do, in the page's order."""
     return [(label, task.value) for task, label in TASKS.items() if task in checkpoint.tasks]
+
+
+def hint(checkpoint: Checkpoint, task: Task) -> str:
+    """What an empty message box says."""
+    if task is Task.CHAT and not checkpoint.chat:
+        return "Begin a text for the model to go on with…"
+    return HINTS[task]
 
 
 def chip(state: ModelState) -> str:
@@ -52,4 +66,10 @@ def size(count: int) -> str:
 
 def knows(checkpoint: Checkpoint) -> str:
     """The line under the message box."""
-    return f"{escape(checkpoint.name)}: {escape(checkpoint.knows)}" if checkpoint.knows else ""
+    said = " ".join(filter(None, (completes(checkpoint), escape(checkpoint.knows))))
+    return f"{escape(checkpoint.name)}: {said}" if said else ""
+
+
+def completes(checkpoint: Checkpoint) -> str:
+    """What a base model does instead of chatting; empty for others."""
+    return "" if checkpoint.chat else "A base model: it completes text, and does not chat."

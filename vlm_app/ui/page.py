@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from vlm_app.catalog import catalog
 from vlm_app.settings import settings
-from vlm_app.types import Task
+from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
+from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import ChatList
 
 BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
+CHAT, MODELS = "chat", "models"  # the tabs
 UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
 
 
@@ -24,6 +28,9 @@ class Parts:
     """The components that listeners read and write."""
 
     chats: ChatList
+    tabs: gr.Tabs
+    models_tab: gr.Tab
+    models: ModelsPage
     panel: SettingsPanel
     model: gr.Dropdown
     chip: gr.HTML
@@ -47,17 +54,30 @@ def blocks() -> gr.Blocks:
 def layout() -> Parts:
     """Draws the page inside the Blocks that is open."""
     rows = catalog()
-    first = rows.get(settings().model) or next(iter(rows.values()))
+    here = model_bar.runnable(rows)
+    first = next((each for each in here if each.id == settings().model), here[0])
     chats = ChatList.build()
+    with gr.Tabs(elem_id="tabs", selected=CHAT) as tabs:
+        with gr.Tab("Chat", id=CHAT):
+            conversation = _conversation(rows, first)
+        with gr.Tab("Models", id=MODELS) as models_tab:
+            models = ModelsPage.build(list(rows.values()))
+    chat = gr.Textbox(visible=False, elem_id="chat")
+    bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
+    return Parts(chats, tabs, models_tab, models, **conversation, chat=chat, bridge=bridge, clock=gr.Timer(2))
+
+
+def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:
+    """The tab on which one talks: parts by the names of `Parts`."""
     with gr.Column(elem_id="main"):
         with gr.Row(elem_id="bar"):
             model = gr.Dropdown(
                 model_bar.models(rows), value=first.id, label="Model", show_label=False, container=False,
-                elem_id="model", filterable=False, min_width=120, scale=0,
+                elem_id="model", filterable=True, min_width=120, scale=0,
             )  # fmt: skip
             chip = gr.HTML(elem_id="chip", js_on_load=None, min_width=80)
             export = gr.HTML(elem_id="export", js_on_load=None, min_width=40)
-            panel = SettingsPanel.build()
+            panel = SettingsPanel.build(first)
         thread = gr.Chatbot(
             elem_id="thread", show_label=False, container=False, buttons=[], layout="panel", height=None,
             feedback_options=None, allow_tags=False, group_consecutive_messages=False,
@@ -69,10 +89,17 @@ def layout() -> Parts:
             )  # fmt: skip
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image"], sources=["upload"],
-                show_label=False, placeholder=model_bar.HINTS[Task.CHAT], lines=1, max_lines=8,
+                show_label=False, placeholder=model_bar.hint(first, Task.CHAT), lines=1, max_lines=8,
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip
             knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)
-    chat = gr.Textbox(visible=False, elem_id="chat")
-    bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
-    return Parts(chats, panel, model, chip, export, thread, task, message, knows, chat, bridge, gr.Timer(2))
+    return {
+        "model": model,
+        "chip": chip,
+        "export": export,
+        "panel": panel,
+        "thread": thread,
+        "task": task,
+        "message": message,
+        "knows": knows,
+    }

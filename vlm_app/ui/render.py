@@ -11,7 +11,7 @@ from html import escape
 
 from vlm_app.chat import Conversation, Message, split_thinking
 from vlm_app.grounding import colours
-from vlm_app.types import Answer, Checkpoint, Finish, Role, Seen, Task
+from vlm_app.types import Answer, Checkpoint, Finish, Role, Runs, Seen, Task
 from vlm_app.ui.overlay import Drawn, figure
 from vlm_app.ui.prose import Phrase, prose
 
@@ -24,10 +24,22 @@ TASKS: Mapping[Task, str] = {
     Task.GROUND: "Find",
     Task.POINT: "Point",
     Task.COUNT: "Count",
+    Task.SEGMENT: "Segment",
     Task.OCR: "Read text",
     Task.OCR_REGIONS: "Read text with places",
+    Task.DESCRIBE_REGION: "Describe a part",
 }
-AS_WRITTEN = {Task.OCR, Task.OCR_REGIONS, Task.DETECT, Task.GROUND, Task.POINT, Task.COUNT}
+AS_WRITTEN = {
+    Task.OCR,
+    Task.OCR_REGIONS,
+    Task.DETECT,
+    Task.GROUND,
+    Task.POINT,
+    Task.COUNT,
+    Task.SEGMENT,
+}
+
+PROMPT_SHOWN = 4000  # characters
 
 
 class Thread:
@@ -103,7 +115,13 @@ class Thread:
         return f'<div class="notice warning"><span>{escape(answer.seen.note)}</span>{button}</div>'
 
     def _other_model(self, answer: Answer) -> Checkpoint | None:
-        return next((each for each in self.checkpoints.values() if each.id != answer.model), None)
+        """The first that anybody can ask at once: it runs here, chats, and no licence stands before it."""
+        ready = (
+            each
+            for each in self.checkpoints.values()
+            if each.runs is Runs.IN_PROCESS and each.chat and not each.gated and not each.remote_code
+        )
+        return next((each for each in ready if each.id != answer.model), None)
 
     def _body(self, answer: Answer, name: str) -> str:
         """Thinking (folded), text with coloured phrases, pictures with regions."""
@@ -150,10 +168,13 @@ class Thread:
         name = checkpoint.name if checkpoint else answer.model
         time = f" · {answer.timings.total:.1f} s" if answer.timings.total else ""
         facts = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in _facts(answer) if value)
-        raw = f"<dt>As written</dt><dd><code>{escape(answer.raw)}</code></dd>" if answer.raw else ""
+        code = {"Prompt": _last(answer.prompt), "As written": answer.raw}
+        written = "".join(
+            f"<dt>{key}</dt><dd><code>{escape(text)}</code></dd>" for key, text in code.items() if text
+        )
         return (
-            f'<details class="saw"><summary>{escape(name)}{time} · what the model saw</summary>'
-            f"<dl>{facts}{raw}</dl></details>"
+            f'<details class="saw" title="What the model saw"><summary>{escape(name)}{time} · '
+            f"{_saw(answer.seen)}</summary><dl>{facts}{written}</dl></details>"
         )
 
 
@@ -197,6 +218,20 @@ def _phrases(drawn: Sequence[Drawn], offset: int) -> list[Phrase]:
         Phrase(start - offset, end - offset, tuple(each.key for each in group), group[0].colour)
         for (start, end), group in shared.items()
     ]
+
+
+def _last(prompt: str) -> str:
+    """The end of a prompt: a long chat's beginning would be there again with every answer."""
+    return prompt if len(prompt) <= PROMPT_SHOWN else "…" + prompt[-PROMPT_SHOWN:]
+
+
+def _saw(seen: Seen) -> str:
+    """One line: 'saw 768 × 512 · 4 tiles · 256 visual tokens'."""
+    if seen.size is None:
+        return "what the model saw"
+    tiles = f" · {seen.tiles} tiles" if seen.tiles > 1 else ""
+    tokens = f"{seen.visual_tokens} visual token{'s' if seen.visual_tokens != 1 else ''}"
+    return f"saw {seen.size[0]} × {seen.size[1]}{tiles} · {tokens}"
 
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:

@@ -7,11 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from vlm_app import families
+from vlm_app.catalog import catalog
 from vlm_app.chat import ChatSettings
 from vlm_app.errors import BadInput
-from vlm_app.types import Sampling, Task
+from vlm_app.types import Checkpoint, Sampling, Task
 
 LIMITS = (16, 4096)  # tokens
+MOST_PIXELS = 4  # millions
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class SettingsPanel:
     top_p: gr.Slider
     limit: gr.Slider
     seed: gr.Number
+    pixels: gr.Slider  # in millions; 0 stands for no budget
 
     @classmethod
-    def build(cls) -> SettingsPanel:
-        """Draws the fold where it is called."""
+    def build(cls, checkpoint: Checkpoint) -> SettingsPanel:
+        """Draws the fold where it is called, for the model that is chosen."""
         with gr.Accordion("Settings", open=False, elem_id="settings"):
             return cls(
                 system=gr.Textbox(
@@ -40,23 +44,43 @@ class SettingsPanel:
                 ),
                 limit=gr.Slider(*LIMITS, 512, step=16, label="Token limit", info="Longest answer, in tokens"),
                 seed=gr.Number(label="Seed", value=None, precision=0, info="A number repeats its answer"),
+                pixels=gr.Slider(
+                    0, MOST_PIXELS, 0, step=0.05, label="Pixel budget", elem_id="pixels",
+                    info="Most pixels of an image that the model sees, in millions; 0 is its own choice",
+                    visible=has_budget(checkpoint),
+                ),
             )  # fmt: skip
 
     @property
     def fields(self) -> list[gr.components.Component]:
-        return [self.system, self.temperature, self.top_p, self.limit, self.seed]
+        return [self.system, self.temperature, self.top_p, self.limit, self.seed, self.pixels]
 
     def read(self, model: str, task: str, values: tuple[Any, ...]) -> ChatSettings:
         """Settings of the values that a listener got. Raises BadInput where they are impossible."""
-        system, temperature, top_p, limit, seed = values
+        system, temperature, top_p, limit, seed, millions = values
+        checkpoint = catalog().get(model)
+        budget = round((millions or 0) * 1e6) if checkpoint and has_budget(checkpoint) else 0
         try:
             sampling = Sampling(temperature, top_p, int(limit), None if seed is None else int(seed))
-            return ChatSettings(model=model, system=system or "", sampling=sampling, task=Task(task))
+            return ChatSettings(model, system or "", sampling, Task(task), budget or None)
         except (TypeError, ValueError) as error:
             raise BadInput(f"These settings cannot be used: {error}.") from error
 
     def show(self, settings: ChatSettings) -> dict[gr.components.Component, Any]:
         """Updates that show the settings of a chat."""
         sampling = settings.sampling
+        millions = min((settings.pixels or 0) / 1e6, MOST_PIXELS)
         values = (settings.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed)
-        return dict(zip(self.fields, values, strict=True))
+        checkpoint = catalog().get(settings.model)
+        offered = checkpoint is not None and has_budget(checkpoint)
+        shown = dict(zip(self.fields[:-1], values, strict=True))
+        return shown | {self.pixels: gr.update(value=millions, visible=offered)}
+
+    def offer(self, checkpoint: Checkpoint) -> Any:
+        """An update that shows the pixel budget where the model can be given one."""
+        return gr.update(visible=has_budget(checkpoint))
+
+
+def has_budget(checkpoint: Checkpoint) -> bool:
+    """Whether the pixels that this model sees of an image can be chosen."""
+    return checkpoint.family in families.names() and families.get(checkpoint.family).pixel_budget

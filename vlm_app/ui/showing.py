@@ -13,11 +13,11 @@ from gradio.components.chatbot import ComponentMessage
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
 from vlm_app.engine import Engine
-from vlm_app.errors import AppError
+from vlm_app.errors import AppError, ModelUnavailable
 from vlm_app.settings import settings
-from vlm_app.types import Checkpoint, Task
+from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui import model_bar
-from vlm_app.ui.page import Parts
+from vlm_app.ui.page import CHAT, Parts
 from vlm_app.ui.render import Row, Thread
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.welcome import welcome
@@ -48,6 +48,7 @@ class Showing:
         return self.around(owner, conversation, values) | {
             self.on.thread: self.thread(conversation),
             self.on.message: gr.update(**IDLE),
+            self.on.tabs: gr.update(selected=CHAT),
             **self.on.panel.show(conversation.settings),
         }
 
@@ -57,7 +58,6 @@ class Showing:
         return self.model(checkpoint, conversation.settings.task) | {
             self.on.chat: conversation.id,
             self.on.chats.chats: self.list(owner, conversation.id, values),
-            self.on.model: checkpoint.id,
             self.on.export: _export(conversation.id),
         }
 
@@ -70,6 +70,7 @@ class Showing:
             self.on.message: gr.update(**IDLE),
             self.on.chats.chats: self.list(owner, "", values),
             self.on.export: "",
+            self.on.tabs: gr.update(selected=CHAT),
             **self.on.panel.show(ChatSettings(checkpoint.id)),
         }
 
@@ -77,10 +78,31 @@ class Showing:
         """What a model can do, what it knows, how it is."""
         task = task if task in checkpoint.tasks else Task.CHAT
         return {
+            self.on.model: gr.update(choices=model_bar.models(catalog()), value=checkpoint.id),
             self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
             self.on.knows: model_bar.knows(checkpoint),
             self.on.chip: self.chip(checkpoint.id),
+            self.on.panel.pixels: self.on.panel.offer(checkpoint),
         }
+
+    @property
+    def picked(self) -> list[Component]:
+        """What `pick` updates."""
+        on = self.on
+        return [on.model, on.task, on.knows, on.chip, on.panel.pixels, on.thread, on.tabs]
+
+    def pick(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
+        """A model was picked on the page of all models: it is chosen, and the chat is shown."""
+        if checkpoint.runs is not Runs.IN_PROCESS:
+            raise ModelUnavailable(f"{checkpoint.name} cannot run here: choose a model that can.")
+        return self.choice(checkpoint, task, chat) | {self.on.tabs: gr.update(selected=CHAT)}
+
+    def choice(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
+        """Another model was picked, in the chat of that id or a blank one."""
+        updates = self.model(checkpoint, task)
+        if not chat:
+            updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
+        return updates
 
     def thread(self, conversation: Conversation) -> list[dict[str, Any]]:
         return messages(Thread(conversation, catalog()).rows())
@@ -113,9 +135,9 @@ class Showing:
 
 
 def checkpoint_of(model: str) -> Checkpoint:
-    """The row of a model; of the first one where a chat names a model that is gone."""
-    rows = catalog()
-    return rows.get(model) or next(iter(rows.values()))
+    """The row of a model; of the first one where a chat names a model that is gone or cannot run here."""
+    here = model_bar.runnable(catalog())
+    return next((each for each in here if each.id == model), here[0])
 
 
 def messages(rows: list[Row]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from vlm_app.types import Checkpoint, Task
+from vlm_app.ui.model_bar import completes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def welcome(checkpoint: Checkpoint) -> str:
     cards = "".join(
         _card(name, example) for name, example in EXAMPLES.items() if example.task in checkpoint.tasks
     )
-    knows = f" {escape(checkpoint.knows)}" if checkpoint.knows else ""
+    knows = "".join(f" {line}" for line in (completes(checkpoint), escape(checkpoint.knows)) if line)
     return (
         '<section class="welcome"><h1>Ask about an image, and see what the answer refers to.</h1>'
         f'<div class="cards">{cards}</div>'

@@ -1,0 +1,232 @@
+"""The catalog as a table: pure functions from rows to HTML.
+
+Every row is there once; what a filter leaves out is hidden, and the browser sorts what it has,
+so that nothing is drawn anew while somebody looks for a model. All facts are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from vlm_app import families
+from vlm_app.catalog import memory
+from vlm_app.types import Checkpoint, Runs
+from vlm_app.ui.languages import language
+from vlm_app.ui.model_bar import size
+from vlm_app.ui.render import TASKS
+
+COLUMNS = {"name": "Model", "size": "Size", "licence": "Licence", "tasks": "Can do", "runs": "Runs"}
+PRECISIONS = {"bf16": "16 bits", "int8": "8 bits", "nf4": "4 bits"}
+RUNS = {
+    Runs.IN_PROCESS: "Here",
+    Runs.SERVER: "Needs a server",
+    Runs.HOSTED: "A service",
+    Runs.PARSER_ONLY: "Parser only",
+    Runs.CONTRASTIVE: "For search",
+}
+
+
+def table(rows: Iterable[Checkpoint], shown: Collection[str]) -> str:
+    """HTML of the catalog; only the rows whose ids are in `shown` can be seen."""
+    heads = "".join(
+        f'<th scope="col" class="{key}"><button type="button" data-act="sort" data-key="{key}">{title}'
+        "</button></th>"
+        for key, title in COLUMNS.items()
+    )
+    bodies = "".join(_model(row, number, row.id in shown) for number, row in enumerate(rows))
+    return (
+        f'<table class="models"><thead><tr>{heads}<th><span class="unseen">Chat</span></th></tr></thead>'
+        f"{bodies}</table>"
+    )
+
+
+def counted(shown: int, rows: Sequence[Checkpoint]) -> str:
+    """The line above the table."""
+    here = sum(row.runs is Runs.IN_PROCESS for row in rows)
+    if not shown:
+        return f"None of the {len(rows)} models fits. Take a filter away, or search the Hub."
+    what = f"{len(rows)} models" if shown == len(rows) else f"{shown} of {len(rows)} models"
+    return f"{what}, {here} of them run here" if shown == len(rows) else what
+
+
+def parameters(count: int) -> str:
+    """8.7 M, 500 M, 7.1 B; empty where no source says it."""
+    if not count:
+        return ""
+    number, unit = (count / 1e9, "B") if count >= 1e9 else (count / 1e6, "M")
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def where(row: Checkpoint) -> str:
+    """Where a model runs, in a few words: 'Needs a server: vLLM'."""
+    servers = ", ".join(_servers(row)) if row.runs is Runs.SERVER else ""
+    return f"{RUNS[row.runs]}: {servers}" if servers else RUNS[row.runs]
+
+
+def _servers(row: Checkpoint) -> tuple[str, ...]:
+    return families.get(row.family).servers if row.family in families.names() else ()
+
+
+def _model(row: Checkpoint, number: int, shown: bool) -> str:
+    id = escape(row.id, quote=True)
+    sort = {
+        "name": row.name.casefold(),
+        "size": row.parameters or "",
+        "licence": row.licence.casefold(),
+        "tasks": len(row.tasks),
+        "runs": list(Runs).index(row.runs),
+    }
+    keys = "".join(f' data-{key}="{escape(str(value), quote=True)}"' for key, value in sort.items())
+    return (
+        f'<tbody data-model="{id}" data-at="{number}"{keys}{"" if shown else " hidden"}>'
+        f'<tr class="line">{_name(row, number)}{_size(row)}{_licence(row)}{_tasks(row)}{_runs(row)}'
+        f'<td class="do">{_button(row)}</td></tr>'
+        f'<tr class="more" id="more-{number}" hidden><td colspan="6">{_details(row)}</td></tr></tbody>'
+    )
+
+
+# --- cells ------------------------------------------------------------------------------
+
+
+def _name(row: Checkpoint, number: int) -> str:
+    states = {"gated": bool(row.gated), "base model": not row.chat, "unlisted": not row.listed}
+    badges = "".join(f'<span class="badge">{state}</span>' for state, holds in states.items() if holds)
+    checked = "" if row.checked or _folder(row) else " · not checked yet"
+    return (
+        '<th scope="row" class="name"><button type="button" class="unfold" data-act="unfold" '
+        f'aria-expanded="false" aria-controls="more-{number}">{escape(row.name)}</button>{badges}'
+        f"<small>{escape(_source(row))}{checked}</small>"
+        f'<span class="good">{escape(row.knows)}</span></th>'
+    )
+
+
+def _size(row: Checkpoint) -> str:
+    if not row.parameters:
+        return '<td class="size"><span class="none">not stated</span></td>'
+    small = f"<small>{size(memory(row, 'nf4'))} at 4 bits</small>"
+    return f'<td class="size">{parameters(row.parameters)}{small}</td>'
+
+
+def _licence(row: Checkpoint) -> str:
+    use = {True: "permissive", False: "with conditions", None: ""}[row.permissive]
+    name = escape(row.licence) or '<span class="none">not stated</span>'
+    return f'<td class="licence">{name}<small>{use}</small></td>'
+
+
+def _tasks(row: Checkpoint) -> str:
+    words = [label if at == 0 else label.lower() for at, label in enumerate(_labels(row))]
+    return f'<td class="tasks">{", ".join(words)}</td>'
+
+
+def _labels(row: Checkpoint) -> list[str]:
+    return [label for task, label in TASKS.items() if task in row.tasks]
+
+
+def _runs(row: Checkpoint) -> str:
+    kind = row.runs.replace(" ", "-")
+    return f'<td class="runs"><span class="where {kind}"><i></i><span>{escape(where(row))}</span></span></td>'
+
+
+def _button(row: Checkpoint) -> str:
+    if row.runs is not Runs.IN_PROCESS:
+        return ""
+    label = escape(f"Chat with {row.name}", quote=True)
+    return (
+        f'<button type="button" class="plain" data-act="chat-with" aria-label="{label}">Chat with it</button>'
+    )
+
+
+# --- what unfolds -----------------------------------------------------------------------
+
+
+def _details(row: Checkpoint) -> str:
+    facts = "".join(f"<dt>{name}</dt><dd>{html}</dd>" for name, html in _facts(row) if html)
+    return f"{_licence_first(row)}<dl>{facts}</dl>"
+
+
+def _licence_first(row: Checkpoint) -> str:
+    if not row.gated:
+        return ""
+    return (
+        f'<p class="notice"><span>Gated: accept the licence at {_link(row.gated)}, then '
+        '<button type="button" class="inline" data-act="to-sign-in">sign in</button>.</span></p>'
+    )
+
+
+def _facts(row: Checkpoint) -> list[tuple[str, str]]:
+    texts = {
+        "Vision encoder": row.encoder,
+        "Connector": row.connector,
+        "Language model": row.backbone,
+        "Resolution": row.resolution,
+        "Context": f"{row.context:,} tokens" if row.context else "",
+        "Languages": ", ".join(language(code) for code in row.languages),
+        "Images": _images(row),
+        "Coordinates": _convention(row),
+        "Memory": _memory(row),
+        "Runs": _why(row),
+        "Revision": row.revision,
+        "Hub": "" if _folder(row) else f"checked on {row.checked}" if row.checked else "not checked yet",
+    }
+    links = " ".join(_link(each) for each in (*_page(row), *row.sources) if each)
+    return [*((name, escape(text)) for name, text in texts.items()), ("Sources", links)]
+
+
+def _images(row: Checkpoint) -> str:
+    limit = {None: "several", 1: "one"}.get(row.max_images, f"up to {row.max_images}")
+    return f"{limit}{', and video' if row.video else ''}"
+
+
+def _convention(row: Checkpoint) -> str:
+    return families.get(row.family).convention if row.family in families.names() else ""
+
+
+def _memory(row: Checkpoint) -> str:
+    if not row.parameters or row.runs is Runs.HOSTED:
+        return ""
+    sizes = (f"{size(memory(row, key))} at {name}" for key, name in PRECISIONS.items())
+    return f"{', '.join(sizes)}, for the weights alone"
+
+
+def _why(row: Checkpoint) -> str:
+    """What has to be known before it is asked, in a sentence."""
+    servers = " or ".join(_servers(row)) or "a server that speaks the OpenAI protocol"
+    base = "" if row.chat else " A base model: it goes on from a text instead of answering."
+    code = " It needs code of its own, which is refused unless it was allowed." if row.remote_code else ""
+    match row.runs:
+        case Runs.IN_PROCESS:
+            return f"In this app.{base}{code}"
+        case Runs.SERVER:
+            return f"This app cannot load it; {servers} can.{base}"
+        case Runs.HOSTED:
+            return "At the service that owns it: nobody can download it."
+        case Runs.PARSER_ONLY:
+            return f"No common server loads it; its answers can be read here.{base}"
+        case Runs.CONTRASTIVE:
+            return "It compares pictures with words, and writes nothing."
+
+
+def _folder(row: Checkpoint) -> bool:
+    return Path(row.source).is_absolute()
+
+
+def _source(row: Checkpoint) -> str:
+    """The repo, or the last name of a folder: the rest of the path is nobody's business."""
+    return f"folder {Path(row.source).name}" if _folder(row) else row.source
+
+
+def _page(row: Checkpoint) -> tuple[str, ...]:
+    """The model's page on the Hub, where it has one and no source names it."""
+    page = f"https://huggingface.co/{row.source}"
+    hosted = _folder(row) or row.runs is Runs.HOSTED
+    return () if hosted or page in row.sources else (page,)
+
+
+def _link(address: str) -> str:
+    text = escape(address.removeprefix("https://").removeprefix("http://"))
+    if not address.startswith(("https://", "http://")):
+        return f"<span>{text}</span>"
+    href = escape(address, quote=True)
+    return f'<a href="{href}" target="_blank" rel="noopener noreferrer nofollow">{text}</a>'
