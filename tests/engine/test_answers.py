@@ -61,6 +61,21 @@ def test_a_task_is_asked_in_the_family_s_words(engine: Engine) -> None:
     assert answer.task is Task.DETECT
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("<ref>star<loc_9><loc_9><ref>star<loc_99><loc_9>", "star, star. Total: 2."),
+        ("<ref>star<loc_9><loc_9> Total: 1.", "star. Total: 1."),
+        ("There is no star.", "There is no star. Total: 0."),
+    ],
+)
+def test_a_count_is_the_number_of_regions(said: str, shown: str, engine: Engine, loaded: LoadedModel) -> None:
+    with speak(loaded, f" {said}{END}"):
+        deltas = list(engine.answer(request(picture(), task=Task.COUNT, query="stars", tokens=40)))
+    answer = deltas[-1].answer
+    assert answer is not None and answer.text == shown == "".join(delta.text for delta in deltas)
+
+
 def test_a_region_lies_on_the_last_of_several_images(engine: Engine, loaded: LoadedModel) -> None:
     with speak(loaded, f"<ref>red circle{BOX}{END}"):
         answer = whole(engine, request(picture("red"), picture("blue"), "Find it."))

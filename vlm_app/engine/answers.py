@@ -19,7 +19,7 @@ from vlm_app.engine.loading import LoadedModel, load, out_of_memory
 from vlm_app.engine.manager import Lease, Manager, ModelState
 from vlm_app.errors import AppError, BadInput, GenerationFailed
 from vlm_app.families import Family, Parsed
-from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Timings, Usage
+from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task, Timings, Usage
 
 _log = logging.getLogger(__name__)
 BEAT = 0.25  # seconds: how often a stream that waits gives its reader a chance to leave
@@ -179,13 +179,15 @@ class _Stream:
 
     def _parse(self) -> Parsed:
         sizes = [picture.size for picture in self._request.pictures]
-        return self._family.parse(
+        parsed = self._family.parse(
             self._raw,
             image_size=sizes[-1] if sizes else (1, 1),
             input_size=self._seen.size,
             asked=(self._request.task, self._request.query),
             images=sizes,
         )
+        whole = self._request.task is Task.COUNT and self.finish is Finish.STOP
+        return _counted(parsed) if whole else parsed
 
     def _answer(self, error: str = "") -> Answer:
         now = time.monotonic()
@@ -229,6 +231,15 @@ def _room(loaded: LoadedModel, inputs: dict[str, Any]) -> int:
         return left
     begun = inputs.get("decoder_input_ids")
     return loaded.context - (1 if begun is None else begun.shape[1])
+
+
+def _counted(parsed: Parsed) -> Parsed:
+    """A counting answer with the number of its regions, where it does not end with one itself."""
+    if re.search(r"\bTotal: \d+\.?$", parsed.text):
+        return parsed
+    text = parsed.text
+    joint = "" if not text else " " if text.endswith(".") else ". "
+    return replace(parsed, text=f"{text}{joint}Total: {len(parsed.regions)}.")
 
 
 def _placed(value: Any, loaded: LoadedModel) -> Any:
