@@ -1,9 +1,10 @@
 """IDEFICS (Hugging Face, 2023), the open Flamingo: CLIP, a perceiver of 64 tokens, gated cross-attention.
 
-IDEFICS-9B is a base model: it goes on with a text in which images stand. The prompts are
+IDEFICS-9B is a base model: it goes on with a text in which images stand. Its prompts are
 those of transformers' guide (docs/source/en/tasks/idefics.md): `This is an image of ` for a
 caption, `Instruction: … Question: … Answer:` for a question; any other message is completed
-as it stands. An image is squeezed to a square of 224 pixels.
+as it stands. The instruct checkpoints have the token `<end_of_utterance>` and are asked in
+their card's form, `User: … Assistant:`. An image is squeezed to a square of 224 pixels.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vlm_app.types import Picture, Role, Seen, Task, Turn
 _FAKE, _IMAGE = "<fake_token_around_image>", "<image>"
 _LATENTS = 64  # tokens an image becomes; the processor does not say it
 _QUESTION = "Instruction: Provide an answer to the question. Use the image to answer.\n"
+_EOS, _END = "</s>", "<end_of_utterance>"  # what closes an answer of the base model, of an instructed one
 
 
 class Idefics(InWords, PromptedFamily):
@@ -28,9 +30,25 @@ class Idefics(InWords, PromptedFamily):
     model_types = frozenset({"idefics"})
     prompts: ClassVar[Mapping[Task, str]] = {Task.CAPTION: "This is an image of "}
     tasks = frozenset({Task.CHAT, Task.CAPTION})
-    end = "</s>"
-    control = ("<s>", "<unk>", "<pad>", _FAKE, _IMAGE, "<end_of_utterance>")
+    end = _END
+    control = ("<s>", _EOS, "<unk>", "<pad>", _FAKE, _IMAGE)
     # No towers for LoRA: the loss of this class forgets the tokens beyond `vocab_size` (transformers 5.23).
+
+    def encode(
+        self,
+        processor: Any,
+        turns: Sequence[Turn],
+        *,
+        task: Task,
+        pixels: int | None = None,
+        answer: str | None = None,
+    ) -> tuple[dict[str, Any], Seen]:
+        if _END in processor.tokenizer.added_tokens_encoder and self is FAMILY:
+            return _INSTRUCTED.encode(processor, turns, task=task, pixels=pixels, answer=answer)
+        return super().encode(processor, turns, task=task, pixels=pixels, answer=answer)
+
+    def open(self, text: str) -> str:
+        return super().open(text).partition(_EOS)[0]
 
     def compose(self, turns: Sequence[Turn], task: Task) -> str:
         turns = [turn for turn in turns if turn.role is not Role.SYSTEM]
@@ -38,11 +56,10 @@ class Idefics(InWords, PromptedFamily):
         return (_QUESTION if asks else "") + "".join(self._turn(turn, asks) for turn in turns)
 
     def _turn(self, turn: Turn, asks: bool) -> str:
-        images = (_IMAGE + _FAKE) * len(turn.pictures)
-        text = turn.text.strip()
+        text = self.open(turn.text).strip()
         if turn.role is Role.ASSISTANT:
-            return f" {self.open(text)}\n"
-        return (_FAKE + images if images else "") + (f"Question: {text} Answer:" if asks else text)
+            return f" {text}\n"
+        return _images(turn) + (f"Question: {text} Answer:" if asks else text)
 
     def process(
         self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
@@ -65,7 +82,27 @@ class Idefics(InWords, PromptedFamily):
         return Seen(size=(int(width), int(height)), visual_tokens=_LATENTS)
 
     def append_answer(self, processor: Any, inputs: dict[str, Any], text: str, *, labelled: bool) -> None:
-        append(inputs, token_ids(processor.tokenizer, f" {text.lstrip()}"), labelled=labelled)
+        end = _END if _END in processor.tokenizer.added_tokens_encoder else _EOS
+        text = f" {text.lstrip()}".replace(_END, end)
+        append(inputs, token_ids(processor.tokenizer, text), labelled=labelled)
 
 
+class _Instructed(Idefics):
+    """IDEFICS-9B-instruct and 80B-instruct."""
+
+    def compose(self, turns: Sequence[Turn], task: Task) -> str:
+        said = []
+        for turn in turns:
+            text = self.open(turn.text).strip()
+            lead = _images(turn) if turn.pictures else " "
+            said.append(f"{turn.role.value.capitalize()}:{lead}{text}{_END}\n")
+        return "".join(said) + "Assistant:"
+
+
+def _images(turn: Turn) -> str:
+    """The turn's images as the processor writes them: neighbours share the token between them."""
+    return _FAKE + (_IMAGE + _FAKE) * len(turn.pictures) if turn.pictures else ""
+
+
+_INSTRUCTED = _Instructed()
 FAMILY = Idefics()

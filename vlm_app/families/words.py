@@ -73,9 +73,23 @@ class TemplatedInWords(InWords, TemplatedFamily):
 
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
         """The template's text, behind the token that the tokenizer puts first where the template does not."""
-        rendered = super()._render(processor, turns, prompt)
+        render = super()._render if processor.chat_template else self._bare
+        rendered = render(processor, turns, prompt)
         first = first_token(processor.tokenizer)
         return rendered if rendered.startswith(first) else first + rendered
+
+    def _bare(self, processor: Any, turns: Sequence[Turn], prompt: bool) -> str:
+        """What a base model, which has no template, goes on with: texts and images in their order."""
+        said = []
+        for turn in turns:
+            parts = (
+                processor.image_token
+                if isinstance(part, Picture)
+                else self._marked(processor, part, turn.role)
+                for part in turn.parts
+            )
+            said.append("".join(parts))
+        return " ".join(said)
 
     def _message(self, processor: Any, turn: Turn) -> dict[str, Any]:
         message = super()._message(processor, turn)
@@ -97,7 +111,7 @@ def count(inputs: Mapping[str, Any], token: int) -> int:
 
 def last_run(inputs: Mapping[str, Any], token: int) -> int:
     """The length of the last run of a token in the inputs: the last image's, where one lies between two."""
-    ids = inputs["input_ids"][0].tolist()
+    ids: list[int] = inputs["input_ids"][0].tolist()
     last = len(ids) - ids[::-1].index(token)
     start = last
     while start and ids[start - 1] == token:
