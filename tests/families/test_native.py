@@ -22,6 +22,7 @@ from vlm_app.types import Answer, Request, Role, Sampling, Task, Turn
 UNBUILT: dict[str, str] = {"pebble": "the real one is in models/: tests/pebble and tests/engine run it"}
 # What bitsandbytes cannot do, each with its reason.
 UNQUANTIZED: dict[tuple[str, str], str] = {
+    ("deepseek_ocr2", "int8"): "on a CPU its int8 takes three dimensions, and the encoder gives four",
     ("got_ocr2", "int8"): "on a CPU its int8 takes three dimensions, and the encoder gives four",
     ("lfm2_vl", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
     ("mllama", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
