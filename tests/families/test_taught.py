@@ -23,6 +23,7 @@ GROUNDED = [name for name in checkpoints.names() if families.get(name).conventio
 FIRST = ("qwen2_5_vl", "paligemma", "florence2")  # what the small size takes: JSON, tokens, encoder-decoder
 TAUGHT = sorted(GROUNDED, key=lambda name: (name not in FIRST, name))[:TAUGHT_FAMILIES]
 STEPS = 150  # rounds over the examples, at most
+RATES = {"florence2": 1e-3}  # normalized behind each layer, as BART is: longer steps forget the image
 # A square, a wide and a tall image, and one more of which nothing but the colour differs.
 EXAMPLES = [
     ("red", (300, 300), (0.1, 0.2, 0.6, 0.7)),
@@ -62,7 +63,9 @@ def teach(loaded: LoadedModel) -> None:
 
     rows = examples(loaded)
     model = loaded.model.requires_grad_(True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=RATES.get(loaded.checkpoint.id, 3e-3), weight_decay=0.0
+    )
     for _ in range(STEPS):
         worst = 0.0
         for row in rows:

@@ -61,7 +61,9 @@ class PaliGemma(PromptedFamily):
     def prompt(self, task: Task, query: str) -> str:
         classes = _classes(query)
         if "{}" in _PROMPTS[task] and not classes:
-            raise BadInput(f"The task '{task}' needs to know what to look for: give it a query, such as 'cat'.")
+            raise BadInput(
+                f"The task '{task}' needs to know what to look for: give it a query, such as 'cat'."
+            )
         return _PROMPTS[task].format(" ; ".join(classes))
 
     def encode(
@@ -160,7 +162,7 @@ def _whole(asked: Sequence[str], finished: bool) -> re.Pattern[str]:
     """
     clear = [one for one in asked if not any(other.startswith(one) for other in asked if other != one)]
     known = "".join(f"{re.escape(one)}|" for one in clear)
-    until = r"(?=[;<\n]|\Z)" if finished else r"(?=[;<\n])"
+    until = rf"(?=[;\n]|{_LOC}|\Z)" if finished else rf"(?=[;\n]|{_LOC})"
     return re.compile(rf"{_PLACES} *(?P<label>{known}[^;<\n]*{until})(?:\s*;)?")
 
 
