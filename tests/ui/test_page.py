@@ -98,6 +98,13 @@ def test_base_model_says_that_it_completes_text() -> None:
     assert "completes text" not in welcome(catalog()["pebble"])
 
 
+def test_model_that_does_not_chat_starts_with_what_it_can_do() -> None:
+    reader = Checkpoint("reader", "Reader", "x", "a/b", frozenset({Task.OCR, Task.DETECT}), chat=False)
+    assert model_bar.task_of(reader, Task.CHAT) is Task.DETECT
+    assert model_bar.task_of(reader, Task.OCR) is Task.OCR
+    assert "does not chat" in welcome(reader)
+
+
 def test_chats_are_listed_by_day_and_escaped() -> None:
     chats = [Summary("1", "<b>now</b>", NOW), Summary("2", "before", NOW - timedelta(days=1))]
     html = chat_list([*chats, Summary("3", "old", NOW - timedelta(days=60))], "2", "", NOW)

@@ -42,6 +42,12 @@ def tasks(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     return [(label, task.value) for task, label in TASKS.items() if task in checkpoint.tasks]
 
 
+def task_of(checkpoint: Checkpoint, task: Task) -> Task:
+    """The task, where the model can do it; else chat, or what it can do first."""
+    first = next((each for each in TASKS if each in checkpoint.tasks), Task.CHAT)
+    return task if task in checkpoint.tasks else first
+
+
 def hint(checkpoint: Checkpoint, task: Task) -> str:
     """What an empty message box says."""
     if task is Task.CHAT and not checkpoint.chat:
@@ -71,5 +77,7 @@ def knows(checkpoint: Checkpoint) -> str:
 
 
 def completes(checkpoint: Checkpoint) -> str:
-    """What a base model does instead of chatting; empty for others."""
+    """What a model does that does not chat; empty for those that do."""
+    if Task.CHAT not in checkpoint.tasks:
+        return "It does what its buttons say, and does not chat."
     return "" if checkpoint.chat else "A base model: it completes text, and does not chat."

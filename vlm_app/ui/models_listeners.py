@@ -52,7 +52,9 @@ class ModelListeners:
         drawn = [*chosen, page.table, page.drawn, page.signed]
         self.on.models_tab.select(self.open, asked, drawn, **quiet)
         for field in filters.fields:
-            field.input(self.filter, asked, chosen, trigger_mode="always_last", **quiet).then(
+            # A text says that it was typed into before it holds what was typed.
+            changed = field.change if field is filters.text else field.input
+            changed(self.filter, asked, chosen, trigger_mode="always_last", **quiet).then(
                 None, [page.ids], None, js=SHOW, **quiet
             )
         filters.clear.click(self.clear, asked, [*chosen, *filters.fields], **quiet).then(

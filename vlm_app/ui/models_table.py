@@ -12,13 +12,14 @@ from pathlib import Path
 
 from vlm_app import families
 from vlm_app.catalog import memory
-from vlm_app.types import Checkpoint, Runs
+from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui.languages import language
-from vlm_app.ui.model_bar import size
+from vlm_app.ui.model_bar import completes, size
 from vlm_app.ui.render import TASKS
 
 COLUMNS = {"name": "Model", "size": "Size", "licence": "Licence", "tasks": "Can do", "runs": "Runs"}
 PRECISIONS = {"bf16": "16 bits", "int8": "8 bits", "nf4": "4 bits"}
+NOT_CHECKED = "not checked yet"
 RUNS = {
     Runs.IN_PROCESS: "Here",
     Runs.SERVER: "Needs a server",
@@ -91,9 +92,15 @@ def _model(row: Checkpoint, number: int, shown: bool) -> str:
 
 
 def _name(row: Checkpoint, number: int) -> str:
-    states = {"gated": bool(row.gated), "base model": not row.chat, "unlisted": not row.listed}
+    chats = Task.CHAT in row.tasks
+    states = {
+        "gated": bool(row.gated),
+        "base model": chats and not row.chat,
+        "tasks only": not chats,
+        "unlisted": not row.listed,
+    }
     badges = "".join(f'<span class="badge">{state}</span>' for state, holds in states.items() if holds)
-    checked = "" if row.checked or _folder(row) else " · not checked yet"
+    checked = "" if _checked(row) != NOT_CHECKED else f" · {NOT_CHECKED}"
     return (
         '<th scope="row" class="name"><button type="button" class="unfold" data-act="unfold" '
         f'aria-expanded="false" aria-controls="more-{number}">{escape(row.name)}</button>{badges}'
@@ -168,7 +175,7 @@ def _facts(row: Checkpoint) -> list[tuple[str, str]]:
         "Memory": _memory(row),
         "Runs": _why(row),
         "Revision": row.revision,
-        "Hub": "" if _folder(row) else f"checked on {row.checked}" if row.checked else "not checked yet",
+        "Hub": _checked(row),
     }
     links = " ".join(_link(each) for each in (*_page(row), *row.sources) if each)
     return [*((name, escape(text)) for name, text in texts.items()), ("Sources", links)]
@@ -193,7 +200,7 @@ def _memory(row: Checkpoint) -> str:
 def _why(row: Checkpoint) -> str:
     """What has to be known before it is asked, in a sentence."""
     servers = " or ".join(_servers(row)) or "a server that speaks the OpenAI protocol"
-    base = "" if row.chat else " A base model: it goes on from a text instead of answering."
+    base = f" {completes(row)}" if completes(row) else ""
     code = " It needs code of its own, which is refused unless it was allowed." if row.remote_code else ""
     match row.runs:
         case Runs.IN_PROCESS:
@@ -206,6 +213,13 @@ def _why(row: Checkpoint) -> str:
             return f"No common server loads it; its answers can be read here.{base}"
         case Runs.CONTRASTIVE:
             return "It compares pictures with words, and writes nothing."
+
+
+def _checked(row: Checkpoint) -> str:
+    """When the Hub was asked about it; nothing where the Hub does not have it."""
+    if _folder(row) or row.runs is Runs.HOSTED:
+        return ""
+    return f"checked on {row.checked}" if row.checked else NOT_CHECKED
 
 
 def _folder(row: Checkpoint) -> bool:

@@ -69,6 +69,7 @@ def layout() -> Parts:
 
 def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:
     """The tab on which one talks: parts by the names of `Parts`."""
+    begin = model_bar.task_of(first, Task.CHAT)
     with gr.Column(elem_id="main"):
         with gr.Row(elem_id="bar"):
             model = gr.Dropdown(
@@ -84,12 +85,12 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
         )  # fmt: skip
         with gr.Column(elem_id="composer"):
             task = gr.Radio(
-                model_bar.tasks(first), value=Task.CHAT.value, label="Task", show_label=False,
+                model_bar.tasks(first), value=begin.value, label="Task", show_label=False,
                 container=False, elem_id="task",
             )  # fmt: skip
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image"], sources=["upload"],
-                show_label=False, placeholder=model_bar.hint(first, Task.CHAT), lines=1, max_lines=8,
+                show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip
             knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)

@@ -76,7 +76,7 @@ class Showing:
 
     def model(self, checkpoint: Checkpoint, task: Task) -> Updates:
         """What a model can do, what it knows, how it is."""
-        task = task if task in checkpoint.tasks else Task.CHAT
+        task = model_bar.task_of(checkpoint, task)
         return {
             self.on.model: gr.update(choices=model_bar.models(catalog()), value=checkpoint.id),
             self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
