@@ -376,3 +376,45 @@ def test_minigpt_v2_s_boxes_are_written_as_they_are_read() -> None:
     family = families.get("minigpt4")
     raw = "<p>sofas</p> {<57><49><70><72>} <p>a dog</p> {<26><48><43><71>}"
     assert family.write(family.parse(raw, image_size=WIDE).regions, image_size=WIDE) == raw
+
+
+# --- other shapes of the same family --------------------------------------------------------
+
+
+def test_flan_t5_writes_its_answer_with_its_decoder() -> None:
+    from tokenizers.processors import TemplateProcessing
+    from transformers import Blip2Processor, PreTrainedTokenizerFast
+
+    class T5TokenizerFast(PreTrainedTokenizerFast):
+        """A tokenizer of T5's name, which closes every text as T5's does."""
+
+    closed = TemplateProcessing(single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 2)])
+    words = T5TokenizerFast(
+        tokenizer_object=checkpoints.tokenizer(["<image>"]).backend_tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+    )
+    words.backend_tokenizer.post_processor = closed
+    made = Blip2Processor(processor("blip2").image_processor, words, num_query_tokens=4)
+    turns = [user(checkpoints.picture(), "What is it?")]
+    asked = "<image>Question: What is it? Answer:</s>"
+    taught, _ = encode("blip2", turns, made, answer="A dog")
+    begun, _ = encode("blip2", [*turns, Turn(Role.ASSISTANT, ("A do",))], made)
+    assert prompt("blip2", turns, made) == prompt("blip2", turns, made, answer="A dog") == asked
+    assert words.decode(taught["labels"][0]) == "A dog</s>"
+    assert words.decode(begun["decoder_input_ids"][0]) == "<pad>A do"
+
+
+def test_mistral_small_merges_four_patches_to_a_token() -> None:
+    from transformers import PixtralProcessor
+
+    made = PixtralProcessor(
+        processor("pixtral").image_processor,
+        processor("pixtral").tokenizer,
+        patch_size=16,
+        spatial_merge_size=2,
+        chat_template=processor("pixtral").chat_template,
+    )
+    inputs, seen = encode("pixtral", [user(checkpoints.picture(size=WIDE), "What?")], made)
+    assert (seen.size, seen.visual_tokens) == ((128, 96), 12)
+    assert int((inputs["input_ids"] == made.image_token_id).sum()) == 12
