@@ -37,7 +37,7 @@ _CONTROL = (
     "<|image|>",
     "<|video|>",
 )
-_BOXED = re.compile(rf"{re.escape(_BOX)}(?P<boxed>[^|{{]{{0,1500}}?){re.escape(_UNBOX)}")
+_BOXED = re.compile(rf"(?P<gap> ?){re.escape(_BOX)}(?P<boxed>[^|{{]{{0,1500}}?){re.escape(_UNBOX)}")
 _OPEN_BOX = rf"{re.escape(_BOX)}(?s:(?!{re.escape(_UNBOX)}).)*\Z"
 _NUMBER = r"\s*-?\d{1,5}(?:\.\d{1,6})?\s*"
 _PLACE = rf"[\[(<]{_NUMBER}(?:,{_NUMBER}){{1,3}}[\])>]"
@@ -191,7 +191,7 @@ def _reading(reader: Reader, shape: ToShape, asked: Asked | None) -> Callable[[r
         groups = match.groupdict()
         boxed, bare = groups["boxed"], groups.get("bare") or ""
         if boxed is not None and not _PLACES.fullmatch(boxed):
-            reader.prose(boxed)
+            reader.prose(groups["gap"] + boxed)
             return
         places = [shape(numbers(place)) for place in re.findall(_PLACE, boxed or bare)]
         if reader.out.rpartition("</think>")[2].strip() and query:

@@ -89,27 +89,31 @@ def read_objects(
     """
     tokens = tuple(token for token in (*control, end) if token)
     strip = re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)")
-    text = text.partition(end)[0] if end and end in text else text
+    closed = bool(end) and end in text  # then nothing more comes, and nothing is held back
+    size = text.index(end) if closed else len(text)
     walk = _Walk(reader, tell)
 
-    def spoken(piece: str, last: bool) -> None:
-        position = 0
-        for match in whole.finditer(piece):
-            walk.read(strip.sub("", piece[position : match.start()]), last=False)
-            read(match)
-            position = match.end()
-        tail = piece[position:]
-        unfinished = opened.search(piece, position) if last else None
-        if unfinished is not None and len(piece) - unfinished.start() <= LONGEST:
-            tail = piece[position : unfinished.start()]
-        walk.read(strip.sub("", held(tail, tokens) if last else tail), last=last)
+    def spoken(start: int, stop: int, last: bool) -> None:
+        # Markup may end where '<' follows, also that of '<think>' or of the end.
+        for match in whole.finditer(text, start, stop if last else stop + 1):
+            if match.end() <= stop:
+                walk.read(strip.sub("", text[start : match.start()]), last=False)
+                read(match)
+                start = match.end()
+        tail = text[start:stop]
+        unfinished = opened.search(text, start) if last else None
+        if unfinished is not None and stop - unfinished.start() <= LONGEST:
+            tail = text[start : unfinished.start()]
+        elif last:
+            tail = held(tail, tokens)
+        walk.read(strip.sub("", tail), last=last)
 
     position = 0
-    for thought in _THOUGHT.finditer(text):
-        spoken(text[position : thought.start()], last=False)
-        reader.prose(strip.sub("", held(thought.group(), tokens)))
+    for thought in _THOUGHT.finditer(text, 0, size):
+        spoken(position, thought.start(), last=False)
+        reader.prose(strip.sub("", thought.group() if closed else held(thought.group(), tokens)))
         position = thought.end()
-    spoken(text[position:], last=True)
+    spoken(position, size, last=not closed)
     return reader.parsed()
 
 
@@ -124,8 +128,6 @@ class _Walk:
         self._after = False  # an object has just been told
 
     def read(self, text: str, *, last: bool) -> None:
-        if last and self._dropped:
-            text = re.sub(r"`{1,2}\Z", "", text)
         position: int | None = 0
         while position is not None:
             position = self._step(text, position, last)
@@ -142,7 +144,8 @@ class _Walk:
                 self._reader.prose(" " if between.group()[-1:].isspace() and not closing else "")
         start = _START.search(text, position)
         if start is None:
-            self._reader.prose(text[position:])
+            unsure = r"`{1,2}\Z" if last and self._dropped else "(?!)"  # may close the fence
+            self._reader.prose(re.sub(unsure, "", text[position:]))
             return None
         self._reader.prose(text[position : start.start()])
         if start["bracket"]:
@@ -194,7 +197,10 @@ def _found(pairs: Pairs, name: str) -> Found:
     others = [(key.lower(), value) for key, value in pairs if key.lower() not in _PLACES]
     text = _said(others, _TEXTS)
     label = (
-        _said(others, _LABELS) or ("" if text else name) or text or next(filter(None, strings(others)), "")
+        _said(others, _LABELS)
+        or ("" if text else name)
+        or text
+        or next(filter(None, strings(tuple(others))), "")
     )
     return Found(label.strip(), text, tuple(places))
 

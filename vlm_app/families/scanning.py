@@ -163,6 +163,8 @@ class Scanner:
         match = pattern.match(self._text, self._at, self._end())
         if (match is None and self._end() - self._at <= 2) or (match and match.end() >= self._end()):
             raise self._missing()
+        if match and re.fullmatch(r"[eE][-+]?", self._text[match.end() : self._end()]):
+            raise self._missing()  # an exponent may be on its way
         if match is None or self._text[match.end()] not in " \t\r\n,:]}":
             raise _Stop(State.BROKEN)
         self._at = match.end()
