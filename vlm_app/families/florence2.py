@@ -20,9 +20,10 @@ from typing import Any, ClassVar
 from vlm_app.errors import BadInput
 from vlm_app.families.base import Asked, Parsed, Size, held
 from vlm_app.families.prompted import PromptedFamily
-from vlm_app.families.reading import Reader, box, corners, numbers, polygon
+from vlm_app.families.reading import Reader, asked_box, box, corners, polygon
 from vlm_app.families.templated import token_ids
-from vlm_app.types import Box, Picture, Point, Region, Role, Seen, Shape, Task, Turn
+from vlm_app.grounding import bounds
+from vlm_app.types import Picture, Point, Region, Role, Seen, Shape, Task, Turn
 
 _BINS = 1000
 _START, _END = "<s>", "</s>"
@@ -104,7 +105,7 @@ class Florence2(PromptedFamily):
             token, subject = "<OPEN_VOCABULARY_DETECTION>", "".join(classes)
         token = token or next(iter(forms))
         if token in _ABOUT_REGION:
-            return forms[token].format(_region_tokens(task, subject))
+            return forms[token].format(_region_tokens(subject))
         if "{}" in forms[token] and not subject:
             raise BadInput(
                 f"The task '{task}' needs to know what to look for: give it a query, such as 'dog'."
@@ -269,18 +270,10 @@ def _subject(task: Task, query: str) -> str:
     return query.strip() if re.search(r"[^\W\d_]", re.sub(_LOC, "", query)) else "region"
 
 
-def _region_tokens(task: Task, subject: str) -> str:
+def _region_tokens(subject: str) -> str:
     """A region in a question, given as four location tokens or four fractions of the image."""
     found = re.findall(_LOC, subject)
-    if len(found) == 4:
-        return "".join(found)
-    values = numbers(subject)
-    if len(values) != 4 or not all(0 <= value <= 1 for value in values):
-        raise BadInput(
-            f"The task '{task}' needs a region: four fractions of the image as '0.1, 0.2, 0.5, 0.6', "
-            f"found '{subject}'."
-        )
-    return _locations(values)
+    return "".join(found) if len(found) == 4 else _locations(asked_box(subject).xyxy)
 
 
 def _locations(values: Sequence[float]) -> str:
@@ -301,10 +294,7 @@ def _outline(shape: Shape) -> Sequence[float]:
 def _quad(shape: Shape) -> Sequence[float]:
     """Four corners, clockwise from the upper left; of any other outline those of its box."""
     places = corners(shape)
-    if len(places) in (4, 8):
-        return _around(places) if len(places) == 4 else places
-    box_ = Box(min(places[0::2]), min(places[1::2]), max(places[0::2]), max(places[1::2]))
-    return _around(box_.xyxy)
+    return places if len(places) == 8 else _around(bounds(shape).xyxy)
 
 
 def _around(places: Sequence[float]) -> Sequence[float]:

@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 from vlm_app.errors import BadInput
 from vlm_app.families.base import Asked, Parsed, Size
 from vlm_app.families.prompted import PromptedFamily
-from vlm_app.families.reading import Reader, box, corners, read_markup, scaled
+from vlm_app.families.reading import Reader, box, read_markup, scaled
 from vlm_app.families.templated import append, token_ids
+from vlm_app.grounding import bounds
 from vlm_app.types import Picture, Point, Region, Role, Seen, Shape, Task, Turn
 
 NO_MASK = "PaliGemma's mask decoder is not installed: the box of each mask is drawn instead."
@@ -172,9 +173,7 @@ def _shape(places: Sequence[float], codes: str) -> Shape | None:
 
 
 def _written(region: Region) -> str:
-    places = corners(region.shape)
-    bounds = (min(places[0::2]), min(places[1::2]), max(places[0::2]), max(places[1::2]))
-    x0, y0, x1, y1 = scaled(bounds, _LAST, _LAST)
+    x0, y0, x1, y1 = scaled(bounds(region.shape).xyxy, _LAST, _LAST)
     return "".join(f"<loc{value:04}>" for value in (y0, x0, y1, x1)) + f" {region.label}"
 
 

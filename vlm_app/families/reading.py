@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from vlm_app.errors import BadInput
 from vlm_app.families.base import Parsed
 from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape
 
@@ -187,6 +188,20 @@ def numbers(text: str) -> list[float]:
     """All numbers in a text, as they stand; absurdly long ones are left out."""
     found = re.findall(r"-?\d+(?:\.\d+)?", text)
     return [float(number) for number in found if len(number) <= 12]
+
+
+def asked_box(query: str) -> Box:
+    """The box that a question about a region is about: four fractions of the image, x first.
+
+    Raises `BadInput` when the query says no such box.
+    """
+    found = box(numbers(query), 1, 1) if all(0 <= value <= 1 for value in numbers(query)) else None
+    if found is None:
+        raise BadInput(
+            "A question about a region needs its box: four fractions of the image as '0.1, 0.2, 0.5, 0.6', "
+            f"found '{query}'."
+        )
+    return found
 
 
 def corners(shape: Shape) -> tuple[float, ...]:
