@@ -102,7 +102,7 @@ def test_model_that_does_not_chat_starts_with_what_it_can_do() -> None:
     reader = Checkpoint("reader", "Reader", "x", "a/b", frozenset({Task.OCR, Task.DETECT}), chat=False)
     assert model_bar.task_of(reader, Task.CHAT) is Task.DETECT
     assert model_bar.task_of(reader, Task.OCR) is Task.OCR
-    assert "does not chat" in welcome(reader)
+    assert "its tasks only" in welcome(reader)
 
 
 def test_chats_are_listed_by_day_and_escaped() -> None:

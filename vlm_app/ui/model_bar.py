@@ -22,7 +22,7 @@ HINTS: Mapping[Task, str] = {
     Task.SEGMENT: "What to outline: the cat",
     Task.OCR: "Add an image to read its text",
     Task.OCR_REGIONS: "Add an image to read its text, with places",
-    Task.DESCRIBE_REGION: "Which part of the image to describe",
+    Task.DESCRIBE_REGION: "Left, top, right, bottom of the part, from 0 to 1: 0.1, 0.2, 0.5, 0.6",
 }
 WORDS = {"unloaded": "not loaded", "loading": "loading", "ready": "ready", "failed": "failed"}
 
@@ -79,5 +79,5 @@ def knows(checkpoint: Checkpoint) -> str:
 def completes(checkpoint: Checkpoint) -> str:
     """What a model does that does not chat; empty for those that do."""
     if Task.CHAT not in checkpoint.tasks:
-        return "It does what its buttons say, and does not chat."
-    return "" if checkpoint.chat else "A base model: it completes text, and does not chat."
+        return "It does its tasks only."
+    return "" if checkpoint.chat else "A base model: it completes text."
