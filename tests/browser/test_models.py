@@ -185,10 +185,11 @@ def test_folder_is_added_as_unlisted_and_can_be_chosen(models: Visitor, tmp_path
 
 def test_table_fits_a_phone(models: Visitor) -> None:
     models.page.set_viewport_size({"width": 390, "height": 844})
+    models.page.reload()
+    shown(models)
     wide = models.page.evaluate(
         "[document.documentElement.scrollWidth, document.querySelector('#models').scrollWidth]"
     )
-    models.page.set_viewport_size({"width": 1280, "height": 800})
     assert max(wide) <= 390
 
 
