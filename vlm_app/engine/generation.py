@@ -153,8 +153,7 @@ class Generation:
     def _config(self) -> Any:
         """The checkpoint's own settings without its sampling, which is the request's, and its beams.
 
-        A beam search cannot be streamed, and an end that is forced on the last token would
-        make an answer that was cut off look finished.
+        A search by beams cannot be streamed.
         """
         from copy import deepcopy
 
@@ -165,9 +164,8 @@ class Generation:
             top_p=None,
             top_k=None,
             num_beams=1,
-            early_stopping=None,
-            length_penalty=None,
-            forced_eos_token_id=None,
+            early_stopping=False,
+            length_penalty=1.0,
             max_length=None,
             max_new_tokens=self._limit,
             eos_token_id=sorted(self._ends),

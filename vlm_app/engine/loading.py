@@ -114,6 +114,8 @@ def _load(checkpoint: Checkpoint, family: Family, folder: Path, precision: str) 
         **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
     )
     model = model.eval().requires_grad_(False)
+    # An end that is forced on the last token makes an answer that was cut off look finished.
+    model.generation_config.forced_eos_token_id = None
     if not quantized:  # what bitsandbytes made stays where it is
         model = model.to(device)
     tensors = [*model.parameters(), *model.buffers()]

@@ -239,20 +239,20 @@ class _Answer:
     def _close(self) -> None:
         """End the open shape; a box without its four numbers is none."""
         places, self._places = self._places, []
-        if not self._numbers() or len(places) == 8:
-            shape: Shape | None = polygon(places, 1, 1)
-        else:
-            shape = box(places, 1, 1)
-        if shape is None:
+        if not places:
             return
         if words := self._words.lstrip(f"{_STOPS} \n").rstrip():
             self._label = words
-        elif self._label is None:
+        self._words = ""
+        outline = not self._numbers() or len(places) == 8
+        shape: Shape | None = polygon(places, 1, 1) if outline else box(places, 1, 1)
+        if shape is None:
+            return
+        if self._label is None:
             self._label = self._subject
             self._reader.prose(self._label)
-        self._words = ""
         read = self._label if self._task is Task.OCR_REGIONS else None
-        self._reader.behind(self._label or "", shape, read=read)
+        self._reader.behind(self._label, shape, read=read)
 
 
 def _command(task: Task, query: str) -> tuple[str, str]:

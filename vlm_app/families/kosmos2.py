@@ -46,7 +46,9 @@ _NEVER = re.compile("(?!)")
 _TAGS = ("<phrase>", "</phrase>", "<object>", "</object>", _NEXT, _GROUNDING, "<image>", "</image>")
 _TAGS += ("</doc>", "</chunk>", "</line>", "<s>", "<pad>", "<unk>")
 _CONTROL = (*_TAGS, *(f"<patch_index_{n:04}>" for n in range(_SIDE * _SIDE)))
-_MARKS = "\U000f0000", "\U000f0001"  # what `templated.marked` puts around a token
+_MARK = "[\U000f0000\U000f0001]"  # what `templated.marked` puts into tokens
+_BEFORE = re.compile(rf"\A{_MARK}?" + rf"{_MARK}?".join(f"{_GROUNDING}<phrase>"))
+_AFTER = re.compile(rf"{_MARK}?".join("</phrase>") + rf"{_MARK}?\Z")
 
 
 class Kosmos2(PromptedFamily):
@@ -81,10 +83,9 @@ class Kosmos2(PromptedFamily):
         if task is Task.CHAT:
             return _QUESTION.format(asked.strip())
         if task is Task.GROUND:  # our own tags around what was typed
-            before, after = (_marked(token) for token in (f"{_GROUNDING}<phrase>", "</phrase>"))
-            typed = asked.removeprefix(before).removesuffix(after).strip()
+            typed = _AFTER.sub("", _BEFORE.sub("", asked)).strip()
             return _PROMPTS[task].format(typed)
-        return asked.translate(str.maketrans("", "", "".join(_MARKS)))  # nothing of it was typed
+        return re.sub(_MARK, "", asked)  # nothing of it was typed
 
     def process(
         self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
@@ -154,10 +155,6 @@ class Kosmos2(PromptedFamily):
             control=_CONTROL,
             end=_END,
         )
-
-
-def _marked(tokens: str) -> str:
-    return re.sub(r"<[^>]*>", lambda token: token[0].join(_MARKS), tokens)
 
 
 def _box(text: str) -> Box | None:
