@@ -22,9 +22,6 @@ _PAIR = rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)"
 _PLACE = re.compile(
     rf"\[\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*,?\s*\]|{_PAIR}\s*,?\s*{_PAIR}|\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]"
 )
-_BARE = re.compile(
-    rf"{_NUMBER}(?:[\s,]+{_NUMBER}){{7}}|{_NUMBER}(?:[\s,]+{_NUMBER}){{3}}|{_NUMBER}[\s,]+{_NUMBER}"
-)
 _LABEL, _SPACE = 300, 20  # characters, at most
 
 
@@ -93,9 +90,14 @@ def shapes(text: str, side: float, *, closed: bool = True) -> list[Shape]:
     """The boxes and points in a list of numbers, those on the image; what is not closed may still grow."""
     places: Sequence[str] = _PLACE.findall(text)
     if not places and closed:
-        places = re.findall(_PAIR, text) or ([] if re.search(r"[\[(]", text) else _BARE.findall(text))
+        places = re.findall(_PAIR, text) or _bare(text)
     found = (_shape(numbers(place), side) for place in places)
     return [shape for shape in found if shape is not None]
+
+
+def _bare(text: str) -> list[str]:
+    """Numbers without brackets: all of them are one place, of two, four or eight."""
+    return [text] if not re.search(r"[\[(]", text) and len(numbers(text)) in (2, 4, 8) else []
 
 
 def _shape(values: Sequence[float], side: float) -> Shape | None:
