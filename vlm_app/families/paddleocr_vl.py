@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from vlm_app.families.base import Asked, Parsed, Size
-from vlm_app.families.reading import Reader, numbers, polygon, read_markup, scaled
+from vlm_app.families.reading import Reader, box, numbers, polygon, read_markup, scaled
 from vlm_app.families.templated import TemplatedFamily
-from vlm_app.types import Picture, Region, Seen, Task
+from vlm_app.types import Picture, Polygon, Region, Seen, Shape, Task, Turn
 
 _LOC = r"<\|LOC_\d{1,4}\|>"
 _WHOLE = re.compile(rf"(?:<\|LOC_BEGIN\|>)?(?P<places>(?:{_LOC}){{8}})(?:<\|LOC_END\|>)?\s*")
 _OPENED = re.compile(rf"(?:<\|LOC_BEGIN\|>|{_LOC})(?:{_LOC}){{0,7}}(?:<(?:\|[A-Z_]{{0,10}}\d{{0,4}}\|?)?)?\Z")
+_ALONE = re.compile(r"(?<!<\|IMAGE_START\|>)<\|IMAGE_PLACEHOLDER\|>")
 _SPOTTED = ("<|TEXT_START|>", "<|TEXT_END|>", "<|LOC_BEGIN|>", "<|LOC_END|>", "<|LOC_SEP|>")
 _CONTROL = (
     *_SPOTTED,
@@ -64,6 +65,14 @@ class PaddleOCRVL(TemplatedFamily):
         least, most = _edges(processor)
         return {"size": {"shortest_edge": min(least, pixels), "longest_edge": min(most, pixels)}}
 
+    def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
+        """The template's text, in which an image stands between its two tokens.
+
+        The template writes them only where nobody hands it an `image_token`, and
+        transformers does for a tokenizer that knows one.
+        """
+        return _ALONE.sub(r"<|IMAGE_START|>\g<0><|IMAGE_END|>", super()._render(processor, turns, prompt))
+
     def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
         from transformers.models.paddleocr_vl.image_processing_paddleocr_vl import smart_resize
 
@@ -93,7 +102,7 @@ class PaddleOCRVL(TemplatedFamily):
         def read(match: re.Match[str]) -> None:
             nonlocal done
             line = reader.out[done:].rpartition("\n")[2].strip()
-            shape = polygon(numbers(match["places"].replace("|", " ")), 1000, 1000)
+            shape = _quad(numbers(match["places"].replace("|", " ")))
             if line:
                 reader.behind(line, shape, read=line)
                 reader.prose("\n")
@@ -112,9 +121,16 @@ class PaddleOCRVL(TemplatedFamily):
         return "\n".join(_line(one) for one in regions)
 
 
+def _quad(values: Sequence[float]) -> Shape | None:
+    """Four corners; an upright rectangle is a box."""
+    x0, y0, x1, y1 = *values[:2], *values[4:6]
+    if tuple(values) == (x0, y0, x1, y0, x1, y1, x0, y1):
+        return box((x0, y0, x1, y1), 1000, 1000)
+    return polygon(values, 1000, 1000)
+
+
 def _line(region: Region) -> str:
     from vlm_app.grounding import bounds
-    from vlm_app.types import Polygon
 
     around = bounds(region.shape)
     x0, y0, x1, y1 = around.xyxy
