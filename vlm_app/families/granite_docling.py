@@ -54,7 +54,7 @@ class GraniteDocling(Idefics3):
     name = "granite_docling"
     title = "Granite-Docling"
     model_types = frozenset()  # 'idefics3', which is the other family's
-    servers = ("vLLM", "llama.cpp", "Ollama")
+    servers = ("vLLM", "llama.cpp", "Ollama")  # type: ignore[assignment]  # there a single name
     max_images = 1
     text_only = False
     prompts = _PROMPTS
