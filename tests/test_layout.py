@@ -22,6 +22,7 @@ LEFT_OUT = {".git", ".venv", "build", "data", "__pycache__", ".pytest_cache", ".
 BEHIND_THE_SCENES = {
     "accelerate": "transformers places large models with it",
     "torchvision": "processors of many families are built on it",
+    "bitsandbytes": "transformers quantizes with it",
     "num2words": "SmolVLM's processor spells numbers with it",
     "opencv-python-headless": "supervision draws with it",
 }

@@ -22,8 +22,8 @@ How each family of models is asked and read, generated from the code by
   loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
   four boxes or points until it repeated them through the engine; *parser* is a table of
   documented answers, fuzzing, and, where the family writes coordinates, a round trip.
-- **Run on real weights** is empty-handed, 'not yet', until somebody ran
-  `vlm-app verify` on them and wrote down where and when. Nothing here claims more.
+- **Run on real weights** is 'not yet' until somebody ran `vlm-app verify` on them and
+  wrote down when and where. Nothing here claims more.
 
 | family | class | tasks | coordinates | images | video | runs | tested | run on real weights |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -52,9 +52,7 @@ def _line(family: Family) -> str:
 
 def _runs(family: Family) -> str:
     places = ["in process"] * bool(family.native)
-    if family.hosted:
-        places.append("hosted")
-    elif family.servers:
+    if family.servers:
         places.append(f"server: {', '.join(family.servers)}")
     return "; ".join(places) or "parser only"
 

@@ -34,7 +34,6 @@ class Family(ABC):
     model_types: ClassVar[frozenset[str]] = frozenset()  # `model_type` of a config that is this family's
     native: ClassVar[str] = ""  # its class in transformers; empty: none, it runs on a server
     servers: ClassVar[tuple[str, ...]] = ()  # common servers that load it: vLLM, llama.cpp, Ollama ...
-    hosted: ClassVar[bool] = False  # a service's own models, reached by its protocol
     verified: ClassVar[str] = ""  # when and on what machine real weights were run; empty: not yet
     max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
     video: ClassVar[bool] = False
