@@ -70,7 +70,18 @@ _REGION_PROMPT = re.compile(
         if token in _ABOUT_REGION
     )
 )
-_OTHER = (_START, _END, "<pad>", "<unk>", "<mask>", "<image>", "<od>", "</od>", "<ocr>", "</ocr>")
+_OTHER: tuple[str, ...] = (
+    _START,
+    _END,
+    "<pad>",
+    "<unk>",
+    "<mask>",
+    "<image>",
+    "<od>",
+    "</od>",
+    "<ocr>",
+    "</ocr>",
+)
 _OTHER += ("<cap>", "</cap>", "<ncap>", "</ncap>", "<dcap>", "</dcap>", "<grounding>", "</grounding>")
 _OTHER += ("<seg>", "</seg>", "<region_cap>", "</region_cap>", "<poly>", "</poly>", "<sep>")
 _STOPS = ".,;:!?)"

@@ -43,7 +43,16 @@ _OPENED = re.compile(
     r"|<phrase>[^<]*(?:</phrase>\s*(?:<[a-z]*)?|</?[a-z]*)?\Z"
 )
 _NEVER = re.compile("(?!)")
-_TAGS = ("<phrase>", "</phrase>", "<object>", "</object>", _NEXT, _GROUNDING, "<image>", "</image>")
+_TAGS: tuple[str, ...] = (
+    "<phrase>",
+    "</phrase>",
+    "<object>",
+    "</object>",
+    _NEXT,
+    _GROUNDING,
+    "<image>",
+    "</image>",
+)
 _TAGS += ("</doc>", "</chunk>", "</line>", "<s>", "<pad>", "<unk>")
 _CONTROL = (*_TAGS, *(f"<patch_index_{n:04}>" for n in range(_SIDE * _SIDE)))
 _MARK = "[\U000f0000\U000f0001]"  # what `templated.marked` puts into tokens

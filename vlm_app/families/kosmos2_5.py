@@ -100,7 +100,7 @@ class Kosmos25(PromptedFamily):
 
         closed = _END in text
         return read_markup(
-            text.partition(_END)[0],
+            text,
             reader,
             _CLOSED if closed else _WHOLE,
             read,

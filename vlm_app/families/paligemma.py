@@ -38,7 +38,7 @@ _LOC, _SEG = r"<loc\d{4}>", r"<seg\d{3}>"
 _PLACES = rf"((?:{_LOC}){{4}})((?:{_SEG})*)"
 _UNFINISHED = re.compile(rf"(?:{_LOC}){{1,4}}(?:{_SEG})*[^;<\n]*(?:<[a-z0-9]*)?\Z|<(?:[ls][a-z]*\d*)?\Z")
 _NEVER = re.compile("(?!)")
-_CONTROL = ("<pad>", "<bos>", "<unk>", "<mask>", "<image>")
+_CONTROL: tuple[str, ...] = ("<pad>", "<bos>", "<unk>", "<mask>", "<image>")
 _CONTROL += tuple(f"<loc{n:04}>" for n in range(1024)) + tuple(f"<seg{n:03}>" for n in range(128))
 
 
@@ -142,7 +142,7 @@ class PaliGemma(PromptedFamily):
 
         finished = _END in text
         return read_markup(
-            text.partition(_END)[0] if finished else text,
+            text,
             reader,
             _whole(_classes(query), finished),
             read,

@@ -120,7 +120,8 @@ def read_markup(
         end: the token that closes an answer; what comes after it is not read.
     """
     tokens = tuple(token for token in (*control, end) if token)
-    text = text.partition(end)[0] if end and end in text else text
+    closed = bool(end) and end in text
+    text = text.partition(end)[0] if closed else text
     dropped = re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or "(?!)")
     position = 0
     for match in whole.finditer(text):
@@ -128,11 +129,19 @@ def read_markup(
         read(match)
         position = match.end()
     tail = text[position:]
-    unfinished = opened.search(tail)
-    if unfinished is not None and len(tail) - unfinished.start() <= LONGEST:
-        tail = tail[: unfinished.start()]
-    reader.prose(dropped.sub("", _held(tail, tokens)))
+    tail = tail[: _unfinished(tail, opened, end if closed else "")]
+    reader.prose(dropped.sub("", tail if closed else _held(tail, tokens)))
     return reader.parsed()
+
+
+def _unfinished(tail: str, opened: re.Pattern[str], end: str) -> int:
+    """Where unfinished markup starts; behind an `end` what was not held when that was half written is words."""
+    starts = []
+    for count in range(max(len(end), 1)):
+        found = opened.search(tail + end[:count])
+        held = found is not None and len(tail) + count - found.start() <= LONGEST
+        starts.append(found.start() if found and held else len(tail))
+    return max(starts)
 
 
 def _held(text: str, tokens: Sequence[str]) -> str:
