@@ -135,7 +135,7 @@ def read_markup(
 
 
 def _unfinished(tail: str, opened: re.Pattern[str], end: str) -> int:
-    """Where unfinished markup starts. Before an `end`, what was shown while that was half written is words."""
+    """Where unfinished markup starts. Before an `end`, what was shown while it was half written is words."""
     starts = []
     for count in range(max(len(end), 1)):
         found = opened.search(tail + end[:count])
