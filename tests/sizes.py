@@ -12,5 +12,5 @@ def size(small: int, full: int) -> int:
 
 PEBBLE_SCENES = size(60, 1000)  # held-out scenes on which the built-in model is scored
 FUZZED_ANSWERS = size(30, 2000)  # texts that hypothesis writes for each parser
-TAUGHT_FAMILIES = size(3, 1000)  # families whose tiny checkpoint is taught until it repeats its examples
+TAUGHT_FAMILIES = size(6, 1000)  # families whose tiny checkpoint is taught until it repeats its examples
 FIRST_ANSWER_SECONDS = size(60, 15)  # after the server is up; the small size allows for a busy machine
