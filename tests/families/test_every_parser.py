@@ -43,8 +43,8 @@ def answers(draw: st.DrawFn, name: str) -> str:
     """Scraps of everybody's markup, and this family's own answers, whole and in pieces."""
     family = families.get(name)
     pieces = [_PIECES, st.text(max_size=4), st.just(family.end)]
-    if family.convention:
-        tasks = [task for task in PLACING if task in family.tasks]
+    tasks = [task for task in PLACING if task in family.tasks]
+    if family.convention and tasks:
         texts = [
             written(name, task, (400, 300), [region(task, (0.1, 0.2, 0.3, 0.9))] * count)
             for task in tasks

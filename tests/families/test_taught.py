@@ -79,6 +79,8 @@ def teach(loaded: LoadedModel) -> None:
         if all(repeats(model, row) for row in rows):
             break
     model.requires_grad_(False)
+    for module in model.modules():
+        vars(module).pop("forward", None)  # what was remembered
 
 
 def freeze(encoder: Any) -> None:

@@ -30,6 +30,8 @@ class MiniGPT4(ServedInWords):
     prompts = CAPTION
     tasks = frozenset({Task.CHAT, *CAPTION})
     end = "</s>"
+    convention = "0–100 of the image, x first"
+    grid = 100
     control = ("###", "<s>", "<Img>", "</Img>", "<ImageHere>", "</p>", "<p>", "[INST]", "[/INST]")
 
     def parse(
