@@ -49,7 +49,9 @@ def choose(
 
 
 def _fits(row: Checkpoint, limit: int) -> bool:
-    """A service's model needs no memory here."""
+    """A service's model needs no memory here; what nothing loads fits nowhere."""
+    if row.runs is Runs.PARSER_ONLY:
+        return False
     return row.runs is Runs.HOSTED or 0 < memory(row) <= limit
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 
 _Word = TypeVar("_Word", Task, Runs)
+_FEW = 5  # ids that a sentence names
 _NEEDED = {"name": str, "family": str, "tasks": list}
 _OPTIONAL = {
     "folder": str,
@@ -86,11 +88,16 @@ def _joined(folder: Path, stamp: tuple[Any, ...]) -> Mapping[str, Checkpoint]:
 
 
 def find(id: str, rows: Mapping[str, Checkpoint] | None = None) -> Checkpoint:
-    """The row with that id; `ModelUnavailable` names the known ones otherwise."""
+    """The row with that id; otherwise `ModelUnavailable` names those that are spelled most like it."""
     rows = catalog() if rows is None else rows
     if id not in rows:
-        known = ", ".join(rows) or "none"
-        raise ModelUnavailable(f"There is no model '{id}' in the catalog; choose one of: {known}.")
+        known = (
+            list(rows) if len(rows) <= _FEW else get_close_matches(id, rows, _FEW, 0.4) or list(rows)[:_FEW]
+        )
+        more = f" or another of 'vlm-app models' ({len(rows)})" if len(rows) > len(known) else ""
+        raise ModelUnavailable(
+            f"There is no model '{id}' in the catalog; choose one of: {', '.join(known) or 'none'}{more}."
+        )
     return rows[id]
 
 

@@ -25,7 +25,7 @@ def summary(row: Checkpoint) -> list[str]:
     return [
         f"{row.name} ({row.licence or 'licence unknown'}{unlisted}): {row.knows}".rstrip(": "),
         f"tasks: {_tasks(row)}",
-        f"{how(row)}; {_memory(row)}{'; ' + _asked(row) if _asked(row) else ''}",
+        "; ".join(filter(None, (how(row), _memory(row), _asked(row)))),
     ]
 
 
@@ -105,15 +105,18 @@ def _tasks(row: Checkpoint) -> str:
 
 
 def _memory(row: Checkpoint) -> str:
-    if row.runs is Runs.HOSTED:
-        return "no memory here"
+    """Of what is loaded somewhere; elsewhere a number would promise too much."""
+    if row.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
+        return ""
     needed = catalog.memory(row)
     return f"about {size(needed)} in {catalog.SMALLEST}" if needed else "memory unknown"
 
 
 def _memories(row: Checkpoint) -> str:
-    if row.runs is Runs.HOSTED or not row.parameters:
-        return "" if row.runs is not Runs.HOSTED else "none here"
+    if row.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
+        return "none here"
+    if not row.parameters:
+        return ""
     parts = [f"{size(catalog.memory(row, name))} in {name}" for name in ("bf16", "int8", "nf4")]
     return f"about {', '.join(parts)} for the weights alone"
 
