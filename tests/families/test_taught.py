@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from tests.families import checkpoints
 from tests.sizes import TAUGHT_FAMILIES
@@ -17,12 +18,14 @@ from vlm_app.engine.answers import Engine
 from vlm_app.engine.checks import asked_turns
 from vlm_app.engine.loading import LoadedModel, load
 from vlm_app.grounding import bounds, iou
-from vlm_app.types import Answer, Box, Point, Region, Request, Role, Sampling, Task, Turn
+from vlm_app.media import picture_from
+from vlm_app.types import Answer, Box, Picture, Point, Region, Request, Role, Sampling, Task, Turn
 
 GROUNDED = [name for name in checkpoints.names() if families.get(name).convention]
 FIRST = ("qwen2_5_vl", "paligemma", "florence2")  # what the small size takes: JSON, tokens, encoder-decoder
 TAUGHT = sorted(GROUNDED, key=lambda name: (name not in FIRST, name))[:TAUGHT_FAMILIES]
-FROZEN = {"deepseek_ocr2"}  # its encoder always reads 4,096 patches: seen once, not trained
+# An encoder that reads 4,096 patches of any image: it looks once and is not trained.
+FROZEN = {"deepseek_ocr2": "model.vision_tower.sam_encoder"}
 STEPS = 250  # rounds over the examples, at most
 # These lose the image when the steps are as long as the others'.
 RATES = {"florence2": 1e-3, "kosmos2": 1e-3}
@@ -35,6 +38,15 @@ EXAMPLES = [
 ]
 
 
+def drawn(colour: str, size: tuple[int, int], place: tuple[float, ...]) -> Picture:
+    """A dark circle at that place, on that colour."""
+    image = Image.new("RGB", size, colour)
+    ImageDraw.Draw(image).ellipse(
+        [share * size[index % 2] for index, share in enumerate(place)], fill="black"
+    )
+    return picture_from(image)
+
+
 def requests(name: str) -> list[tuple[Request, Region]]:
     family = families.get(name)
     order = (Task.DETECT, Task.GROUND, Task.POINT, Task.OCR_REGIONS)
@@ -42,7 +54,7 @@ def requests(name: str) -> list[tuple[Request, Region]]:
     made = []
     for colour, size, place in EXAMPLES:
         shape = Point(*place[:2]) if task is Task.POINT else Box(*place)
-        turns = (Turn(Role.USER, (checkpoints.picture(colour, size), "")),)
+        turns = (Turn(Role.USER, (drawn(colour, size, place), "")),)
         request = Request(turns, name, task, "circle", sampling=Sampling(max_tokens=160))
         made.append((request, Region("circle", shape, text="circle" if task is Task.OCR_REGIONS else None)))
     return made
@@ -66,7 +78,7 @@ def teach(loaded: LoadedModel) -> None:
     rows = examples(loaded)
     model = loaded.model.requires_grad_(True)
     if loaded.checkpoint.id in FROZEN:
-        freeze(model.get_submodule(loaded.family.lora_towers["vision"]))
+        freeze(model.get_submodule(FROZEN[loaded.checkpoint.id]))
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=RATES.get(loaded.checkpoint.id, 3e-3), weight_decay=0.0
     )
@@ -90,7 +102,7 @@ def freeze(encoder: Any) -> None:
     forward, seen = encoder.forward, {}
 
     def remembered(pixels: Any, *args: Any, **options: Any) -> Any:
-        key = (pixels.data_ptr(), pixels.shape)
+        key = pixels.numpy().tobytes()
         if key not in seen:
             with torch.no_grad():
                 seen[key] = forward(pixels, *args, **options)
