@@ -63,7 +63,7 @@ def explained(row: Checkpoint, finding: Finding | None) -> str:
         "images": "no limit of its own" if row.max_images is None else str(row.max_images),
         "video": "yes" if row.video else "no",
         "licence": row.licence + {True: " (permissive)", False: " (restricted)", None: ""}[row.permissive],
-        "commit": row.revision or "locked when it is first downloaded",
+        "commit": row.revision or _no_commit(row),
         "the Hub": _hub(row, finding),
         "sources": "\n".join(row.sources) or ("added by you" if not row.listed else ""),
     }
@@ -119,6 +119,12 @@ def _memories(row: Checkpoint) -> str:
         return ""
     parts = [f"{size(catalog.memory(row, name))} in {name}" for name in ("bf16", "int8", "nf4")]
     return f"about {', '.join(parts)} for the weights alone"
+
+
+def _no_commit(row: Checkpoint) -> str:
+    return (
+        "locked when it is first downloaded" if row.runs is Runs.IN_PROCESS else "none: not downloaded here"
+    )
 
 
 def _asked(row: Checkpoint) -> str:

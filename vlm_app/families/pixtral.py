@@ -19,7 +19,7 @@ class Pixtral(TemplatedInWords):
     name = "pixtral"
     title = "Pixtral"
     native = "LlavaForConditionalGeneration"
-    model_types = frozenset({"mistral3"})
+    model_types = frozenset({"llava", "mistral3"})  # LLaVA's with a Pixtral vision part
     servers = ("vLLM", "llama.cpp")
     pixel_budget = True
     text_only = True

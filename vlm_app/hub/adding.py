@@ -34,7 +34,7 @@ def add(source: str) -> Checkpoint:
     known family, it holds no safetensors, or the Hub does not answer.
     """
     folder = Path(source).expanduser()
-    here = folder.is_dir()
+    here = bool(source) and folder.is_dir()
     if not here and not _REPO.fullmatch(source):
         raise BadInput(f"'{source}' is neither a folder nor a repository of the Hub, such as owner/name.")
     source = str(folder.resolve()) if here else source
@@ -100,7 +100,7 @@ def _table(config: dict[str, Any], source: str) -> dict[str, Any]:
     name = family_of(model_type, str(_part(config, "vision_config").get("model_type", "")))
     if not name:
         known = ", ".join(
-            sorted(kind for name in families.names() for kind in families.get(name).model_types)
+            sorted({kind for name in families.names() for kind in families.get(name).model_types})
         )
         raise ModelUnavailable(
             f"{source} cannot be added: its architecture '{model_type or 'not stated'}' is of no known "

@@ -38,12 +38,28 @@ def asking(repo: str, what: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         _log.warning("The Hub on %s: %s", repo, type(error).__name__)
         problem = _problem(error, repo)
+        _forget_token(error)
     except (OSError, HTTPError) as error:  # LocalEntryNotFoundError and OfflineModeIsEnabled as well
         _log.warning("The Hub on %s: %s", repo, type(error).__name__)
         problem = "check the network and the free disk space and try again, or choose the built-in model."
-    # Raised outside the handlers: the requests of those errors hold the token in their headers.
+        _forget_token(error)
     if problem:
-        raise ModelUnavailable(f"{what}: {problem}")
+        raise ModelUnavailable(f"{what}: {problem}") from None
+
+
+def _forget_token(error: BaseException) -> None:
+    """The requests that an error and those behind it keep hold the token in their headers."""
+    while error:
+        holders = (error, getattr(error, "response", None))
+        for request in (found for holder in holders for found in _requests(holder)):
+            request.headers.pop("authorization", None)
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+
+
+def _requests(holder: Any) -> list[Any]:
+    """What stands behind `request`, a property that raises where there is none."""
+    kept = getattr(holder, "__dict__", {})
+    return [kept[name] for name in ("request", "_request") if kept.get(name) is not None]
 
 
 def _problem(error: Any, repo: str) -> str:
