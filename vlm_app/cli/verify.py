@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -71,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def verified(row: Checkpoint) -> Verdict:
     """Ask the model what it can do of describing, looking for things, and reading."""
-    from vlm_app.engine import engine
+    from vlm_app.engine import engine, peak_bytes
 
     telling, looking, reading = (first_of(tasks, row) for tasks in (TELLING, LOOKING, READING))
     trials: list[Trial] = []
@@ -94,7 +93,7 @@ def verified(row: Checkpoint) -> Verdict:
         device=state.device,
         texts={trial.task.value: trial.text for trial in trials},
         model_bytes=state.bytes,
-        peak_bytes=_peak(state.device),
+        peak_bytes=peak_bytes(state.device),
         **facts,
         **_speed([answer for trial in trials for answer in trial.answers]),
     )
@@ -124,7 +123,7 @@ def _runnable(id: str) -> Checkpoint:
     return row
 
 
-def _speed(answers: Sequence[Answer]) -> dict[str, float]:
+def _speed(answers: Sequence[Answer]) -> dict[str, Any]:
     """Seconds and tokens per second; the model was loaded for the first answer."""
     if not answers:
         return {}
@@ -136,23 +135,6 @@ def _speed(answers: Sequence[Answer]) -> dict[str, float]:
         "first_token_seconds": round(first.first_token - first.load, 3),
         "load_seconds": round(answers[0].timings.load, 2),
     }
-
-
-def _peak(device: str) -> int:
-    """The most memory held so far, in bytes: of the GPU where the model is there, else of this process.
-
-    0 where the system does not say.
-    """
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 # --- in words -----------------------------------------------------------------------------

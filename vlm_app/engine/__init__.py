@@ -9,10 +9,10 @@ from functools import cache
 
 from vlm_app.catalog import catalog
 from vlm_app.engine.answers import Engine
-from vlm_app.engine.loading import LoadedModel, set_library_defaults
+from vlm_app.engine.loading import LoadedModel, peak_bytes, set_library_defaults
 from vlm_app.engine.manager import Lease, ModelState
 
-__all__ = ["Engine", "Lease", "LoadedModel", "ModelState", "engine", "set_library_defaults"]
+__all__ = ["Engine", "Lease", "LoadedModel", "ModelState", "engine", "peak_bytes", "set_library_defaults"]
 
 
 @cache
