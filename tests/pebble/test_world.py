@@ -24,12 +24,12 @@ def test_the_world_has_its_shapes_colours_and_kinds() -> None:
     things = [thing for scene in scenes for thing in scene.things]
     assert {thing.shape for thing in things} == set(SHAPES) and len(SHAPES) >= 8
     assert {thing.colour for thing in things} == set(COLOURS) and len(COLOURS) == 10
-    assert {scene.kind for scene in scenes} == {"shapes", "signs", "chart"}
+    assert {scene.kind for scene in scenes} == {"shapes", "signs", "chart", "page"}
     ratios = [scene.image.width / scene.image.height for scene in scenes]
     assert min(ratios) < 0.7 and max(ratios) > 1.5
 
 
-@pytest.mark.parametrize("kind", ["shapes", "signs", "chart"])
+@pytest.mark.parametrize("kind", ["shapes", "signs", "chart", "page"])
 def test_boxes_lie_inside_the_image(kind: str) -> None:
     for seed in range(60):
         scene = draw_scene(seed, kind=kind)
