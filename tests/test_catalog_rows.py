@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +80,18 @@ def test_florence_comes_with_safetensors() -> None:
 def test_files_and_comments_stay_small() -> None:
     for path in settings().models.glob("*.toml"):
         assert len(path.read_text().splitlines()) <= 300, path.name
+
+
+def test_files_of_transformers_that_are_named_as_a_source_hold_the_repository() -> None:
+    (package,) = find_spec("transformers").submodule_search_locations  # type: ignore[union-attr, misc]
+    begin = "https://github.com/huggingface/transformers/blob/main/src/transformers/"
+    for row in ROWS.values():
+        for source in row.sources:
+            if (
+                source.startswith(begin)
+                and (path := Path(package) / source.removeprefix(begin)).suffix == ".py"
+            ):
+                assert row.source in path.read_text(encoding="utf-8"), row.id
 
 
 # --- choosing -----------------------------------------------------------------------------
