@@ -18,6 +18,7 @@ How each family of models is asked and read, generated from the code by
 
 - **Class** is the one of transformers that runs the family in this process; without one a
   server must run it, and where no common server loads it, its answers can only be read.
+- **Video** is what the models take; the app gives them images so far.
 - **Tested**: *tiny* is a checkpoint of random weights, built with the real classes, that is
   loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
   four boxes or points until it repeated them through the engine; *parser* is a table of
