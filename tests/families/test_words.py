@@ -418,3 +418,9 @@ def test_mistral_small_merges_four_patches_to_a_token() -> None:
     inputs, seen = encode("pixtral", [user(checkpoints.picture(size=WIDE), "What?")], made)
     assert (seen.size, seen.visual_tokens) == ((128, 96), 12)
     assert int((inputs["input_ids"] == made.image_token_id).sum()) == 12
+
+
+def test_a_half_written_end_of_hermes_does_not_show() -> None:
+    llava = families.get("llava_next")
+    for raw in ("A cat.<|im_e", "A cat.<|im_end|>", "A cat.</s"):
+        assert llava.parse(raw, image_size=(4, 3)).text == "A cat."

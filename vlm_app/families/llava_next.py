@@ -26,7 +26,10 @@ class LlavaNext(TemplatedInWords):
     text_only = True
     tasks = frozenset({Task.CHAT, *READS})
     end = "</s>"
-    control = ("<s>", "<image>", "<pad>", "<unk>", "<|startoftext|>", "<|endoftext|>", "<|im_start|>")
+    control = (
+        *("<s>", "<image>", "<pad>", "<unk>", "<|startoftext|>", "<|endoftext|>", "<|im_start|>"),
+        _CHATML_END,  # half written it must not show
+    )
     lora_towers: ClassVar[Mapping[str, str]] = {
         "vision": "model.vision_tower",
         "connector": "model.multi_modal_projector",
