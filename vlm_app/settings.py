@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import ByteSize, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,15 @@ class Settings(BaseSettings):
     models: Path = Field(default=ROOT / "models", description="Folder of the catalog and the built-in model")
     assets: Path = Field(default=ROOT / "assets", description="Folder of example images and the style sheet")
     model: str = Field(default="pebble", description="The model that is chosen when the app starts")
+    memory: ByteSize | None = Field(
+        default=None, ge=0, description="Most memory for models, such as 8GB; empty: what is free"
+    )
+    idle_minutes: float = Field(
+        default=30.0, ge=0, description="Minutes after which a model that nobody uses is unloaded; 0: never"
+    )
+    offload: Literal["never", "cpu", "disk"] = Field(
+        default="never", description="Where the part of a model goes that does not fit its device; slow"
+    )
     host: str = Field(default="127.0.0.1", description="Address to serve on")
     port: int = Field(default=7860, ge=0, le=65535, description="Port to serve on")
     max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from copy import copy
 from functools import cache
 from pathlib import Path
 from shutil import copytree
@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.engine.ready import Ready
 from tests.families import checkpoints
 from vlm_app import families
 from vlm_app.engine.answers import Engine
-from vlm_app.engine.loading import LoadedModel, load
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.loading import load
 from vlm_app.errors import BadInput
 from vlm_app.families import Parsed
 from vlm_app.types import Answer, Box, Finish, Point, Polygon, Region, Request, Role, Sampling, Task, Turn
@@ -279,7 +281,7 @@ def loaded() -> LoadedModel:
 
 
 def ask(tokens: int, *after: Turn, model: LoadedModel | None = None) -> Answer:
-    engine = Engine({"florence2": loaded().checkpoint}, lambda _: model or loaded())
+    engine = Engine({"florence2": loaded().checkpoint}, Ready(model or loaded()))
     turns = (Turn(Role.USER, (checkpoints.picture(), "")), *after)
     request = Request(turns, "florence2", Task.DETECT, sampling=Sampling(max_tokens=tokens))
     *_, last = engine.answer(request)
@@ -305,7 +307,9 @@ def test_an_answer_that_was_cut_off_does_not_look_finished() -> None:
 
 def test_what_the_encoder_reads_takes_no_room_from_the_answer() -> None:
     prompt = ask(1).usage.prompt_tokens
-    small = replace(loaded(), context=prompt + 2)
+    small = copy(loaded())
+    small.context = prompt + 2
     assert ask(500, model=small).usage.completion_tokens == prompt + 1
     with pytest.raises(BadInput, match=f"at most {prompt - 2}"):
-        ask(500, model=replace(loaded(), context=prompt - 1))
+        small.context = prompt - 1
+        ask(500, model=small)

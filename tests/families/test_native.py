@@ -14,7 +14,8 @@ import pytest
 from tests.families import checkpoints
 from vlm_app import families
 from vlm_app.engine.answers import Engine
-from vlm_app.engine.loading import LoadedModel, load
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.loading import load
 from vlm_app.errors import BadInput
 from vlm_app.types import Answer, Request, Role, Sampling, Task, Turn
 

@@ -16,7 +16,8 @@ from tests.sizes import TAUGHT_FAMILIES
 from vlm_app import families
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.checks import asked_turns
-from vlm_app.engine.loading import LoadedModel, load
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.loading import load
 from vlm_app.grounding import bounds, iou
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Picture, Point, Region, Request, Role, Sampling, Task, Turn

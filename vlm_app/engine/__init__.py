@@ -9,7 +9,8 @@ from functools import cache
 
 from vlm_app.catalog import catalog
 from vlm_app.engine.answers import Engine
-from vlm_app.engine.loading import LoadedModel, peak_bytes, set_library_defaults
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.loading import peak_bytes, set_library_defaults
 from vlm_app.engine.manager import Lease, ModelState
 
 __all__ = ["Engine", "Lease", "LoadedModel", "ModelState", "engine", "peak_bytes", "set_library_defaults"]

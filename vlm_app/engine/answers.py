@@ -15,7 +15,8 @@ from vlm_app import catalog, families
 from vlm_app.engine.checks import asked_turns, check
 from vlm_app.engine.events import Answered, Broadcaster, Listener
 from vlm_app.engine.generation import Generation
-from vlm_app.engine.loading import LoadedModel, load, out_of_memory
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.loading import load, out_of_memory
 from vlm_app.engine.manager import Lease, Manager, ModelState
 from vlm_app.errors import AppError, BadInput, GenerationFailed
 from vlm_app.families import Family, Parsed

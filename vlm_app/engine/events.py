@@ -6,7 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+from vlm_app.engine.backend import Progress
 from vlm_app.types import Finish
 
 _log = logging.getLogger(__name__)
@@ -38,6 +40,32 @@ class LoadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """A load has come so far."""
+
+    model: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForMemory:
+    """A model waits until so many bytes are free, behind `ahead` others that wait for memory."""
+
+    model: str
+    bytes: int
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """A model has left the memory, and so many bytes are free again."""
+
+    model: str
+    bytes: int
+    why: Literal["asked", "evicted", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
 class Queued:
     """A request waits behind `ahead` others."""
 
@@ -61,7 +89,9 @@ class Answered:
     tokens: int
 
 
-Event = Loading | Loaded | LoadFailed | Queued | Answering | Answered
+Event = (
+    Loading | LoadProgress | WaitingForMemory | Loaded | LoadFailed | Unloaded | Queued | Answering | Answered
+)
 Listener = Callable[[Event], None]
 
 

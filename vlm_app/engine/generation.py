@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from vlm_app.engine.loading import LoadedModel
+from vlm_app.engine.loaded import LoadedModel
 from vlm_app.types import Finish, Sampling
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm_app import families, hub
+from vlm_app.engine.loaded import LoadedModel
 from vlm_app.errors import ModelUnavailable
 from vlm_app.families import Family
 from vlm_app.settings import settings
@@ -28,20 +28,6 @@ _LIBRARY_DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",  # we encode one prompt at a time
     "USE_HUB_KERNELS": "0",  # no native code from the Hub
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedModel:
-    """A model that is ready to answer."""
-
-    checkpoint: Checkpoint
-    family: Family
-    processor: Any
-    model: Any
-    device: str
-    precision: str
-    bytes: int  # of its parameters and buffers
-    context: int  # tokens of prompt and answer together; 0: unknown
 
 
 def set_library_defaults() -> None:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Literal
 
 from vlm_app.engine.events import Answering, Broadcaster, Loaded, LoadFailed, Loading, Queued
-from vlm_app.engine.loading import LoadedModel
+from vlm_app.engine.loaded import LoadedModel
 from vlm_app.errors import AppError, ModelUnavailable
 from vlm_app.types import Checkpoint
 

@@ -1,0 +1,32 @@
+"""How a model is, for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vlm_app.engine.backend import Progress
+
+Status = Literal["unloaded", "waiting", "loading", "ready", "unloading", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model as it is now. `detail` is a sentence for a person.
+
+    `waiting` means that memory has to become free first. `holders` requests use the model
+    (one answers, the others are behind it); `used` is when one last did, in
+    `time.monotonic()` seconds.
+    """
+
+    status: Status
+    detail: str
+    bytes: int = 0  # measured, of its weights
+    precision: str = ""
+    device: str = ""
+    model: str = ""  # its id
+    name: str = ""
+    progress: Progress | None = None
+    holders: int = 0
+    used: float = 0.0
+    adapters: tuple[str, ...] = ()  # that are warm on it
