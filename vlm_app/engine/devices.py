@@ -1,0 +1,242 @@
+"""The devices of this computer, with what is free on them now."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_SYSTEM = Path("/")
+_NVIDIA, _DISPLAY = "0x10de", "0x03"  # of PCI: the vendor, and the class of everything that draws
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A processor that models could run on. Sizes are in bytes.
+
+    `name` is what torch calls it ('cuda:0', 'cpu'). One with a `problem`, a sentence, is
+    there but cannot be used.
+    """
+
+    name: str
+    title: str
+    total: int
+    free: int
+    problem: str = ""
+
+
+def devices() -> tuple[Device, ...]:
+    """All of them, as they are now: the one that models are loaded on first, those of no use last."""
+    found = tuple(_cuda())
+    usable = tuple(device for device in found if not device.problem)
+    useless = tuple(device for device in found if device.problem) or (() if usable else tuple(_idle_gpus()))
+    return (*usable, _host(), *useless)
+
+
+def host_free(root: Path = _SYSTEM) -> int:
+    """Bytes of main memory that can still be had, within the container's limit where there is one."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    return min([free, *(max(0, limit - used) for limit, used in _limits(root))])
+
+
+def host_total(root: Path = _SYSTEM) -> int:
+    """Bytes of main memory, or the container's limit where that is less."""
+    import psutil
+
+    return min([int(psutil.virtual_memory().total), *(limit for limit, _ in _limits(root))])
+
+
+@cache
+def best_precision(device: str) -> str:
+    """What the hardware multiplies best: bf16 where it can; else fp16 on a GPU and fp32 on a CPU."""
+    import torch
+
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    # Every CPU with AMX has these as well; the public `get_capabilities` is newer than our oldest torch.
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
+# --- main memory --------------------------------------------------------------------------
+
+
+def _host() -> Device:
+    title = _processor() or platform.machine() or "CPU"
+    return Device("cpu", title, host_total(), host_free())
+
+
+@cache
+def _processor(root: Path = _SYSTEM) -> str:
+    try:
+        lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "")
+
+
+def _limits(root: Path) -> Iterator[tuple[int, int]]:
+    """(limit, used) in bytes of every control group that this process is in and that has a limit.
+
+    Inside a container its group is mounted as the root; outside, the group and all those
+    above it count. What the page cache holds and nobody uses can be had back, so it is
+    not counted as used.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            yield from _groups(root / "sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            yield from _groups(root / "sys/fs/cgroup/memory", path, *names)
+
+
+def _groups(top: Path, path: str, most: str, now: str, idle: str) -> Iterator[tuple[int, int]]:
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    for depth in range(len(parts), -1, -1):
+        group = top.joinpath(*parts[:depth])
+        limit, used = _number(group / most), _number(group / now)
+        if limit is not None and used is not None and limit < 2**60:  # v1 writes 2^63 for none
+            yield limit, max(0, used - _stat(group / "memory.stat", idle))
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None where it is missing or says 'max'."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _stat(path: Path, name: str) -> int:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
+
+
+# --- GPUs ---------------------------------------------------------------------------------
+
+
+def _cuda() -> Iterator[Device]:
+    """The GPUs that torch sees, those with the most free memory first."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return
+    found = [_gpu(number) for number in range(torch.cuda.device_count())]
+    yield from sorted(found, key=lambda device: -device.free)
+
+
+def _gpu(number: int) -> Device:
+    import torch
+
+    title = torch.cuda.get_device_name(number)
+    if problem := _too_old(number, title):
+        return Device(f"cuda:{number}", title, 0, 0, problem)
+    try:
+        free, total = torch.cuda.mem_get_info(number)
+    except RuntimeError as error:  # another program holds it, or it has fallen off the bus
+        said = str(error).partition("\n")[0].rstrip(".")
+        problem = f"{title} does not answer ({said}): see what nvidia-smi says of it, then start again."
+        return Device(f"cuda:{number}", title, 0, 0, problem)
+    # What torch keeps of unloaded models can be had as well.
+    kept = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
+    return Device(f"cuda:{number}", title, total, free + kept)
+
+
+def _too_old(number: int, title: str) -> str:
+    """Why this build of torch has no code for the GPU; '' where it has.
+
+    'sm_86' runs on the same major capability from that minor on, 'compute_90' is compiled
+    for anything from there on.
+    """
+    import torch
+
+    major, minor = torch.cuda.get_device_capability(number)
+    built = torch.cuda.get_arch_list()
+    for arch in built:
+        kind, _, digits = arch.partition("_")
+        digits = digits.rstrip("af")
+        if not digits.isdecimal():
+            continue
+        first, second = int(digits[:-1]), int(digits[-1])
+        if (kind == "sm" and first == major and second <= minor) or (
+            kind == "compute" and (first, second) <= (major, minor)
+        ):
+            return ""
+    if not built:
+        return ""  # ROCm's build names them otherwise
+    return (
+        f"{title} cannot be used: its compute capability is {major}.{minor}, and this build of torch "
+        f"{torch.__version__} has code for {', '.join(built)}; install a build of torch that has it."
+    )
+
+
+def _idle_gpus(root: Path = _SYSTEM) -> Iterator[Device]:
+    """NVIDIA's GPUs that are in the computer while torch can use none, each with the reason."""
+    titles = _driver_titles(root)
+    seen = len(titles) or _displays(root)
+    if not seen:
+        return
+    problem = _why_not(bool(titles) or (root / "proc/driver/nvidia/version").exists())
+    for number in range(seen):
+        title = titles[number] if titles else "NVIDIA GPU"
+        yield Device(f"cuda:{number}", title, 0, 0, f"{title} cannot be used: {problem}")
+
+
+def _driver_titles(root: Path) -> list[str]:
+    """The GPUs' names, as NVIDIA's driver lists them."""
+    titles = []
+    for path in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        named = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Model:"))
+        titles.append(next(named, "") or "NVIDIA GPU")
+    return titles
+
+
+def _displays(root: Path) -> int:
+    """How many of NVIDIA's GPUs the bus holds, whether they have a driver or not."""
+    count = 0
+    for vendor in (root / "sys/bus/pci/devices").glob("*/vendor"):
+        kind = vendor.with_name("class")
+        if vendor.read_text().strip() == _NVIDIA and kind.read_text().startswith(_DISPLAY):
+            count += 1
+    return count
+
+
+def _why_not(driver: bool) -> str:
+    import torch
+
+    if not torch.backends.cuda.is_built():
+        return (
+            f"this torch ({torch.__version__}) was built without CUDA; install the build of "
+            "requirements.txt from the package index."
+        )
+    if not driver:
+        return "NVIDIA's driver is not installed or not loaded; install it and start again."
+    said = _initial_error()
+    return f"torch {torch.__version__} expects a driver for CUDA {torch.version.cuda}, and CUDA says: {said}"
+
+
+@cache
+def _initial_error() -> str:
+    """What CUDA says when it is started, as the end of a sentence; its own words name the driver."""
+    import torch
+
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).partition(". ")[0].partition("\n")[0].rstrip(".")
+        return f"'{first}'; update the driver, or unset CUDA_VISIBLE_DEVICES where it hides the GPU."
+    return "nothing; start again, and look at nvidia-smi."
