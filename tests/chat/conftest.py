@@ -13,13 +13,21 @@ from vlm_app.errors import ModelUnavailable
 from vlm_app.store import Store
 from vlm_app.types import Checkpoint, Task
 
+ROWS = {
+    "pebble": ("pebble", None, frozenset(Task)),
+    "one-image": ("pebble", 1, frozenset(Task)),
+    "two-images": ("pebble", 2, frozenset(Task)),
+    "last-only": ("florence2", 1, frozenset(Task)),
+    "talker": ("smolvlm", None, frozenset({Task.CHAT})),
+}
+
 
 def find(id: str) -> Checkpoint:
-    """A catalog of three."""
-    most = {"pebble": None, "one-image": 1, "two-images": 2}
-    if id not in most:
+    """A catalog of five."""
+    if id not in ROWS:
         raise ModelUnavailable(f"There is no model '{id}'.")
-    return Checkpoint(id, id.capitalize(), "pebble", "", frozenset(Task), max_images=most[id])
+    family, most, tasks = ROWS[id]
+    return Checkpoint(id, id.capitalize(), family, "", tasks, max_images=most)
 
 
 @pytest.fixture

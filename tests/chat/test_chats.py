@@ -123,14 +123,10 @@ def test_too_many_images_are_counted_in_the_sentence(chats: Chats, monkeypatch: 
         chats.send(OWNER, chats.new(OWNER), [picture(), picture(), picture(), "Hi"])
 
 
-def test_more_images_than_the_model_takes_are_said_before_sending(chats: Chats, engine: FakeEngine) -> None:
-    new = replace(chats.new(OWNER), settings=ChatSettings("two-images"))
-    shown = said(chats, picture(), picture("blue"), "Hi", to=new)
-    with pytest.raises(BadInput, match="Two-images takes 2 images in a conversation, this one would hold 3"):
-        chats.send(OWNER, shown, [picture(), "And this?"])
-    chats.configure(OWNER, shown.id, ChatSettings("one-image"))
-    with pytest.raises(BadInput, match="takes 1 image"):
-        chats.regenerate(OWNER, shown.id)
+def test_a_message_with_more_images_than_the_model_takes_is_refused(chats: Chats, engine: FakeEngine) -> None:
+    shown = said(chats, picture(), "Hi", to=replace(chats.new(OWNER), settings=ChatSettings("two-images")))
+    with pytest.raises(BadInput, match="Two-images takes 2 images, this message has 3: remove 1, or choose"):
+        chats.send(OWNER, shown, [picture(), picture("blue"), picture("green"), "And these?"])
     assert chats.open(OWNER, shown.id).messages == shown.messages
     assert len(engine.requests) == 1
 

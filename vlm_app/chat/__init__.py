@@ -6,6 +6,7 @@ No page and no HTTP here. Everything is done for an owner; another owner's ids a
 from vlm_app.chat.chats import Chats
 from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Progress, Summary
 from vlm_app.chat.stream import Answers
+from vlm_app.chat.taking import Taking, able
 from vlm_app.chat.thinking import split_thinking
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "Message",
     "Progress",
     "Summary",
+    "Taking",
+    "able",
     "split_thinking",
 ]

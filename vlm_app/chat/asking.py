@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from vlm_app import families
 from vlm_app.chat.conversation import ChatSettings, Conversation, Message
+from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
-from vlm_app.types import Answer, Checkpoint, Part, Picture, Request, Role, Task, Turn
+from vlm_app.types import Answer, Part, Picture, Request, Role, Task, Turn
 
-Find = Callable[[str], Checkpoint]
+# What a model is asked that has no form of its own for a task, in words.
+_IN_WORDS: Mapping[Task, str] = {
+    Task.DETECT: "Where is {}?",
+    Task.GROUND: "Where is {}?",
+    Task.POINT: "Where is {}?",
+    Task.SEGMENT: "Where is {}?",
+    Task.COUNT: "How many of these are there: {}?",
+    Task.OCR: "What text is in the image?",
+    Task.OCR_REGIONS: "What text is in the image?",
+    Task.CAPTION: "Describe the image.",
+    Task.DESCRIBE_REGION: "What is in the part of the image from {} (left, top, right, bottom)?",
+}
 
 
 def checked_parts(parts: Sequence[Part], task: Task) -> tuple[Part, ...]:
@@ -37,36 +50,45 @@ def writable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def check_images(find: Find, model: str, task: Task, images: int) -> None:
-    """Raises `BadInput` when the conversation has no image where one is needed, or more than
-    the model takes. An unknown model is no matter here: the engine names the known ones."""
-    if images == 0 and task is not Task.CHAT:
+def check_images(find: Find, model: str, task: Task, counts: Sequence[int]) -> None:
+    """Raises `BadInput` when the conversation has no image where one is needed, or its last
+    message more than the model takes. `counts` are the images of the user's messages."""
+    if sum(counts) == 0 and task is not Task.CHAT:
         raise BadInput(f"'{task.replace('_', ' ').capitalize()}' needs an image: add one to the message.")
+    Taking.of(find, model).check(counts[-1])
+
+
+def in_words(find: Find, model: str, message: Message) -> Message:
+    """A user's message as a model can be asked it: in words where it lacks the message's task.
+
+    An unknown model is no matter here: the engine names the known ones.
+    """
     try:
-        checkpoint = find(model)
+        row = find(model)
     except ModelUnavailable:
-        return
-    most = checkpoint.max_images
-    if most is not None and images > most:
-        raise BadInput(
-            f"{checkpoint.name} takes {_counted(most)} in a conversation, this one would hold {images}: "
-            "start a new chat, leave some out, or choose another model."
-        )
+        return message
+    if message.task in row.tasks or message.task is Task.CHAT:
+        return message
+    words = task_in_words(message.task, message.query)
+    turn = Turn(Role.USER, (*message.turn.pictures, words))
+    return replace(message, turn=turn, task=Task.CHAT, query="")
 
 
-def _counted(images: int) -> str:
-    return "1 image" if images == 1 else f"{images} images"
+def task_in_words(task: Task, query: str) -> str:
+    """What a task asks for, as a person would."""
+    return _IN_WORDS.get(task, "{}").format(query or "each thing")
 
 
-def request_of(find: Find, conversation: Conversation, resumed: Answer | None = None) -> Request:
+def request_of(
+    find: Find, conversation: Conversation, chosen: ChatSettings, resumed: Answer | None = None
+) -> Request:
     """The conversation as a request that asks for an answer to its last message, a user's.
 
-    `resumed` is the cut answer to go on from: it becomes the last turn. All images are decoded
-    here, before several threads share them.
+    `resumed` is the cut answer to go on from: it becomes the last turn. What the model does not
+    take is left out. All images are decoded here, before several threads share them.
     """
-    chosen = conversation.settings
-    *past, asked = conversation.messages
-    turns = _merged([*(_turn(find, chosen, message) for message in past), asked.turn])
+    asked = conversation.messages[-1]
+    turns = _turns(find, conversation, chosen)
     if asked.task is not Task.CHAT:
         # Its words come from the family; a text left over here would be taken for the query.
         turns[-1] = Turn(Role.USER, turns[-1].pictures)
@@ -79,11 +101,49 @@ def request_of(find: Find, conversation: Conversation, resumed: Answer | None = 
         model=chosen.model,
         task=asked.task,
         query=asked.query,
+        precision=chosen.precision,
+        adapter=chosen.adapter,
         sampling=chosen.sampling,
         pixels=chosen.pixels,
     )
     _decode(request.pictures)
     return request
+
+
+def kept_images(find: Find, conversation: Conversation, model: str) -> range:
+    """Which of the conversation's images a model gets with its last message."""
+    return Taking.of(find, model).kept(image_counts(conversation))
+
+
+def image_counts(conversation: Conversation) -> list[int]:
+    """How many images each of the user's messages has."""
+    return [len(each.turn.pictures) for each in conversation.messages if each.turn.role is Role.USER]
+
+
+def _turns(find: Find, conversation: Conversation, chosen: ChatSettings) -> list[Turn]:
+    """What the chosen model reads of the conversation."""
+    *past, asked = conversation.messages
+    kept = kept_images(find, conversation, chosen.model)
+    if not Taking.of(find, chosen.model).past:
+        pictures = conversation.pictures[kept.start : kept.stop]
+        earlier = () if asked.turn.pictures else pictures
+        return [Turn(Role.USER, (*earlier, *asked.turn.parts))]
+    turns = [*(_turn(find, chosen, message) for message in past), asked.turn]
+    return _merged(_without_others(turns, kept))
+
+
+def _without_others(turns: Iterable[Turn], kept: range) -> Iterator[Turn]:
+    """The turns without the images that are not kept."""
+    at = 0
+    for turn in turns:
+        parts: list[Part] = []
+        for part in turn.parts:
+            if isinstance(part, Picture):
+                at += 1
+                if at - 1 not in kept:
+                    continue
+            parts.append(part)
+        yield Turn(turn.role, tuple(parts))
 
 
 def _decode(pictures: Iterable[Picture]) -> None:

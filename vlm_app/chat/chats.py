@@ -9,7 +9,7 @@ from threading import Event
 
 from vlm_app import catalog
 from vlm_app.chat import exchange, markdown
-from vlm_app.chat.asking import Find, check_images, checked_parts, writable
+from vlm_app.chat.asking import check_images, checked_parts, image_counts, in_words, writable
 from vlm_app.chat.conversation import (
     Alternative,
     ChatSettings,
@@ -22,7 +22,8 @@ from vlm_app.chat.conversation import (
 )
 from vlm_app.chat.records import Records
 from vlm_app.chat.rows import Asked
-from vlm_app.chat.stream import Answers, Stream
+from vlm_app.chat.stream import Answers, Beside, Stream
+from vlm_app.chat.taking import Find, Taking
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.settings import settings
 from vlm_app.store import Store, new_id
@@ -122,8 +123,26 @@ class Chats:
         The earlier answer becomes an alternative, with its vote.
         """
         shown = _up_to_question(self.open(owner, id))
-        check_images(self._find, shown.settings.model, shown.messages[-1].task, len(shown.pictures))
+        check_images(self._find, shown.settings.model, shown.messages[-1].task, image_counts(shown))
         return self._stream.answer(shown, stop)
+
+    def ask_beside(
+        self, owner: str, id: str, settings: ChatSettings, *, stop: Event | None = None
+    ) -> Generator[Progress]:
+        """Answers the last user's message once more, by another model or adapter.
+
+        The answer becomes an alternative beside the one that is shown, which stays the one that
+        the chat goes on with, and the chat keeps its settings. A model that lacks the message's
+        task is asked in words. Raises `BadInput` when there is no answer yet.
+        """
+        conversation = self.open(owner, id)
+        answered = conversation.messages[-1]
+        if answered.answer is None:
+            raise BadInput("There is no answer yet to put another one beside: ask first.")
+        shown = _up_to_question(conversation)
+        asked = in_words(self._find, settings.model, shown.messages[-1])
+        check_images(self._find, settings.model, asked.task, image_counts(shown))
+        return self._stream.answer(shown, stop, beside=Beside(settings, answered))
 
     def resume(self, owner: str, id: str, *, stop: Event | None = None) -> Generator[Progress]:
         """Goes on from the text of a last answer that was cut, stopped or broken off.
@@ -139,8 +158,8 @@ class Chats:
     def _ask(
         self, shown: Conversation, asked: Asked, stop: Event | None, instead_of: str | None = None
     ) -> Generator[Progress]:
-        images = len(shown.pictures) + len(asked.pictures)
-        check_images(self._find, shown.settings.model, asked.task, images)
+        counts = [*image_counts(shown), len(asked.pictures)]
+        check_images(self._find, shown.settings.model, asked.task, counts)
         return self._stream.answer(self._records.add_asked(shown, asked, instead_of=instead_of), stop)
 
     def _current(self, owner: str, conversation: Conversation) -> Conversation:
@@ -151,6 +170,12 @@ class Chats:
         if not conversation.messages and not self._records.knows(owner, conversation.id):
             return replace(conversation, settings=chosen)
         return replace(self.open(owner, conversation.id), settings=chosen)
+
+    def left_out(self, conversation: Conversation, images: int) -> str:
+        """What the chosen model would not get if a message with so many images were sent now, as a
+        sentence; '' where it gets all."""
+        taking = Taking.of(self._find, conversation.settings.model)
+        return taking.said(conversation.messages, images)
 
     # --- votes and alternatives -----------------------------------------------------------
 
@@ -169,6 +194,19 @@ class Chats:
         """Shows the answer with that index among `alternatives`."""
         self._records.choose(owner, id, message_id, index)
         return self.open(owner, id)
+
+    def go_on_with(self, owner: str, id: str, message_id: str, index: int) -> Conversation:
+        """Shows that answer, and lets the one who wrote it answer from here on.
+
+        A model that was not the chat's is asked in the precision that fits best.
+        """
+        conversation = self.choose(owner, id, message_id, index)
+        answer = self.alternatives(owner, id, message_id)[index].answer
+        before = conversation.settings
+        writer = replace(before, model=answer.model, adapter=answer.adapter)
+        if answer.model != before.model:
+            writer = replace(writer, precision="auto")
+        return self.configure(owner, id, writer)
 
     # --- files ----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from vlm_app.types import Answer, Part, Picture, Sampling, Task, Turn
 
 TITLE_LENGTH = 60
+WITHOUT_ADAPTER = "__base__"  # the name of a model without an adapter, where adapters are compared
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Message:
 
     `media` are the media ids of `turn.pictures`, in their order. `answer` is set for the
     assistant's messages only: the current one, with its vote (-1, 0 or 1) and the number of
-    other answers that were given in its place. `task` and `query` say what a user's message
-    asked for.
+    other answers that were given in its place; where there are any, `given` holds all of them,
+    the oldest first. `task` and `query` say what a user's message asked for.
     """
 
     id: str
@@ -30,17 +31,23 @@ class Message:
     created: datetime
     task: Task = Task.CHAT
     query: str = ""
+    given: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """Who answers, and how. `task` is the one that the page offers first."""
+    """Who answers, and how. `task` is the one that the page offers first.
+
+    `precision` is 'auto' or one of the engine's, `adapter` the id of one that is attached, or None.
+    """
 
     model: str
     system: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     task: Task = Task.CHAT
     pixels: int | None = None
+    precision: str = "auto"
+    adapter: str | None = None
 
     def __post_init__(self) -> None:
         if self.pixels is not None and self.pixels < 1:
@@ -94,11 +101,13 @@ class Progress:
 
     While it is being written, `conversation` ends with the user's message that is answered and
     `answer` holds what there is so far. When `done`, the conversation ends with the answer.
+    An answer that is written `beside` another leaves that one at the conversation's end.
     """
 
     conversation: Conversation
     answer: Answer
     done: bool
+    beside: bool = False
 
 
 def title_of(parts: Sequence[Part], task: Task, query: str) -> str:

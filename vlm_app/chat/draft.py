@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vlm_app.chat.conversation import WITHOUT_ADAPTER, ChatSettings
 from vlm_app.types import Answer, Delta, Finish, Region, Task, Timings, Usage
 
 
 class Draft:
     """Collects the deltas of one answer; `before` is the cut answer that it continues."""
 
-    def __init__(self, model: str, task: Task, before: Answer | None = None) -> None:
-        self._blank = Answer("", task=task, model=model) if before is None else before
+    def __init__(self, chosen: ChatSettings, task: Task, before: Answer | None = None) -> None:
+        self._blank = _blank(chosen, task) if before is None else before
         self._before = before
         self._text = ""
         self._regions: tuple[Region, ...] = ()
@@ -41,6 +42,13 @@ class Draft:
             finish=finish,
             error=error,
         )
+
+
+def _blank(chosen: ChatSettings, task: Task) -> Answer:
+    """Who was asked; which precision 'auto' is, nobody knows before the model is there."""
+    precision = "" if chosen.precision == "auto" else chosen.precision
+    adapter = None if chosen.adapter == WITHOUT_ADAPTER else chosen.adapter
+    return Answer("", task=task, model=chosen.model, precision=precision, adapter=adapter)
 
 
 def continued(before: Answer, whole: Answer) -> Answer:

@@ -21,10 +21,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
-from vlm_app.chat.asking import Find, checked_parts
+from vlm_app.chat.asking import checked_parts
 from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, shortened
 from vlm_app.chat.records import Records
 from vlm_app.chat.rows import Answered, Asked, Said, settings_from_dict, settings_to_dict
+from vlm_app.chat.taking import Find
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.media import open_image
 from vlm_app.settings import settings as app_settings

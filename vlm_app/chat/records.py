@@ -119,8 +119,9 @@ class Records:
             self._add_asked(session, owner, id, asked, now)
             return load(session, self._store, owner, id)
 
-    def add_answer(self, owner: str, asked_id: str, answer: Answer) -> Message:
+    def add_answer(self, owner: str, asked_id: str, answer: Answer, *, beside: bool = False) -> Message:
         """Adds an answer to a user's message; earlier answers to it become its alternatives.
+        One that stands `beside` them becomes an alternative itself.
 
         Raises `NotFound` when the message has been deleted.
         """
@@ -130,10 +131,13 @@ class Records:
             if asked is None:
                 raise NotFound("This chat was deleted while it was answered: start a new one.")
             row = _answer_message(session, asked) or _add_answer_message(session, asked, "", now)
-            row.words = words_of(answer.text)
+            shown = not (beside and _answer_rows(session, row))
+            if shown:
+                row.words = words_of(answer.text)
+                others = update(AnswerRow).filter_by(owner=owner, message_id=row.id)
+                session.execute(others.values(shown=False))
             _touch(session, asked.conversation_id, now)
-            session.execute(update(AnswerRow).filter_by(owner=owner, message_id=row.id).values(shown=False))
-            _add_answer(session, row, Alternative(answer, 0, True), now)
+            _add_answer(session, row, Alternative(answer, 0, shown), now)
             return assistant_message(row.id, _answer_rows(session, row), row.created)
 
     def extend_answer(self, owner: str, message_id: str, answer: Answer) -> Message:

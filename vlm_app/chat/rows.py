@@ -136,8 +136,18 @@ def user_message(session: Session, store: Store, row: MessageRow) -> Message:
 
 def assistant_message(id: str, answers: Sequence[AnswerRow], created: datetime) -> Message:
     """An assistant's message with the one of its answers that is shown."""
-    row = next(row for row in answers if row.shown)
-    answer = answer_from_dict(row.body)
+    ordered = sorted(answers, key=lambda row: row.id)  # by time
+    given = tuple(Alternative(answer_from_dict(row.body), row.vote, row.shown) for row in ordered)
+    shown = next(each for each in given if each.shown)
+    answer = shown.answer
     return Message(
-        id, Turn(Role.ASSISTANT, (answer.text,)), (), answer, row.vote, len(answers) - 1, created, answer.task
+        id,
+        Turn(Role.ASSISTANT, (answer.text,)),
+        (),
+        answer,
+        shown.vote,
+        len(given) - 1,
+        created,
+        answer.task,
+        given=given if len(given) > 1 else (),
     )

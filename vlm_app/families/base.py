@@ -38,6 +38,7 @@ class Family(ABC):
     max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
     video: ClassVar[bool] = False
     text_only: ClassVar[bool] = False  # whether it can chat without an image
+    last_message_only: ClassVar[bool] = False  # whether it reads nothing of what was said before
     pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees
     lora_towers: ClassVar[Mapping[str, str]] = {}  # tower -> the module of the model that LoRA may touch
     end: ClassVar[str] = ""  # the token that closes an answer

@@ -95,6 +95,7 @@ class Florence2(PromptedFamily):
     native = "Florence2ForConditionalGeneration"
     model_types = frozenset({"florence2"})
     max_images = 1
+    last_message_only = True
     tasks = frozenset(_PROMPTS)
     convention = "bins of 1/1000 of the image, x first"
     grid = _BINS

@@ -33,6 +33,7 @@ class Fuyu(PromptedFamily):
     model_types = frozenset({"fuyu"})
     servers = ("vLLM",)
     max_images = 1
+    last_message_only = True
     tasks = frozenset({Task.CHAT, Task.CAPTION})
     lora_towers: ClassVar[Mapping[str, str]] = {
         "connector": "model.vision_embed_tokens",

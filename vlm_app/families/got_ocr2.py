@@ -22,6 +22,7 @@ class GotOcr2(InWords, PromptedFamily):
     title = "GOT-OCR 2.0"
     native = "GotOcr2ForConditionalGeneration"
     model_types = frozenset({"got_ocr2"})
+    last_message_only = True
     prompts: ClassVar[Mapping[Task, str]] = {Task.OCR: "OCR: "}
     tasks = frozenset({Task.OCR})
     end = "<|im_end|>"

@@ -66,6 +66,7 @@ class Kosmos2(PromptedFamily):
     native = "Kosmos2ForConditionalGeneration"
     model_types = frozenset({"kosmos-2"})
     max_images = 1
+    last_message_only = True
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "cells of a 32 × 32 grid, counted by rows"
     grid = _SIDE

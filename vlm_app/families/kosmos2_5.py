@@ -36,6 +36,7 @@ class Kosmos25(PromptedFamily):
     native = "Kosmos2_5ForConditionalGeneration"
     model_types = frozenset({"kosmos-2.5"})
     max_images = 1
+    last_message_only = True
     tasks = frozenset(_PROMPTS)
     convention = "pixels of the resized image, x first"
     lora_towers: ClassVar[Mapping[str, str]] = {

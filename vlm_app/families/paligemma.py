@@ -49,6 +49,7 @@ class PaliGemma(PromptedFamily):
     model_types = frozenset({"paligemma"})
     servers = ("vLLM",)
     max_images = 1
+    last_message_only = True
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "0–1023 of the squeezed square, y first"
     grid = _LAST + 1
