@@ -17,7 +17,7 @@ import vlm_app.engine
 from tests.engine.tiny import END, row, save_pebble, speak
 from vlm_app.cli import main
 from vlm_app.engine import Engine, LoadedModel
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 
 BOX = "<loc_64><loc_64><loc_128><loc_192>"
 ANSWER = f" There is <ref>a red circle{BOX}.{END}"
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(models: Path) -> LoadedModel:
-    return load(row(models / "pebble"))
+    return load_checkpoint(row(models / "pebble"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.tiny import row, save_pebble
 from vlm_app.engine import Engine, LoadedModel
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded(folder: Path) -> LoadedModel:
-    return load(row(folder))
+    return load_checkpoint(row(folder))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import torch
 from tests.engine.tiny import picture, request, row
 from vlm_app.engine import Engine, LoadedModel, set_library_defaults
 from vlm_app.engine.events import Event, Loaded, LoadFailed, Loading
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import ModelUnavailable
 
 
@@ -58,7 +58,7 @@ def test_a_loaded_model_has_one_precision_and_no_gradients(loaded: LoadedModel) 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"files of Pebble are missing: .* in 'nowhere'"):
-        load(row(tmp_path / "nowhere"))
+        load_checkpoint(row(tmp_path / "nowhere"))
 
 
 def test_weights_that_could_run_code_are_not_loaded(folder: Path, tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_weights_that_could_run_code_are_not_loaded(folder: Path, tmp_path: Path
     (copy / "model.safetensors").unlink()
     torch.save({}, copy / "pytorch_model.bin")
     with pytest.raises(ModelUnavailable, match="weights in safetensors"):
-        load(row(copy))
+        load_checkpoint(row(copy))
 
 
 def test_damaged_weights_are_refused_with_a_sentence(folder: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_damaged_weights_are_refused_with_a_sentence(folder: Path, tmp_path: Pat
     with pytest.raises(
         ModelUnavailable, match=r"^Pebble could not be loaded: its files are damaged"
     ) as failure:
-        load(row(copy))
+        load_checkpoint(row(copy))
     assert failure.value.__context__ is None
     assert str(tmp_path) not in str(failure.value)
 
@@ -115,7 +115,7 @@ def test_without_a_network_a_model_of_the_hub_says_what_was_tried(monkeypatch: p
     # The tests run with HF_HUB_OFFLINE=1: the real client refuses as it does without a network.
     set_library_defaults()
     with pytest.raises(ModelUnavailable) as failure:
-        load(row("some/model", name="Other"))  # type: ignore[arg-type]
+        load_checkpoint(row("some/model", name="Other"))  # type: ignore[arg-type]
     assert str(failure.value) == (
         "Other could not be downloaded from the Hugging Face Hub (some/model): check the network and "
         "the free disk space and try again, or choose the built-in model."

@@ -17,7 +17,7 @@ from tests.families import checkpoints
 from vlm_app import families
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
 from vlm_app.families import Parsed
 from vlm_app.types import Answer, Box, Finish, Point, Polygon, Region, Request, Role, Sampling, Task, Turn
@@ -275,7 +275,7 @@ def loaded() -> LoadedModel:
     settings |= {"num_beams": 3, "early_stopping": True, "no_repeat_ngram_size": 3}
     settings |= {"forced_bos_token_id": 1, "forced_eos_token_id": 2}
     (folder / "generation_config.json").write_text(json.dumps(settings))
-    made = load(replace(checkpoints.row("florence2"), source=str(folder)), "fp32")
+    made = load_checkpoint(replace(checkpoints.row("florence2"), source=str(folder)), "fp32")
     made.model.generation_config.suppress_tokens = [2]  # random weights would end where they like
     return made
 

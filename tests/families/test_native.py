@@ -15,7 +15,7 @@ from tests.families import checkpoints
 from vlm_app import families
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
 from vlm_app.types import Answer, Request, Role, Sampling, Task, Turn
 
@@ -35,7 +35,7 @@ BUILT = checkpoints.names()
 
 def ask(family: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
     row = checkpoints.row(family)
-    engine = Engine({family: row}, (lambda _: loaded) if loaded else load)
+    engine = Engine({family: row}, (lambda _: loaded) if loaded else load_checkpoint)
     images = [checkpoints.picture(size=size) for size in [(300, 200), (120, 260)][:pictures]]
     turns = (Turn(Role.USER, (*images, "What is in the image?")),)
     request = Request(turns, family, sampling=Sampling(max_tokens=5), **more)
@@ -71,9 +71,9 @@ def test_a_quantized_checkpoint_answers(family: str, precision: str) -> None:
     row = checkpoints.row(family)
     if reason := UNQUANTIZED.get((family, precision)):
         with pytest.raises(Exception):  # noqa: B017 - when it works one day, the list is too long
-            ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
+            ask(family, loaded=load_checkpoint(row, precision), task=_task(family), query="a circle")
         pytest.xfail(reason)
-    answer = ask(family, loaded=load(row, precision), task=_task(family), query="a circle")
+    answer = ask(family, loaded=load_checkpoint(row, precision), task=_task(family), query="a circle")
     assert answer.precision == precision
     assert answer.usage.completion_tokens >= 1
 

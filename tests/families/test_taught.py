@@ -17,7 +17,7 @@ from vlm_app import families
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.checks import asked_turns
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.loading import load
+from vlm_app.engine.loading import load_checkpoint
 from vlm_app.grounding import bounds, iou
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Picture, Point, Region, Request, Role, Sampling, Task, Turn
@@ -137,7 +137,7 @@ def answer(loaded: LoadedModel, request: Request) -> Answer:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", TAUGHT)
 def test_taught_regions_come_back(name: str) -> None:
-    loaded = load(checkpoints.row(name), "fp32")
+    loaded = load_checkpoint(checkpoints.row(name), "fp32")
     teach(loaded)
     for request, region in requests(name):
         given = answer(loaded, request)

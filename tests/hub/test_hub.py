@@ -13,7 +13,6 @@ from tests.hub.conftest import NEW, OLD, files
 from tests.hub.fake_hub import FakeHub
 from vlm_app import hub as room
 from vlm_app.catalog import catalog
-from vlm_app.engine.loading import _download
 from vlm_app.errors import ModelUnavailable
 from vlm_app.hub import Found
 from vlm_app.settings import settings
@@ -89,26 +88,26 @@ def test_a_lock_stays_until_it_is_upgraded(hub: FakeHub) -> None:
 
 
 def test_the_first_download_locks_its_commit_and_later_loads_use_it(hub: FakeHub) -> None:
-    first = _download(ROW)
+    first = room.download(ROW)
     assert first.name == OLD == room.revision("some/qwen")
     assert (first / "model.safetensors").is_file()
     hub.repos["some/qwen"].commits[NEW] = files(model_type="qwen2_5_vl") | {"new.json": b"{}"}
-    assert _download(ROW) == first
+    assert room.download(ROW) == first
     room.upgrade("some/qwen")
-    later = _download(ROW)
+    later = room.download(ROW)
     assert later.name == NEW and (later / "new.json").is_file()
 
 
 def test_only_files_that_hold_data_are_downloaded(hub: FakeHub) -> None:
     hub.repos["some/qwen"].commits[OLD] |= {"modeling_evil.py": b"import os", "weights.bin": b"x"}
-    folder = _download(ROW)
+    folder = room.download(ROW)
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
 
 
 def test_a_commit_that_is_gone_is_named(hub: FakeHub) -> None:
     room.keep("some/qwen", "3" * 40)
     with pytest.raises(ModelUnavailable, match="'vlm-app models upgrade'"):
-        _download(ROW)
+        room.download(ROW)
 
 
 def test_a_gated_model_says_where_its_licence_is_accepted(hub: FakeHub) -> None:
@@ -116,7 +115,7 @@ def test_a_gated_model_says_where_its_licence_is_accepted(hub: FakeHub) -> None:
     with pytest.raises(
         ModelUnavailable, match=r"accept the licence at https://\S+/some/gated-qwen, then sign in"
     ):
-        _download(row)
+        room.download(row)
 
 
 # --- searching ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from vlm_app.engine.checks import asked_turns, check
 from vlm_app.engine.events import Answered, Broadcaster, Listener
 from vlm_app.engine.generation import Generation
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.loading import load, out_of_memory
+from vlm_app.engine.loading import load_checkpoint, out_of_memory
 from vlm_app.engine.manager import Lease, Manager, ModelState
 from vlm_app.errors import AppError, BadInput, GenerationFailed
 from vlm_app.families import Family, Parsed
@@ -31,7 +31,7 @@ class Engine:
     """Runs the models of a catalog. Nothing is loaded before it is asked for."""
 
     def __init__(
-        self, rows: Mapping[str, Checkpoint], loader: Callable[[Checkpoint], LoadedModel] = load
+        self, rows: Mapping[str, Checkpoint], loader: Callable[[Checkpoint], LoadedModel] = load_checkpoint
     ) -> None:
         self._rows = rows
         self._events = Broadcaster()

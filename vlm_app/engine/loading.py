@@ -5,29 +5,51 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlm_app import families, hub
+from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.offloading import offload_folder
+from vlm_app.engine.quantizing import (
+    OWN,
+    PRECISIONS,
+    best_precision,
+    check_own,
+    dtype_of,
+    keep_weights_as_they_are,
+    own_method,
+    quantization,
+)
+from vlm_app.engine.releasing import release, weight_bytes
 from vlm_app.errors import ModelUnavailable
-from vlm_app.families import Family
-from vlm_app.settings import settings
 from vlm_app.types import Checkpoint
 
-if TYPE_CHECKING:
-    import torch
+__all__ = [
+    "PRECISIONS",
+    "load",
+    "load_checkpoint",
+    "one_build",
+    "out_of_memory",
+    "peak_bytes",
+    "set_library_defaults",
+]
 
 _log = logging.getLogger(__name__)
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-PRECISIONS = ("auto", *_DTYPES, "int8", "nf4")
+_BEAT = 0.05  # seconds between two reports, at least, and two looks whether a load is still wanted
 _LIBRARY_DEFAULTS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TOKENIZERS_PARALLELISM": "false",  # we encode one prompt at a time
     "USE_HUB_KERNELS": "0",  # no native code from the Hub
 }
+_building = threading.Lock()
+_here = threading.local()  # `watch` of the load that runs in this thread
 
 
 def set_library_defaults() -> None:
@@ -40,32 +62,60 @@ def set_library_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def load(checkpoint: Checkpoint, precision: str = "auto") -> LoadedModel:
-    """Load a checkpoint onto the best device.
+def load_checkpoint(checkpoint: Checkpoint, precision: str = "auto") -> LoadedModel:
+    """Load a checkpoint onto the best device, whatever is free there.
 
-    `precision` is one of `PRECISIONS`; 'auto' is what the hardware multiplies best,
-    'int8' and 'nf4' (with double quantization) are made by bitsandbytes.
+    `precision` is one of `PRECISIONS`; 'auto' is what the hardware multiplies best.
+    Raises as `load` does.
+    """
+    import torch
 
-    Raises `ModelUnavailable`: its files cannot be had or are not what they should be, or
-    memory ran out.
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = best_precision(device) if precision == "auto" else precision
+    return load(Plan(checkpoint, chosen, 0, 0, device))
+
+
+def load(plan: Plan, watch: Watch | None = None) -> LoadedModel:
+    """Load a checkpoint as it was planned, downloading what is missing.
+
+    'int8' and 'nf4' (with double quantization) are made by bitsandbytes; files that are
+    quantized already are loaded as they are, whatever was planned. `watch` hears of bytes
+    and then of weights, and can end the load.
+
+    Raises `LoadCancelled`, or `ModelUnavailable`: its files cannot be had or are not what
+    they should be, a package is missing, or memory ran out.
     """
     set_library_defaults()
-    family = families.get(checkpoint.family)
-    folder = _folder(checkpoint)
-    problem = ""
+    watch = watch or Watch()
+    checkpoint = plan.checkpoint
+    folder = _folder(checkpoint, watch)
     try:
-        return _load(checkpoint, family, folder, precision)
+        with one_build(watch), _heard_by(watch):
+            return _load(plan, folder)
+    except ModelUnavailable as error:
+        failure = type(error)(error.sentence)
     except Exception as error:  # noqa: BLE001 - logged, and raised again as a sentence
         _log.exception("Loading %s failed", checkpoint.id)
-        problem = (
-            "there is not enough memory for it"
-            if out_of_memory(error)
-            else "its files are damaged or incomplete"
-        )
+        failure = _failure(checkpoint, error)
     # Raised outside the handler: the traceback there holds what was loaded so far.
-    raise ModelUnavailable(
-        f"{checkpoint.name} could not be loaded: {problem}; choose another model or {_remedy(checkpoint)}."
-    )
+    release()
+    raise failure
+
+
+@contextmanager
+def one_build(watch: Watch | None = None) -> Iterator[None]:
+    """Whoever builds a model holds this: one at a time.
+
+    While they build one, transformers and accelerate change torch for the whole process
+    (its default type, `register_parameter`). A wait ends when `watch` is cancelled.
+    """
+    while not _building.acquire(timeout=_BEAT):
+        if watch is not None and watch.cancelled:
+            watch.report("loading")
+    try:
+        yield
+    finally:
+        _building.release()
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -91,63 +141,58 @@ def peak_bytes(device: str) -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def _remedy(checkpoint: Checkpoint) -> str:
-    return "restore its folder" if Path(checkpoint.source).is_absolute() else "try again"
-
-
-def _load(checkpoint: Checkpoint, family: Family, folder: Path, precision: str) -> LoadedModel:
-    import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-    from transformers.utils import logging as library_logging
-
-    library_logging.disable_progress_bar()
-    library_logging.set_verbosity_error()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = getattr(torch, _DTYPES[precision]) if precision in _DTYPES else _dtype(device)
-    quantized = _quantization(precision, dtype)
-    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
+def _failure(checkpoint: Checkpoint, error: Exception) -> ModelUnavailable:
+    full = out_of_memory(error)
+    problem = "there is not enough memory for it" if full else "its files are damaged or incomplete"
+    remedy = "restore its folder" if Path(checkpoint.source).is_absolute() else "try again"
+    return ModelUnavailable(
+        f"{checkpoint.name} could not be loaded: {problem}; choose another model or {remedy}."
     )
-    model = model.eval().requires_grad_(False)
-    # An end that is forced on the last token makes an answer that was cut off look finished.
-    model.generation_config.forced_eos_token_id = None
-    if not quantized:  # what bitsandbytes made stays where it is
-        model = model.to(device)
-    tensors = [*model.parameters(), *model.buffers()]
+
+
+def _load(plan: Plan, folder: Path) -> LoadedModel:
+    from transformers import AutoProcessor
+
+    checkpoint = plan.checkpoint
+    own = own_method(folder)
+    if own:
+        check_own(own, checkpoint.name)
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    model = _weights(plan, folder, own)
     return LoadedModel(
         checkpoint=checkpoint,
-        family=family,
+        family=families.get(checkpoint.family),
         processor=processor,
         model=model,
-        device=device,
-        precision=precision
-        if quantized
-        else {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}[dtype],
-        bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        device=plan.device,
+        precision=f"{OWN} ({own})" if own else plan.precision,
+        bytes=weight_bytes(model),
         context=checkpoint.context or _context(model.config),
     )
 
 
-def _quantization(precision: str, dtype: torch.dtype) -> Any:
-    """bitsandbytes' settings for a precision that it makes; None for the others."""
-    from transformers import BitsAndBytesConfig
+def _weights(plan: Plan, folder: Path, own: str) -> Any:
+    """The model, its weights where the plan puts them."""
+    from transformers import AutoModelForImageTextToText
 
-    if precision == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    if precision == "nf4":
-        return BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-    return None
+    dtype = dtype_of(plan.precision, plan.device)
+    quantized = None if own else quantization(plan.precision, dtype, bool(plan.places))
+    more: dict[str, Any] = {"quantization_config": quantized} if quantized else {}
+    if "disk" in plan.places.values():
+        more["offload_folder"] = offload_folder()
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder,
+        dtype="auto" if own else dtype,
+        device_map=dict(plan.places) or {"": plan.device},
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        **more,
+    )
+    keep_weights_as_they_are(model)
+    # An end that is forced on the last token makes an answer that was cut off look finished.
+    model.generation_config.forced_eos_token_id = None
+    return model.eval().requires_grad_(False)
 
 
 def _context(config: Any) -> int:
@@ -155,21 +200,11 @@ def _context(config: Any) -> int:
     return int(getattr(text, "max_position_embeddings", 0) or 0)
 
 
-def _dtype(device: str) -> torch.dtype:
-    """bf16 where the hardware multiplies it; else fp16 on a GPU and fp32 on a CPU."""
-    import torch
-
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    # Every CPU with AMX has these as well; the public `get_capabilities` is newer than our oldest torch.
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
-
-
-def _folder(checkpoint: Checkpoint) -> Path:
+def _folder(checkpoint: Checkpoint, watch: Watch) -> Path:
     """Where the files are, downloaded if need be."""
     folder = Path(checkpoint.source)
     if not folder.is_absolute():
-        folder = _download(checkpoint)
+        folder = hub.download(checkpoint, lambda done, total: watch.report("downloading", done, total))
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         where = folder.name if Path(checkpoint.source).is_absolute() else checkpoint.source
         raise ModelUnavailable(
@@ -179,24 +214,40 @@ def _folder(checkpoint: Checkpoint) -> Path:
     return folder
 
 
-def _download(checkpoint: Checkpoint) -> Path:
-    """The files of a Hub repository at its locked commit, from the cache where they are there already.
+# --- progress -----------------------------------------------------------------------------
 
-    The first download locks the commit that it got.
-    """
-    from huggingface_hub import snapshot_download
 
-    repo = checkpoint.source
-    locked = hub.revision(repo)
-    path = ""
-    with hub.asking(repo, f"{checkpoint.name} could not be downloaded from the Hugging Face Hub ({repo})"):
-        path = snapshot_download(
-            repo,
-            revision=locked or None,
-            allow_patterns=list(_FILES),
-            cache_dir=settings().data / "cache" / "hub",
-            token=hub.token() or False,
-        )
-    if not locked:
-        hub.keep(repo, Path(path).name)  # a snapshot's folder is named after its commit
-    return Path(path)
+@contextmanager
+def _heard_by(watch: Watch) -> Iterator[None]:
+    """What transformers loads in this thread is told to this watch."""
+    from transformers.utils import logging as library_logging
+
+    library_logging.disable_progress_bar()
+    library_logging.set_verbosity_error()
+    library_logging.set_tqdm_hook(_bar)  # one for all threads: `_here` keeps them apart
+    watch.report("loading")
+    _here.watch = watch
+    try:
+        yield
+    finally:
+        _here.watch = None
+
+
+def _bar(made: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The bar that transformers asks for: its own, unless it goes over a model's weights."""
+    watch = getattr(_here, "watch", None)
+    if watch is None or options.get("desc") != "Loading weights":
+        return made(*args, **options)
+    return _told(args[0], watch)
+
+
+def _told(weights: Iterable[Any], watch: Watch) -> Iterator[Any]:
+    """Tell a watch of each weight that is reached, though not too often."""
+    items = list(weights)
+    told = 0.0
+    for done, weight in enumerate(items):
+        if watch.cancelled or time.monotonic() - told > _BEAT:
+            watch.report("loading", done, len(items))
+            told = time.monotonic()
+        yield weight
+    watch.report("loading", len(items), len(items))

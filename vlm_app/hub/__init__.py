@@ -8,6 +8,7 @@ when it is first needed. Every failure is a `ModelUnavailable` with its sentence
 from vlm_app.hub.account import sign_in, sign_out, signed_in, token
 from vlm_app.hub.adding import add
 from vlm_app.hub.client import asking, page
+from vlm_app.hub.downloads import download
 from vlm_app.hub.findings import Finding, Found, check, findings, search_hub
 from vlm_app.hub.locks import keep, lock, revision, upgrade
 
@@ -17,6 +18,7 @@ __all__ = [
     "add",
     "asking",
     "check",
+    "download",
     "findings",
     "keep",
     "lock",

@@ -1,0 +1,39 @@
+"""Folders for the weights that stay on the disk while a model runs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from vlm_app.settings import settings
+
+
+def offload_folder() -> Path:
+    """A new folder, under the cache of the data folder; those that crashed processes left are removed."""
+    root = settings().data / "cache" / "offload"
+    root.mkdir(parents=True, exist_ok=True)
+    for other in root.iterdir():
+        if not _running(other.name):
+            shutil.rmtree(other, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_this_process()}-", dir=root))
+
+
+def _this_process() -> str:
+    import psutil
+
+    process = psutil.Process()
+    return f"{process.pid}-{process.create_time():.0f}"
+
+
+def _running(name: str) -> bool:
+    """Whether the process that made a folder of this name still runs; a number alone is used again."""
+    import psutil
+
+    pid, _, rest = name.partition("-")
+    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+        return False
+    try:
+        return rest.startswith(f"{psutil.Process(int(pid)).create_time():.0f}-")
+    except psutil.Error:  # it ended meanwhile, or is not ours: then the folder is not, either
+        return True
