@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,11 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
     max_images: int = Field(default=8, ge=1, description="Most images in one message")
     decode_seconds: float = Field(default=10.0, gt=0, description="Time limit for decoding one image")
+
+
+def environment_key(name: str) -> str:
+    """A key that the environment holds under that name; '' where it holds none."""
+    return os.environ.get(name, "").strip()
 
 
 @cache

@@ -342,5 +342,6 @@ class Checkpoint:
     runs: Runs = Runs.IN_PROCESS
     revision: str = ""  # the commit that is used; empty until it was first downloaded
     checked: str = ""  # the date on which the Hub was last asked about it
+    server: str = ""  # the name of the user's server that has it, as `source`
     listed: bool = True  # False: added by the user, not from the project's catalog
     sources: tuple[str, ...] = ()  # where these facts stand

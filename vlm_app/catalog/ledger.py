@@ -2,7 +2,8 @@
 
 Small JSON files under the data folder: `lock.json` (the commit of a repository that is
 used), `checks.json` (what the Hub said of it, and when), `added.json` (models that the
-user added). Each holds a version and rows by key.
+user added), `servers.json` (servers that the user added, with their models, without their
+keys). Each holds a version and rows by key.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from vlm_app.errors import ModelUnavailable
 from vlm_app.settings import settings
 
-Book = Literal["lock", "checks", "added"]
+Book = Literal["lock", "checks", "added", "servers"]
 Rows = dict[str, dict[str, Any]]
 _VERSION = 1
 _writing = threading.Lock()
@@ -50,9 +51,18 @@ def read(book: Book) -> Rows:
 def write(book: Book, key: str, row: dict[str, Any]) -> None:
     """Set one row of a book. The file is never seen half written."""
     with _writing:
-        rows = read(book) | {key: row}
-        text = json.dumps({"version": _VERSION, "rows": rows}, ensure_ascii=False, indent=1)
-        write_whole(path_of(book), text + "\n")
+        _write(book, read(book) | {key: row})
+
+
+def remove(book: Book, key: str) -> None:
+    """Take one row out of a book; nothing happens where it is not there."""
+    with _writing:
+        _write(book, {other: row for other, row in read(book).items() if other != key})
+
+
+def _write(book: Book, rows: Rows) -> None:
+    text = json.dumps({"version": _VERSION, "rows": rows}, ensure_ascii=False, indent=1)
+    write_whole(path_of(book), text + "\n")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -75,7 +85,7 @@ def path_of(book: Book) -> Path:
 
 def stamp() -> tuple[Any, ...]:
     """Changes whenever a book does."""
-    return tuple(_stamp(path_of(book)) for book in ("lock", "checks", "added"))
+    return tuple(_stamp(path_of(book)) for book in ("lock", "checks", "added", "servers"))
 
 
 def _stamp(path: Path) -> tuple[Any, ...]:

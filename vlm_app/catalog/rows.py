@@ -77,6 +77,10 @@ def _joined(folder: Path, stamp: tuple[Any, ...]) -> Mapping[str, Checkpoint]:
     path = ledger.path_of("added")
     for id, table in ledger.read("added").items():
         rows.setdefault(id, replace(row(id, table, path), listed=False))
+    for server, kept in ledger.read("servers").items():
+        for model, table in kept.get("models", {}).items():
+            found = row(f"{server}/{model}", table, ledger.path_of("servers"))
+            rows[found.id] = replace(found, listed=False, server=server)
     locks, checks = ledger.read("lock"), ledger.read("checks")
     for id, found in rows.items():
         rows[id] = replace(

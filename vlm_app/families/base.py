@@ -40,7 +40,8 @@ class Family(ABC):
     text_only: ClassVar[bool] = False  # whether it can chat without an image
     last_message_only: ClassVar[bool] = False  # whether it reads nothing of what was said before
     pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees
-    lora_towers: ClassVar[Mapping[str, str]] = {}  # tower -> the module of the model that LoRA may touch
+    # Tower -> the module of the model that LoRA may touch; some checkpoints of a family have fewer of them.
+    lora_towers: ClassVar[Mapping[str, str]] = {}
     end: ClassVar[str] = ""  # the token that closes an answer
     convention: ClassVar[str] = ""  # how it writes coordinates, in words; empty: it writes none
     grid: ClassVar[int] = 0  # units of its coordinates over a side; 0: pixels of what the model saw
@@ -86,6 +87,14 @@ class Family(ABC):
         conversation. The text of a longer answer starts with the text of a shorter one,
         and its regions with the same regions: unfinished markup is held back.
         """
+
+    def sent_size(self, size: Size) -> Size:
+        """The size in which an image of `size` is sent to a server that resizes images itself.
+
+        Where coordinates are pixels of what the model saw, it is one that the model's own
+        processor leaves as it is; elsewhere any will do.
+        """
+        return size
 
     def write(
         self,

@@ -89,6 +89,21 @@ class QwenFamily(TemplatedFamily):
         return Seen(size=(wide, high), visual_tokens=tokens, convention=self.convention)
 
 
+def whole_patches(size: Size, patch: int = 28, least: int = 56**2, most: int = 1280 * 28**2) -> Size:
+    """The nearest size of whole patches with `least` to `most` pixels, as the image processor finds it.
+
+    The limit is the one that the model card proposes: servers rarely set a smaller one.
+    """
+    width, height = (max(round(side / patch), 1) * patch for side in size)
+    if width * height > most:
+        shrink = (size[0] * size[1] / most) ** 0.5
+        width, height = (max(int(side / shrink // patch), 1) * patch for side in size)
+    elif width * height < least:
+        grow = (least / (size[0] * size[1])) ** 0.5
+        width, height = (-int(-side * grow // patch) * patch for side in size)
+    return width, height
+
+
 def check_shape(picture: Picture) -> None:
     """The image processors refuse very long and narrow images; `BadInput` says so in a sentence."""
     width, height = picture.size

@@ -23,6 +23,7 @@ from vlm_app.families.qwen import (
     pixels_of,
     read_points,
     shape_in,
+    whole_patches,
     write_json,
     write_points,
 )
@@ -81,6 +82,9 @@ class Qwen25VL(QwenFamily):
         if task is Task.GROUND:
             return f"Locate the {query}, output its bbox coordinates using JSON format."
         return f"point to the {query}, output its coordinates in XML format <points x y>object</points>"
+
+    def sent_size(self, size: Size) -> Size:
+        return whole_patches(size)
 
     def write(
         self,
