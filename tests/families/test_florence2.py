@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from shutil import copytree

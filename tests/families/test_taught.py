@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 
 from tests.families import checkpoints
 from tests.sizes import TAUGHT_FAMILIES
-from vlm_app import families
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.checks import asked_turns
 from vlm_app.engine.loaded import LoadedModel
@@ -22,7 +21,7 @@ from vlm_app.grounding import bounds, iou
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Picture, Point, Region, Request, Role, Sampling, Task, Turn
 
-GROUNDED = [name for name in checkpoints.names() if families.get(name).convention]
+GROUNDED = [name for name in checkpoints.names() if checkpoints.family(name).convention]
 FIRST = ("qwen2_5_vl", "paligemma", "florence2")  # what the small size takes: JSON, tokens, encoder-decoder
 TAUGHT = sorted(GROUNDED, key=lambda name: (name not in FIRST, name))[:TAUGHT_FAMILIES]
 # An encoder that reads 4,096 patches of any image: it looks once and is not trained.
@@ -49,7 +48,7 @@ def drawn(colour: str, size: tuple[int, int], place: tuple[float, ...]) -> Pictu
 
 
 def requests(name: str) -> list[tuple[Request, Region]]:
-    family = families.get(name)
+    family = checkpoints.family(name)
     order = (Task.DETECT, Task.GROUND, Task.POINT, Task.OCR_REGIONS)
     task = next(task for task in order if task in family.tasks)
     made = []

@@ -31,7 +31,7 @@ def processor(name: str) -> Any:
 
 def control(name: str, task: Task, words: str) -> Counter[int]:
     """The control tokens among what the model gets when a user writes these words."""
-    family = families.get(name)
+    family = checkpoints.family(name)
     asked = family.ask(task, words)
     inputs, _ = family.encode(processor(name), [Turn(Role.USER, (checkpoints.picture(), asked))], task=task)
     special = set(processor(name).tokenizer.added_tokens_decoder)
@@ -40,7 +40,7 @@ def control(name: str, task: Task, words: str) -> Counter[int]:
 
 @pytest.mark.parametrize("name", checkpoints.names())
 def test_typed_control_tokens_are_text(name: str) -> None:
-    family = families.get(name)
+    family = checkpoints.family(name)
     tasks = [task for task in (Task.CHAT, Task.DETECT, Task.GROUND, Task.POINT) if task in family.tasks]
     tokens = [token for token in processor(name).tokenizer.added_tokens_encoder if not token.isspace()]
     for task in tasks:

@@ -1,7 +1,8 @@
 """Tiny checkpoints of every native family: the real classes with random weights, built on the spot.
 
-One module per family with `build() -> (processor, config)`; its file's name is the
-family's. Widths are multiples of 64, so that they can be quantized as well.
+One module per native class with `build() -> (processor, config)`. Its file's name is the
+family's; where a family speaks for several classes, the other ones' modules say whose they
+are: `FAMILY = "deepseek_vl"`. Widths are multiples of 64, so that they can be quantized as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 from PIL import Image
 
+from vlm_app import families
+from vlm_app.families import Family
 from vlm_app.media import picture_from
 from vlm_app.types import Checkpoint, Picture, Task
 
@@ -39,8 +42,13 @@ _WORDS = [
 
 
 def names() -> tuple[str, ...]:
-    """The families that can be built."""
+    """The checkpoints that can be built, most of them named like their family."""
     return tuple(sorted(module.name for module in iter_modules(__path__)))
+
+
+def family(name: str) -> Family:
+    """The family of the checkpoint of that name."""
+    return families.get(getattr(import_module(f"{__name__}.{name}"), "FAMILY", name))
 
 
 def tokenizer(special: Iterable[str] = (), eos: str = "</s>", **options: Any) -> Any:
@@ -72,31 +80,40 @@ def template(name: str) -> str:
 
 
 @cache
-def checkpoint(family: str) -> Path:
-    """The folder of the family's tiny checkpoint, made once in a process."""
+def checkpoint(name: str) -> Path:
+    """The folder of the tiny checkpoint of that name, made once in a process."""
     import torch
     from transformers import AutoModelForImageTextToText
 
-    processor, config = import_module(f"{__name__}.{family}").build()
+    processor, config = import_module(f"{__name__}.{name}").build()
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config)
-    folder = Path(mkdtemp(prefix=f"tiny-{family}-"))
+    folder = Path(mkdtemp(prefix=f"tiny-{name}-"))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     assert json.loads((folder / "config.json").read_text())["model_type"]
     return folder
 
 
-def row(family: str, **changes: Any) -> Checkpoint:
-    """A catalog row for the family's tiny checkpoint."""
-    from vlm_app import families
-
-    facts = {"name": family, "family": family, "tasks": families.get(family).tasks}
-    return Checkpoint(id=family, source=str(checkpoint(family)), **(facts | changes))
+def row(name: str, **changes: Any) -> Checkpoint:
+    """A catalog row for the tiny checkpoint of that name."""
+    facts = {"name": name, "family": family(name).name, "tasks": family(name).tasks}
+    return Checkpoint(id=name, source=str(checkpoint(name)), **(facts | changes))
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (300, 200)) -> Picture:
     return picture_from(Image.new("RGB", size, colour))
 
 
-__all__ = ["DECODER", "ENCODER", "Task", "checkpoint", "names", "picture", "row", "template", "tokenizer"]
+__all__ = [
+    "DECODER",
+    "ENCODER",
+    "Task",
+    "checkpoint",
+    "family",
+    "names",
+    "picture",
+    "row",
+    "template",
+    "tokenizer",
+]
