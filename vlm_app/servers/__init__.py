@@ -5,10 +5,10 @@ reached, what it takes, and what is said when it fails. `openai`, the official c
 library, speaks the protocol, and is imported when a server is first asked.
 """
 
+from vlm_app.servers.breaker import Health, health
 from vlm_app.servers.client import Completion, Said
 from vlm_app.servers.discovery import discover
 from vlm_app.servers.guessing import family_for
-from vlm_app.servers.health import Health, health
 from vlm_app.servers.kinds import KINDS, Kind
 from vlm_app.servers.messages import messages
 from vlm_app.servers.registry import Server, add, assign, find, key_place, remove, servers

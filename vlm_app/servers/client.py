@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from vlm_app.errors import AppError
-from vlm_app.servers import health
+from vlm_app.servers import breaker
 from vlm_app.servers.faults import fault
 from vlm_app.servers.registry import Server, key
 from vlm_app.servers.retrying import Patience, retrying
@@ -63,10 +63,10 @@ async def _models(server: Server) -> list[str]:
     except Exception as error:  # noqa: BLE001 - every fault of a foreign server becomes a sentence
         said = fault(error, server)
     else:
-        health.answered(server.name, time.monotonic() - begun)
+        breaker.answered(server.name, time.monotonic() - begun)
         return ids
     # Outside the handler: the library's error holds the request, and with it the key.
-    health.failed(server.name, said.sentence, said.broken)
+    breaker.failed(server.name, said.sentence, said.broken)
     raise said.error()
 
 
@@ -82,7 +82,7 @@ class Completion:
         self.first_at: float | None = None  # time.monotonic()
 
     def __enter__(self) -> Completion:
-        health.check(self._server.name)
+        breaker.check(self._server.name)
         self._task = _run(self._ask())
         return self
 
@@ -120,11 +120,11 @@ class Completion:
                 async for said in self._said(stream):
                     if self.first_at is None:
                         self.first_at = time.monotonic()
-                        health.answered(self._server.name, self.first_at - begun)
+                        breaker.answered(self._server.name, self.first_at - begun)
                     self._arrived.put(said)
         except Exception as error:  # noqa: BLE001 - every fault of a foreign server becomes a sentence
             said_of_it = fault(error, self._server, begun=self.first_at is not None)
-            health.failed(self._server.name, said_of_it.sentence, said_of_it.broken)
+            breaker.failed(self._server.name, said_of_it.sentence, said_of_it.broken)
             ended = said_of_it.error()
         self._arrived.put(ended)
 

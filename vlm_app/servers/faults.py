@@ -43,7 +43,8 @@ def fault(error: BaseException, server: Server, begun: bool = False) -> Fault:
     if isinstance(error, TimeoutError):
         said = "stopped in the middle of the answer" if begun else "did not begin to answer in time"
         return Fault(f"{name} {said}: ask again, or choose another model.", broken=True, begun=begun)
-    if isinstance(error, EOFError) or (begun and isinstance(error, APIConnectionError)):
+    # A cut in the middle of a character or of a chunk shows as a text that cannot be read.
+    if begun and isinstance(error, EOFError | APIConnectionError | ValueError):
         cut = f"{name} closed the connection in the middle of the answer"
         return Fault(f"{cut}: continue it, or ask again.", broken=True, begun=begun)
     if isinstance(error, APIConnectionError):

@@ -1,0 +1,157 @@
+"""A server goes wrong: one clear sentence, nothing hangs, no key appears, the next request works."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from tests.servers.fault_server import KEY, TEXT, Faults
+from vlm_app import servers
+from vlm_app.errors import AppError, GenerationFailed, ModelUnavailable
+from vlm_app.servers import Completion, Patience, Said, Server
+from vlm_app.servers import health as lately
+
+QUICK = Patience(connect=2, first_token=1.0, stall=1.0, backoff=0.01)
+BODY = {"model": "m", "messages": [{"role": "user", "content": "What is it?"}]}
+
+
+def ask(server: Server, patience: Patience = QUICK) -> list[Said]:
+    with Completion(server, BODY, patience) as completion:
+        return [said for said in completion.pieces(0.05) if said != Said()]
+
+
+def text_of(pieces: list[Said]) -> str:
+    return "".join(said.text for said in pieces)
+
+
+def test_an_answer_streams_with_its_reason_and_its_tokens(server: Server) -> None:
+    pieces = ask(server)
+    assert text_of(pieces) == TEXT
+    assert [said.finish for said in pieces if said.finish] == ["stop"]
+    assert (pieces[-1].prompt_tokens, pieces[-1].completion_tokens) == (30, 7)
+    assert lately(server.name).latency is not None
+
+
+# What the server does, what is said of it, whether a part of the answer was shown before.
+FAULTS = {
+    "stall": ("'gpu' stopped in the middle of the answer: ask again", True),
+    "silent": ("'gpu' did not begin to answer in time", False),
+    "cut number": ("'gpu' closed the connection in the middle of the answer: continue it", True),
+    "cut byte": ("'gpu' closed the connection in the middle of the answer", True),
+    "no reason": ("'gpu' closed the connection in the middle of the answer", True),
+    "nonsense": ("'gpu' answered with something that is not the OpenAI protocol", False),
+    "page": ("'gpu' answered with something that is not the OpenAI protocol", False),
+    "inside": ("'gpu' ended the answer: 'the card is full, …'", True),
+    "400": ("'gpu' refused the question: 'no, … is not enough'", False),
+    "401": ("'gpu' does not accept its key: set VLM_APP_KEY_GPU", False),
+    "404": ("'gpu' has no such model or address", False),
+    "413": ("'gpu' finds the question too large: send fewer images", False),
+    "429": ("'gpu' has too many requests: ask again in a while", False),
+    "429 600": ("'gpu' has too many requests: ask again in 600 seconds", False),
+    "500": ("'gpu' failed with status 500: 'no, … is not enough'", False),
+    "close": ("'gpu' cannot be reached at http://127.0.0.1", False),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_one_sentence_and_the_next_request_works(
+    fault: str, faults: Faults, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    faults.script = [fault]
+    begun = time.monotonic()
+    with pytest.raises(AppError) as failure:
+        ask(server)
+    assert time.monotonic() - begun < 5
+    sentence, shown = FAULTS[fault]
+    assert sentence in failure.value.sentence and "\n" not in failure.value.sentence
+    assert isinstance(failure.value, GenerationFailed if shown else ModelUnavailable)
+    assert failure.value.__context__ is None and failure.value.__cause__ is None
+    assert KEY not in failure.value.sentence + caplog.text + repr(lately(server.name)) + repr(server)
+    faults.script = ["answer"]
+    assert text_of(ask(server)) == TEXT
+    assert set(faults.keys) == {f"Bearer {KEY}"}
+
+
+def test_what_was_said_before_a_cut_is_kept(faults: Faults, server: Server) -> None:
+    faults.script = ["cut number"]
+    heard = ""
+    with Completion(server, BODY, QUICK) as completion, pytest.raises(GenerationFailed):
+        for said in completion.pieces(0.05):
+            heard += said.text
+    assert heard == TEXT[: TEXT.index("20")]
+
+
+@pytest.mark.parametrize("faulty", [["500", "500", "answer"], ["429 0", "answer"], ["503 0", "answer"]])
+def test_a_server_in_trouble_is_asked_again(faulty: list[str], faults: Faults, server: Server) -> None:
+    faults.script = list(faulty)
+    assert text_of(ask(server)) == TEXT
+    assert len(faults.asked) == len(faulty)
+
+
+def test_a_retry_waits_as_long_as_the_server_says(faults: Faults, server: Server) -> None:
+    faults.script = ["429 1", "answer"]
+    begun = time.monotonic()
+    ask(server)
+    assert time.monotonic() - begun >= 1
+
+
+def test_what_was_begun_is_not_asked_again(faults: Faults, server: Server) -> None:
+    faults.script = ["cut number"]
+    with pytest.raises(GenerationFailed):
+        ask(server)
+    assert len(faults.asked) == 1
+
+
+def test_stop_closes_the_connection(faults: Faults, server: Server) -> None:
+    faults.script = ["slow"]
+    faults.text = "word " * 400
+    with Completion(server, BODY, QUICK) as completion:
+        next(said for said in completion.pieces(0.05) if said.text)
+    assert faults.left.wait(5), "the server still writes"
+
+
+def test_a_waiting_reader_can_leave_at_any_time(faults: Faults, server: Server) -> None:
+    faults.script = ["silent"]
+    with Completion(server, BODY) as completion:
+        begun = time.monotonic()
+        assert next(completion.pieces(0.05)) == Said()
+        assert time.monotonic() - begun < 1
+
+
+def test_a_server_that_fails_three_times_rests_and_says_until_when(
+    faults: Faults, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlm_app.servers.breaker.REST", 0.5)
+    faults.script = ["close"]
+    once = Patience(connect=2, first_token=1, stall=1, retries=0)
+    for _ in range(3):
+        with pytest.raises(ModelUnavailable, match="cannot be reached"):
+            ask(server, once)
+    asked = len(faults.asked)
+    with pytest.raises(
+        ModelUnavailable, match=r"failed 3 times in a row and is left alone until \d\d:\d\d:\d\d"
+    ):
+        ask(server, once)
+    assert len(faults.asked) == asked, "it was asked while it rests"
+    faults.script = ["answer"]
+    time.sleep(0.6)
+    assert text_of(ask(server)) == TEXT
+    assert lately(server.name).failures == 0
+
+
+def test_a_wrong_key_is_no_reason_to_rest(faults: Faults, server: Server) -> None:
+    faults.script = ["401"]
+    for _ in range(4):
+        with pytest.raises(ModelUnavailable, match="does not accept its key"):
+            ask(server)
+
+
+def test_an_address_where_nothing_is_says_so_at_once() -> None:
+    nowhere = servers.add("nowhere", "http://127.0.0.1:9/v1")
+    begun = time.monotonic()
+    with pytest.raises(ModelUnavailable, match=r"'nowhere' cannot be reached at http://127\.0\.0\.1:9/v1"):
+        ask(nowhere)
+    assert time.monotonic() - begun < 3
