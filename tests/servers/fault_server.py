@@ -14,6 +14,7 @@ from typing import Any
 
 KEY = "sk-SecretOfTheseTests"
 MODELS = ("Qwen/Qwen3-VL-4B-Instruct", "my-finetune")
+_EMPTY = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
 TEXT = 'A caf\u00e9: {"bbox_2d": [100, 200, 300, 400]}'
 
 
@@ -106,8 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             if stop_after is not None:
                 return self._hang_up()
             self._chunk({}, reason)
-            self._event({"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [],
-                         "usage": {"prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37}})  # fmt: skip
+            usage = {"prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37}
+            self._event(_EMPTY | {"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.how.left.set()
@@ -172,4 +173,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _chunk(delta: dict[str, Any], reason: str | None) -> dict[str, Any]:
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    return {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
+    return _EMPTY | {"choices": [choice]}
