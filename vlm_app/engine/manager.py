@@ -1,211 +1,223 @@
-"""Which models are loaded, and who may use them.
+"""Which models are in memory, and who may use them.
 
-A model loads once, however many ask for it, in a thread of its own. Its users stand in
-one queue: whoever is first holds it until the lease is released. All state changes happen
-under one lock; events are published outside it.
+A model loads once, however many ask for it. Its users stand in one queue: whoever is first
+holds it until the lease is released. Memory is given out in the order in which it was asked
+for; models that nobody holds make room, the least recently used one first.
+
+One lock (`Residents.changed`) guards all of it. A second one keeps events in their order;
+it may be held while the first is taken, never the other way round. Nothing that may take
+long happens under the lock: plans, loads, unloads and measurements are the backend's, each
+in a thread of its own or in the keeper's, and listeners are called outside it.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal
 
-from vlm_app.engine.events import Answering, Broadcaster, Loaded, LoadFailed, Loading, Queued
-from vlm_app.engine.loaded import LoadedModel
-from vlm_app.errors import AppError, ModelUnavailable
+from vlm_app.engine.backend import Backend
+from vlm_app.engine.budget import Budget
+from vlm_app.engine.events import Answering, Broadcaster, Queued
+from vlm_app.engine.keeper import Keeper
+from vlm_app.engine.leases import Lease
+from vlm_app.engine.residents import Residents
+from vlm_app.engine.slots import Slot, in_words
+from vlm_app.engine.states import ModelState
+from vlm_app.errors import ModelUnavailable
 from vlm_app.types import Checkpoint
 
-_log = logging.getLogger(__name__)
+__all__ = ["BUSY_SECONDS", "LOAD_SECONDS", "Lease", "Manager", "ModelState"]
+
 LOAD_SECONDS = 3600.0  # the longest wait for a model that loads: a download may be large
-BUSY_SECONDS = 120.0  # the longest wait for a model that answers others
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """A model as it is now. `detail` is a sentence for a person."""
-
-    status: Literal["unloaded", "loading", "ready", "failed"]
-    detail: str
-    bytes: int = 0
-    precision: str = ""
-    device: str = ""
-
-
-@dataclass(eq=False)
-class _Slot:
-    checkpoint: Checkpoint
-    load: Future[LoadedModel] | None = None
-    ready_at: float = 0.0
-    queue: deque[Lease] = field(default_factory=deque)
-
-
-class Lease:
-    """A place in the queue for a model, and at its head the right to use it.
-
-    A context manager: leaving it gives the place back. A model that somebody waits for or
-    holds is not unloaded.
-    """
-
-    def __init__(self, manager: Manager, slot: _Slot, load: Future[LoadedModel]) -> None:
-        self._manager = manager
-        self._slot = slot
-        self._load = load
-        self._since = time.monotonic()
-        self._ahead = 0
-
-    def __enter__(self) -> Lease:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    @property
-    def model(self) -> LoadedModel:
-        """The loaded model; only once `ready` has said so."""
-        return self._load.result(timeout=0)
-
-    def ready(self, seconds: float) -> bool:
-        """Wait up to `seconds`; True when the model is loaded and it is our turn.
-
-        Raises `ModelUnavailable` when loading failed, or the whole wait was too long.
-        """
-        return self._manager._ready(self, seconds)
-
-    def release(self) -> None:
-        """Give the place back; more than once does no harm."""
-        self._manager._release(self)
+BUSY_SECONDS = 120.0  # the longest wait for a model that answers others, or for memory that others hold
+CLOSE_SECONDS = 5.0  # for answers to end, and again for models to leave, when the app closes
+_SHOWN = ("ready", "loading", "waiting", "planning", "unloading", "failed")
 
 
 class Manager:
-    """Loads models and hands out leases on them."""
+    """Loads models within a budget and hands out leases on them.
 
-    def __init__(self, load: Callable[[Checkpoint], LoadedModel], events: Broadcaster) -> None:
-        self._loader = load
-        self._events = events
-        self._changed = threading.Condition()
-        self._slots: dict[str, _Slot] = {}
+    `limit` is the most bytes that models may take together; without one it is what
+    `backend.free` says. Models that nobody used for `idle_seconds` leave (0: never).
+    """
 
-    def lease(self, checkpoint: Checkpoint) -> Lease:
-        """Join the queue for a model, which begins to load where it is not."""
-        with self._changed:
-            slot = self._slots.setdefault(checkpoint.id, _Slot(checkpoint))
-            load, started = self._begin(slot)
-            lease = Lease(self, slot, load)
+    def __init__(
+        self, backend: Backend, events: Broadcaster, limit: int | None = None, idle_seconds: float = 0.0
+    ) -> None:
+        self._models = Residents(backend, events, Budget(limit))
+        self._keeper = Keeper(self._models, idle_seconds)
+        self._lock = self._models.changed
+        self._leases: set[Lease] = set()
+        self._closed = False
+
+    # --- using models -------------------------------------------------------------------------
+
+    def lease(self, checkpoint: Checkpoint, precision: str = "auto") -> Lease:
+        """Join the queue for a model, which begins to load where it is not.
+
+        Raises `ModelUnavailable` when the manager is closed.
+        """
+        with self._lock:
+            slot, new = self._slot(checkpoint, precision)
+            lease = Lease(self, slot)
             lease._ahead = len(slot.queue)
             slot.queue.append(lease)
-        if started:
-            self._run(slot, load)
-        if lease._ahead:
-            self._events.publish(Queued(checkpoint.id, lease._ahead))
+            self._leases.add(lease)
+            if lease._ahead:
+                self._models.tell(Queued(checkpoint.id, lease._ahead))
+        self._begin(slot, new)
         return lease
 
-    def warm(self, checkpoint: Checkpoint) -> None:
+    def warm(self, checkpoint: Checkpoint, precision: str = "auto") -> None:
         """Begin to load a model, and do not wait for it."""
-        with self._changed:
-            slot = self._slots.setdefault(checkpoint.id, _Slot(checkpoint))
-            load, started = self._begin(slot)
-        if started:
-            self._run(slot, load)
+        with self._lock:
+            slot, new = self._slot(checkpoint, precision)
+            slot.used = time.monotonic()
+            slot.wished = slot.used + BUSY_SECONDS
+        self._begin(slot, new)
+
+    def _slot(self, checkpoint: Checkpoint, precision: str) -> tuple[Slot, bool]:
+        """Where to join, and whether it is new. Locked."""
+        if self._closed:
+            raise ModelUnavailable("The app is closing: start it again to ask a model.")
+        slot = self._models.find(checkpoint.id, precision)
+        return (slot, False) if slot else (self._models.add(checkpoint, precision), True)
+
+    def _begin(self, slot: Slot, new: bool) -> None:
+        if new:
+            self._keeper.start()
+            self._models.start(slot)
+        self._models.publish()
+
+    # --- looking ------------------------------------------------------------------------------
 
     def state(self, checkpoint: Checkpoint) -> ModelState:
-        with self._changed:
-            slot = self._slots.get(checkpoint.id)
-            load = slot.load if slot else None
-        if load is None:
-            return ModelState("unloaded", f"{checkpoint.name} is not loaded.")
-        if not load.done():
-            return ModelState("loading", f"{checkpoint.name} is loading.")
-        if error := load.exception():
-            return ModelState("failed", str(error))
-        ready = load.result()
-        return ModelState("ready", f"{checkpoint.name} is ready.", ready.bytes, ready.precision, ready.device)
+        """How a model is; in several precisions, the one that a new user would find first."""
+        with self._lock:
+            slots = [slot for slot in self._models.slots if slot.id == checkpoint.id]
+            if slots:
+                return min(slots, key=lambda slot: (not slot.open, _SHOWN.index(slot.phase))).state()
+        return Slot(checkpoint, "auto", phase="gone").state()
+
+    def states(self) -> tuple[ModelState, ...]:
+        """Every model that is not unloaded."""
+        with self._lock:
+            return tuple(slot.state() for slot in self._models.slots)
 
     def leases(self) -> dict[str, int]:
         """How many hold or wait for each model; models without any are left out."""
-        with self._changed:
-            return {id: len(slot.queue) for id, slot in self._slots.items() if slot.queue}
+        with self._lock:
+            ids = [lease._slot.id for lease in self._leases]
+        return {id: ids.count(id) for id in ids}
 
-    # --- loading -------------------------------------------------------------------------
+    def capacity(self) -> int:
+        """Bytes that models could have here if all that are loaded were unloaded."""
+        return self._models.capacity()
 
-    def _begin(self, slot: _Slot) -> tuple[Future[LoadedModel], bool]:
-        """The load to wait for, and whether it is new; a failed one is tried again. Locked."""
-        if slot.load is None or (slot.load.done() and slot.load.exception() is not None):
-            slot.load = Future()
-            return slot.load, True
-        return slot.load, False
+    # --- by hand ------------------------------------------------------------------------------
 
-    def _run(self, slot: _Slot, load: Future[LoadedModel]) -> None:
-        name = f"load {slot.checkpoint.id}"
-        threading.Thread(target=self._work, args=(slot, load), name=name, daemon=True).start()
+    def unload(self, id: str, precision: str | None = None) -> None:
+        """Let a model leave once nobody uses it; until then it takes no new users.
 
-    def _work(self, slot: _Slot, load: Future[LoadedModel]) -> None:
-        id, begun = slot.checkpoint.id, time.monotonic()
-        self._events.publish(Loading(id))
-        sentence = ""
-        try:
-            ready = self._loader(slot.checkpoint)
-        except AppError as error:
-            sentence = error.sentence
-        except BaseException:  # noqa: BLE001 - whatever it was, nobody may wait for it for ever
-            _log.exception("Loading %s failed", id)
-            sentence = (
-                f"{slot.checkpoint.name} could not be loaded by a fault in the app; choose another model."
-            )
-        with self._changed:
-            slot.ready_at = time.monotonic()
-            if sentence:
-                load.set_exception(ModelUnavailable(sentence))
-            else:
-                load.set_result(ready)
-            self._changed.notify_all()
-        if sentence:
-            self._events.publish(LoadFailed(id, sentence))
-        else:
-            self._events.publish(Loaded(id, slot.ready_at - begun, ready.bytes, ready.precision))
+        Without a precision, in all of them. A load that nobody waits for is cancelled.
+        """
+        with self._lock:
+            for slot in self._meant(id, precision):
+                if slot.phase == "failed":
+                    self._models.drop(slot)
+                elif slot.phase != "unloading":
+                    slot.leaving = "asked"
+                    self._models.let_go(slot)
+        self._models.publish()
 
-    # --- the queue -----------------------------------------------------------------------
+    def cancel(self, id: str, precision: str | None = None) -> None:
+        """End a load, wherever it is; who waits for it gets a sentence."""
+        with self._lock:
+            for slot in [slot for slot in self._meant(id, precision) if slot.coming]:
+                name = slot.checkpoint.name
+                self._models.cancel(
+                    slot, f"Loading {name} was cancelled: ask again, or choose another model."
+                )
+        self._models.publish()
+
+    def close(self) -> None:
+        """Unload everything and stop every thread; who waits gets a sentence."""
+        with self._lock:
+            self._closed = True
+            for slot in list(self._models.slots):
+                slot.leaving = "asked"
+                if slot.coming:
+                    self._models.cancel(slot, f"{slot.checkpoint.name} is not loaded: the app is closing.")
+                self._models.let_go(slot)
+            self._lock.wait_for(self._empty, CLOSE_SECONDS)
+            for slot in [slot for slot in self._models.slots if slot.phase == "ready"]:
+                slot.error = f"{slot.checkpoint.name} is unloaded: the app is closing."
+                self._models.unload(slot)
+            self._lock.wait_for(self._empty, CLOSE_SECONDS)
+        self._models.publish()
+        self._keeper.end(CLOSE_SECONDS)
+
+    def _meant(self, id: str, precision: str | None) -> list[Slot]:
+        return [slot for slot in self._models.slots if slot.answers_to(id, precision)]
+
+    def _empty(self) -> bool:
+        return not any(slot.in_memory for slot in self._models.slots)
+
+    # --- the queue ----------------------------------------------------------------------------
 
     def _ready(self, lease: Lease, seconds: float) -> bool:
-        slot = lease._slot
-        with self._changed:
-            first = self._changed.wait_for(lambda: lease._load.done() and slot.queue[0] is lease, seconds)
-            ahead = slot.queue.index(lease)
-        if lease._load.done() and (error := lease._load.exception()):
-            raise ModelUnavailable(str(error))  # a new one: many may wait, each has its own traceback
-        if first:
-            self._events.publish(Answering(slot.checkpoint.id))
-            return True
-        self._check_patience(lease, ahead)
+        with self._lock:
+            self._lock.wait_for(lambda: lease._slot.error or _first(lease), seconds)
+            slot = lease._slot
+            if slot.error:
+                raise ModelUnavailable(slot.error)
+            if first := _first(lease):
+                slot.used = time.monotonic()
+                self._models.tell(Answering(slot.id))
+            elif lease in slot.queue:
+                self._still_waiting(lease, slot.queue.index(lease))
+        self._models.publish()
+        return first
+
+    def _still_waiting(self, lease: Lease, ahead: int) -> None:
+        """Every wait has an end and a sentence. Locked."""
+        slot, now = lease._slot, time.monotonic()
+        patience = LOAD_SECONDS if slot.phase in ("planning", "loading") else BUSY_SECONDS
+        since = lease._since if slot.phase in ("planning", "loading") else max(lease._since, slot.since)
+        if now - since > patience:
+            raise ModelUnavailable(_out_of_patience(slot, ahead, patience))
         if ahead != lease._ahead:
             lease._ahead = ahead
-            self._events.publish(Queued(slot.checkpoint.id, ahead))
-        return False
-
-    def _check_patience(self, lease: Lease, ahead: int) -> None:
-        """Every wait has an end and a sentence."""
-        name, now = lease._slot.checkpoint.name, time.monotonic()
-        if not lease._load.done():
-            if now - lease._since > LOAD_SECONDS:
-                raise ModelUnavailable(
-                    f"{name} is still loading after {LOAD_SECONDS / 60:.0f} minutes; try again later."
-                )
-        elif now - max(lease._since, lease._slot.ready_at) > BUSY_SECONDS:
-            raise ModelUnavailable(
-                f"{name} was busy for {BUSY_SECONDS:.0f} seconds, and {ahead} requests are still ahead: "
-                "try again in a while."
-            )
+            self._models.tell(Queued(slot.id, ahead))
 
     def _release(self, lease: Lease) -> None:
-        with self._changed:
-            if lease in lease._slot.queue:
-                lease._slot.queue.remove(lease)
-                self._changed.notify_all()
+        with self._lock:
+            slot = lease._slot
+            self._leases.discard(lease)
+            if lease not in slot.queue:
+                return
+            slot.queue.remove(lease)
+            slot.used = time.monotonic()
+            self._models.let_go(slot)
+            self._lock.notify_all()
+            self._models.stir.set()
+        self._models.publish()
+
+
+def _first(lease: Lease) -> bool:
+    slot = lease._slot
+    return slot.phase == "ready" and bool(slot.queue) and slot.queue[0] is lease
+
+
+def _out_of_patience(slot: Slot, ahead: int, seconds: float) -> str:
+    name = slot.checkpoint.name
+    if slot.phase in ("planning", "loading"):
+        return f"{name} is still loading after {seconds / 60:.0f} minutes; try again later."
+    if slot.phase == "waiting" and slot.plan:
+        return (
+            f"{name} waited {seconds:.0f} seconds for {in_words(slot.plan.bytes)} that other models hold: "
+            "try again in a while, or unload one of them."
+        )
+    return (
+        f"{name} was busy for {seconds:.0f} seconds, and {ahead} requests are still ahead: "
+        "try again in a while."
+    )
