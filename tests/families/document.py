@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
 from tests.families import checkpoints
 from vlm_app import families
 from vlm_app.families import Family
@@ -16,10 +18,10 @@ _HEAD = """\
 How each family of models is asked and read, generated from the code by
 `python -m tests.families.document`.
 
-- **Class** is the one of transformers that runs the family in this process; without one a
-  server must run it, and where no common server loads it, its answers can only be read.
-- **Video** is what the models take; the app gives them images so far.
-- **Tested**: *tiny* is a checkpoint of random weights, built with the real classes, that is
+- **Class** is the one of transformers that runs the family in this process, or several; without
+  one a server must run it, and where no common server loads it, its answers can only be read.
+- **Video** is 'not here yet' where models of the family take video: the app shows them images only.
+- **Tested**: *tiny* is a checkpoint of random weights, one of each of these classes, that is
   loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
   four boxes or points until it repeated them through the engine; *parser* is a table of
   documented answers, fuzzing, and, where the family writes coordinates, a round trip.
@@ -39,16 +41,24 @@ def _line(family: Family) -> str:
     name = f"`{family.name}`" + (f" {family.title}" if family.title else "")
     cells = (
         name,
-        f"`{family.native}`" if family.native else "none",
+        _classes(family),
         ", ".join(task.replace("_", " ") for task in Task if task in family.tasks),
         family.convention or "none",
         "any number" if family.max_images is None else str(family.max_images),
-        "yes" if family.video else "no",
+        "not here yet" if family.video else "no",
         _runs(family),
         _tested(family),
         family.verified or "not yet",
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _classes(family: Family) -> str:
+    """The classes of transformers that its model types name, its own one first."""
+    if not family.native:
+        return "none"
+    named = {MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[kind] for kind in family.model_types}
+    return ", ".join(f"`{name}`" for name in [family.native, *sorted(named - {family.native})])
 
 
 def _runs(family: Family) -> str:
@@ -61,7 +71,7 @@ def _runs(family: Family) -> str:
 def _tested(family: Family) -> str:
     if family.name == "pebble":
         return "its own weights"
-    built = family.name in checkpoints.names()
+    built = family.name in {checkpoints.family(name).name for name in checkpoints.names()}
     return ", ".join(["tiny"] * built + ["taught"] * (built and bool(family.convention)) + ["parser"])
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.engine.ready import Ready
 from tests.families import checkpoints
 from vlm_app import families
-from vlm_app.engine.answers import Engine
+from vlm_app.engine import Engine, LocalBackend
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
@@ -34,9 +35,15 @@ NATIVE = [name for name in families.names() if families.get(name).native]
 BUILT = checkpoints.names()
 
 
+<<<<<<< ours
 def ask(name: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
     row = checkpoints.row(name)
     engine = Engine({name: row}, (lambda _: loaded) if loaded else load_checkpoint)
+=======
+def ask(family: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
+    row = checkpoints.row(family)
+    engine = Engine({family: row}, Ready(loaded) if loaded else LocalBackend())
+>>>>>>> theirs
     images = [checkpoints.picture(size=size) for size in [(300, 200), (120, 260)][:pictures]]
     turns = (Turn(Role.USER, (*images, "What is in the image?")),)
     request = Request(turns, name, sampling=Sampling(max_tokens=5), **more)

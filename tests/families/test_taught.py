@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.engine.ready import Ready
 from tests.families import checkpoints
 from tests.sizes import TAUGHT_FAMILIES
 from vlm_app.engine.answers import Engine
@@ -127,7 +128,7 @@ def repeats(model: Any, row: dict[str, Any]) -> bool:
 
 
 def answer(loaded: LoadedModel, request: Request) -> Answer:
-    engine = Engine({request.model: loaded.checkpoint}, lambda _: loaded)
+    engine = Engine({request.model: loaded.checkpoint}, Ready(loaded))
     *_, last = engine.answer(request)
     assert last.answer is not None
     return last.answer

@@ -36,7 +36,7 @@ class Family(ABC):
     servers: ClassVar[tuple[str, ...]] = ()  # common servers that load it: vLLM, llama.cpp, Ollama ...
     verified: ClassVar[str] = ""  # when and on what machine real weights were run; empty: not yet
     max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
-    video: ClassVar[bool] = False
+    video: ClassVar[bool] = False  # whether models of it take video; `encode` gives them images only so far
     text_only: ClassVar[bool] = False  # whether it can chat without an image
     last_message_only: ClassVar[bool] = False  # whether it reads nothing of what was said before
     pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees

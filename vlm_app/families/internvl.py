@@ -39,6 +39,7 @@ class _Official(str):
 class InternVL(TemplatedFamily):
     name = "internvl"
     title = "InternVL"
+    video = True
     native = "InternVLForConditionalGeneration"
     model_types = frozenset({"internvl"})
     servers = ("vLLM", "SGLang", "llama.cpp")

@@ -26,6 +26,7 @@ _GROUND = "Please provide the bounding box coordinate of the region this sentenc
 class MiniCPMV(ServedFamily):
     name = "minicpm_v"
     title = "MiniCPM-V"
+    video = True
     model_types = frozenset({"minicpmv", "minicpmo"})
     servers = ("vLLM", "SGLang", "llama.cpp", "Ollama")
     tasks = frozenset({Task.CHAT, Task.GROUND, *READS})

@@ -37,6 +37,7 @@ _OTHER = ("<|im_start|>", "<|endoftext|>", "<|image|>", "<|video|>", "<im_start>
 class Molmo2(TemplatedFamily):
     name = "molmo2"
     title = "Molmo 2"
+    video = True
     native = "Molmo2ForConditionalGeneration"
     model_types = frozenset({"molmo2"})
     servers = ("vLLM",)

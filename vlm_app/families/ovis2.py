@@ -34,6 +34,7 @@ _PROMPTS = {
 class Ovis2(TemplatedFamily):
     name = "ovis2"
     title = "Ovis2"
+    video = True
     native = "Ovis2ForConditionalGeneration"
     model_types = frozenset({"ovis2"})
     servers = ("vLLM",)

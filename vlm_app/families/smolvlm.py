@@ -72,6 +72,7 @@ class Tiled(InWords, TemplatedFamily):
 class SmolVLM(Tiled):
     name = "smolvlm"
     title = "SmolVLM2"
+    video = True
     native = "SmolVLMForConditionalGeneration"
     model_types = frozenset({"smolvlm"})
     servers = ("vLLM", "llama.cpp")

@@ -13,12 +13,17 @@ _THOUGHT = ["<think>", "</think>", "<answer>", "</answer>"]
 def build() -> tuple[Any, Any]:
     from transformers import Glm4vConfig, Glm4vImageProcessor, Glm4vProcessor, Glm4vVideoProcessor
 
+    return of(Glm4vConfig, Glm4vProcessor, Glm4vImageProcessor, Glm4vVideoProcessor)
+
+
+def of(kind: Any, processes: Any, images: Any, videos: Any, **more: Any) -> tuple[Any, Any]:
+    """A processor and a config of these classes; `more` goes to the language model."""
     marks = {"image_token": "<|image|>", "video_token": "<|video|>"}
     words = tokenizer([*_TOKENS, *_THOUGHT, *marks.values()], eos="<|endoftext|>", extra_special_tokens=marks)
-    processor = Glm4vProcessor(
-        Glm4vImageProcessor(size={"shortest_edge": 2 * 28 * 28, "longest_edge": 128 * 28 * 28}),
+    processor = processes(
+        images(size={"shortest_edge": 2 * 28 * 28, "longest_edge": 128 * 28 * 28}),
         words,
-        Glm4vVideoProcessor(),
+        videos(),
         chat_template=template("glm4v"),
     )
     ids = {
@@ -30,13 +35,14 @@ def build() -> tuple[Any, Any]:
             ("end_token_id", f"<|end_of_{name}|>"),
         )
     }
-    config = Glm4vConfig(
+    config = kind(
         text_config={
             "vocab_size": len(words),
             "rope_parameters": ROPE | {"partial_rotary_factor": 0.5, "mrope_section": [2, 1, 1]},
             "pad_token_id": 0,
             "eos_token_id": words.eos_token_id,
             **DECODER,
+            **more,
         },
         vision_config={
             "depth": 2,
