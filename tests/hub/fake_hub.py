@@ -1,23 +1,28 @@
 """A Hub on this computer: the part of its HTTP interface that the real client asks for.
 
 Its answers have the form of huggingface.co/docs/hub/api and the headers that
-`huggingface_hub` reads (`X-Error-Code`, `X-Repo-Commit`, `ETag`).
+`huggingface_hub` reads (`X-Error-Code`, `X-Repo-Commit`, `ETag`). Weights are large files:
+a redirect with `X-Linked-Size` and `X-Linked-ETag`, to a place that knows ranges.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_SecretOfTheseTests"
 TASK = "image-text-to-text"
+BLOCK = 1 << 16
 
 
 @dataclass
@@ -37,13 +42,30 @@ class Repo:
 
 @dataclass
 class FakeHub:
-    """What it has, and what it was asked; with `status` it answers everything with an error."""
+    """What it has, and what it was asked; with `status` it answers everything with an error.
+
+    `breaks` says after how many bytes each of the next answers of weights breaks off, and
+    `pause` how many seconds lie between two blocks of them.
+    """
 
     repos: dict[str, Repo] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)  # that were asked of weights
     status: int = 0
+    breaks: list[int] = field(default_factory=list)
+    pause: float = 0.0
     address: str = ""
+
+    def weights(self, digest: str) -> bytes:
+        """The large file with this SHA-256."""
+        kept = (
+            data
+            for repo in self.repos.values()
+            for commit in repo.commits.values()
+            for data in commit.values()
+        )
+        return next(data for data in kept if _sha256(data) == digest)
 
     def info(self, name: str, commit: str = "") -> dict[str, Any]:
         repo = self.repos[name]
@@ -59,7 +81,7 @@ class FakeHub:
             "likes": 0,
             "tags": repo.tags,
             "pipeline_tag": TASK,
-            "siblings": [{"rfilename": file} for file in repo.commits[commit]],
+            "siblings": [_sibling(file, data) for file, data in repo.commits[commit].items()],
         }
         if repo.parameters:
             facts["safetensors"] = {"parameters": {"BF16": repo.parameters}, "total": repo.parameters}
@@ -76,7 +98,7 @@ def serving() -> Iterator[FakeHub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield hub
@@ -111,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(
                 200 if known else 401, {"name": "ada", "type": "user"} if known else {"error": "?"}
             )
+        if path.startswith("/large/"):
+            return self._large(path.rpartition("/")[2])
         if path == "/api/models":
             return self._send(200, self._searched(parse_qs(where.query)))
         return self._repository(path, token)
@@ -145,8 +169,43 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, files: dict[str, bytes], file: str, commit: str) -> None:
         if file not in files:
             return self._send(404, {"error": "none"}, {"X-Error-Code": "EntryNotFound"})
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha1(files[file]).hexdigest()}"'}
-        return self._bytes(200, files[file], headers)
+        data = files[file]
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{_git(data)}"'}
+        if not _is_large(file):
+            return self._bytes(200, data, headers)
+        digest = _sha256(data)
+        headers |= {
+            "X-Linked-Size": str(len(data)),
+            "X-Linked-ETag": f'"{digest}"',
+            # Another host for the client, as with the Hub: the token must not go there.
+            "Location": f"{self.fake.address.replace('127.0.0.1', 'localhost')}/large/{digest}",
+        }
+        return self._bytes(302, b"", headers)
+
+    def _large(self, digest: str) -> None:
+        """Weights, or a range of them, as slowly and as badly as was asked for."""
+        data = self.fake.weights(digest)
+        first, status = 0, 200
+        headers = {"ETag": f'"{digest}"'}
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            self.fake.ranges.append(asked[0])
+            first, last = int(asked[1]), int(asked[2] or len(data) - 1)
+            status = 206
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+            data = data[first : last + 1]
+        whole, breaks = len(data), self.fake.breaks.pop(0) if self.fake.breaks else None
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(whole)}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        with suppress(ConnectionError):  # the client has gone
+            for start in range(0, len(data[:breaks]), BLOCK):
+                self.wfile.write(data[:breaks][start : start + BLOCK])
+                time.sleep(self.fake.pause)
+        if breaks is not None:
+            self.close_connection = True
 
     def _send(self, status: int, what: Any, headers: dict[str, str] | None = None) -> None:
         self._bytes(status, json.dumps(what).encode(), {"Content-Type": "application/json"} | (headers or {}))
@@ -160,5 +219,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
+def _is_large(file: str) -> bool:
+    return file.endswith(".safetensors")
+
+
+def _git(data: bytes) -> str:
+    """The name that git gives to these bytes."""
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
+
+
+@lru_cache
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sibling(path: str, data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {"rfilename": path, "size": len(data), "blobId": _git(data)}
+    if _is_large(path):
+        found["lfs"] = {"size": len(data), "sha256": _sha256(data), "pointerSize": 134}
+    return found
+
+
 def _entry(path: str, data: bytes) -> dict[str, Any]:
-    return {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+    found: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": _git(data)}
+    if _is_large(path):
+        found["lfs"] = {"size": len(data), "oid": _sha256(data), "pointerSize": 134}
+    return found

@@ -45,6 +45,7 @@ _BEAT = 0.05  # seconds between two reports, at least, and two looks whether a l
 _LIBRARY_DEFAULTS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_XET": "1",  # such a download can be neither stopped nor resumed in mid-file
     "TOKENIZERS_PARALLELISM": "false",  # we encode one prompt at a time
     "USE_HUB_KERNELS": "0",  # no native code from the Hub
 }

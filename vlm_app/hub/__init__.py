@@ -8,9 +8,10 @@ when it is first needed. Every failure is a `ModelUnavailable` with its sentence
 from vlm_app.hub.account import sign_in, sign_out, signed_in, token
 from vlm_app.hub.adding import add
 from vlm_app.hub.client import asking, page
-from vlm_app.hub.downloads import download
+from vlm_app.hub.downloads import download, on_disk
 from vlm_app.hub.findings import Finding, Found, check, findings, search_hub
 from vlm_app.hub.locks import keep, lock, revision, upgrade
+from vlm_app.hub.reach import reachable
 
 __all__ = [
     "Finding",
@@ -22,7 +23,9 @@ __all__ = [
     "findings",
     "keep",
     "lock",
+    "on_disk",
     "page",
+    "reachable",
     "revision",
     "search_hub",
     "sign_in",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from vlm_app.errors import ModelUnavailable
 from vlm_app.hub.account import token
 
 _log = logging.getLogger(__name__)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def api() -> Any:
@@ -41,7 +43,11 @@ def asking(repo: str, what: str) -> Iterator[None]:
         _forget_token(error)
     except (OSError, HTTPError) as error:  # LocalEntryNotFoundError and OfflineModeIsEnabled as well
         _log.warning("The Hub on %s: %s", repo, type(error).__name__)
-        problem = "check the network and the free disk space and try again, or choose the built-in model."
+        problem = (
+            "the disk is full; free some space and try again, what has arrived is kept."
+            if getattr(error, "errno", None) in _FULL
+            else "check the network and the free disk space and try again, or choose the built-in model."
+        )
         _forget_token(error)
     if problem:
         raise ModelUnavailable(f"{what}: {problem}") from None
