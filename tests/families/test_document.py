@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from transformers import AutoConfig
-
-from tests.families import checkpoints
 from tests.families.document import DOCUMENT, document
 from vlm_app import families
 
@@ -14,16 +11,6 @@ def test_the_table_of_families_is_current() -> None:
 
 
 def test_what_is_said_to_be_tested_is() -> None:
-    built = {
-        AutoConfig.from_pretrained(checkpoints.checkpoint(name)).model_type for name in checkpoints.names()
-    }
-    known = {
-        kind
-        for name in families.names()
-        for kind in families.get(name).model_types
-        if families.get(name).native
-    }
-    assert known <= built  # each class is built, not one of each family
     for name in families.names():
         family = families.get(name)
         assert family.title, name

@@ -6,6 +6,7 @@ bf16, and in int8 and nf4 where bitsandbytes can.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,9 @@ NATIVE = [name for name in families.names() if families.get(name).native]
 BUILT = checkpoints.names()
 
 
-<<<<<<< ours
 def ask(name: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
     row = checkpoints.row(name)
-    engine = Engine({name: row}, (lambda _: loaded) if loaded else load_checkpoint)
-=======
-def ask(family: str, pictures: int = 1, loaded: LoadedModel | None = None, **more: Any) -> Answer:
-    row = checkpoints.row(family)
-    engine = Engine({family: row}, Ready(loaded) if loaded else LocalBackend())
->>>>>>> theirs
+    engine = Engine({name: row}, Ready(loaded) if loaded else LocalBackend())
     images = [checkpoints.picture(size=size) for size in [(300, 200), (120, 260)][:pictures]]
     turns = (Turn(Role.USER, (*images, "What is in the image?")),)
     request = Request(turns, name, sampling=Sampling(max_tokens=5), **more)
@@ -52,8 +47,11 @@ def ask(family: str, pictures: int = 1, loaded: LoadedModel | None = None, **mor
     return last.answer
 
 
-def test_every_native_family_is_built_or_says_why_not() -> None:
-    assert sorted(NATIVE) == sorted({*(checkpoints.family(name).name for name in BUILT), *UNBUILT})
+def test_every_native_family_is_built_in_each_class_or_says_why_not() -> None:
+    assert set(NATIVE) == {*(checkpoints.family(name).name for name in BUILT), *UNBUILT}
+    configs = [Path(checkpoints.checkpoint(name)) / "config.json" for name in BUILT]
+    kinds = {json.loads(config.read_text())["model_type"] for config in configs}
+    assert kinds >= {kind for name in NATIVE for kind in families.get(name).model_types}
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -90,6 +88,23 @@ def test_a_quantized_checkpoint_answers(name: str, precision: str) -> None:
 def test_a_tiny_checkpoint_is_small(name: str) -> None:
     folder = checkpoints.checkpoint(name)
     assert sum(path.stat().st_size for path in Path(folder).rglob("*")) < 8_000_000
+
+
+def test_lora_towers_name_modules_of_the_models() -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    found: dict[str, set[str]] = {}
+    for name in BUILT:
+        with torch.device("meta"):
+            config = AutoConfig.from_pretrained(checkpoints.checkpoint(name))
+            modules = dict(AutoModelForImageTextToText.from_config(config).named_modules())
+        family = checkpoints.family(name)
+        towers = {tower for tower, module in family.lora_towers.items() if module in modules}
+        assert "language" in towers or name == "idefics", name  # its class cannot be trained, says its file
+        found[family.name] = found.get(family.name, set()) | towers
+    for name, towers in found.items():  # each of them is a module of some checkpoint of the family
+        assert towers == set(families.get(name).lora_towers), name
 
 
 def _task(name: str) -> Task:
