@@ -1,0 +1,184 @@
+"""LoRA adapters in PEFT's format: which there are, for which base, and switching between them.
+
+An adapter is a folder `adapters/<id>/` of the data folder with `adapter_config.json` and
+`adapter_model.safetensors`. It is attached to a loaded base and switched on or off without
+loading the base again; several stay attached. While none is switched on the base answers
+as if there were none, and when the last one is detached the base's own modules are back.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm_app.engine.attaching import CONFIG, attach, damaged, read_json, switch, take_off
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.errors import BadInput, ModelUnavailable, NotFound
+from vlm_app.settings import settings
+from vlm_app.types import Checkpoint
+
+_log = logging.getLogger(__name__)
+WARM = 4  # adapters that stay attached to one base: each holds its own weights
+BASE = "__base__"  # in a request: the base itself, beside an adapter
+_CARD = "card.json"
+_SNAPSHOT = re.compile(r"models--(.+)[/\\]snapshots[/\\]([0-9a-f]{40})[/\\]?$")  # of the Hub's cache
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter on disk. `base` is a Hub repo id, the id of a row or a folder.
+
+    `revision` is the commit of the base that it was made for, '' where nobody wrote it down.
+    """
+
+    id: str
+    name: str
+    base: str
+    revision: str
+    folder: Path
+
+
+# --- on disk ----------------------------------------------------------------------------
+
+
+def installed() -> tuple[Adapter, ...]:
+    """The adapters of the data folder by name; one that cannot be read is logged and left out."""
+    found = []
+    for folder in _folders():
+        try:
+            found.append(_read(folder))
+        except ModelUnavailable as error:
+            _log.warning("%s", error)
+    return tuple(sorted(found, key=lambda adapter: (adapter.name.casefold(), adapter.id)))
+
+
+def find(id: str) -> Adapter:
+    """The adapter of an id. Raises `NotFound`, or `ModelUnavailable` where its files are damaged."""
+    # An id is compared, never joined to a path: it comes from outside.
+    folder = next((folder for folder in _folders() if folder.name == id), None)
+    if folder is None:
+        raise NotFound(f"There is no adapter '{id}': choose one that is listed, or none.")
+    return _read(folder)
+
+
+def check(adapter: Adapter, checkpoint: Checkpoint) -> None:
+    """Refuse an adapter that was made for another base, or another revision of it: `BadInput`."""
+    if not _same_base(adapter.base, checkpoint):
+        raise BadInput(
+            f"The adapter {adapter.name} was made for {_shown(adapter.base)} and cannot be used on "
+            f"{checkpoint.name} ({_shown(checkpoint.source)}): choose its own base, or another adapter."
+        )
+    ours, theirs = checkpoint.revision, adapter.revision
+    if ours and theirs and not (ours.startswith(theirs) or theirs.startswith(ours)):
+        raise BadInput(
+            f"The adapter {adapter.name} was made for revision {theirs[:12]} of {_shown(adapter.base)}, "
+            f"and {checkpoint.name} ({_shown(checkpoint.source)}) is at revision {ours[:12]}: choose an "
+            "adapter for this revision, or train this one again."
+        )
+
+
+def made_for(adapter: Adapter, checkpoint: Checkpoint) -> bool:
+    """Whether `check` would let it pass."""
+    try:
+        check(adapter, checkpoint)
+    except BadInput:
+        return False
+    return True
+
+
+def _folders() -> list[Path]:
+    root = settings().data / "adapters"
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _read(folder: Path) -> Adapter:
+    config = read_json(folder, CONFIG)
+    card = read_json(folder, _CARD) if (folder / _CARD).is_file() else {}
+    base, revision = str(config.get("base_model_name_or_path") or ""), str(config.get("revision") or "")
+    if cached := _SNAPSHOT.search(base):
+        base, revision = cached[1].replace("--", "/"), cached[2]
+    base = str(card.get("base") or base)
+    revision = str(card.get("revision") or revision)
+    name = str(card.get("name") or folder.name)
+    if not base:
+        raise damaged(name, f"a base_model_name_or_path in {CONFIG}", "none")
+    return Adapter(folder.name, name, base, revision if _is_commit(revision) else "", folder)
+
+
+def _is_commit(revision: str) -> bool:
+    """Whether a revision is a commit: 'main' is wherever it is today, so it says nothing."""
+    return re.fullmatch(r"[0-9a-f]{7,40}", revision) is not None
+
+
+def _same_base(base: str, checkpoint: Checkpoint) -> bool:
+    if base.casefold() in (checkpoint.source.casefold(), checkpoint.id.casefold()):
+        return True
+    if not Path(base).is_absolute():
+        return False
+    source = Path(checkpoint.source)  # of a folder that has moved, the name is what is left
+    return Path(base).resolve() == source.resolve() or Path(base).name.casefold() == source.name.casefold()
+
+
+def _shown(base: str) -> str:
+    """A base as a person may see it: a repo id, or a folder's name without the way to it."""
+    return Path(base).name if Path(base).is_absolute() else base
+
+
+# --- on a loaded base -------------------------------------------------------------------
+
+
+def prepare() -> None:
+    """Import peft where there is an adapter: that takes seconds, which no switch should wait for."""
+    if _folders() and importlib.util.find_spec("peft"):
+        import peft  # noqa: F401
+
+
+def use(loaded: LoadedModel, adapter: Adapter | None) -> None:
+    """Switch an adapter on, attaching it where it is not; None: the base itself answers.
+
+    Whoever calls holds the model alone. The adapter that was used longest ago is detached
+    when there are more than `WARM`. Raises `BadInput` (made for another base) and
+    `ModelUnavailable` (damaged, or does not fit): what was switched on before still is.
+    """
+    if adapter is None:
+        _switch(loaded, None)
+        return
+    check(adapter, loaded.checkpoint)
+    if adapter.id not in loaded.warm:
+        while len(loaded.warm) >= WARM:
+            detach(loaded, loaded.warm[0])
+        try:
+            attach(loaded, adapter, _key(adapter.id))
+        except ModelUnavailable:
+            switch(
+                loaded.model, _key(loaded.adapter) if loaded.adapter else None
+            )  # peft left it on the new one
+            raise
+    else:
+        loaded.warm.remove(adapter.id)
+    loaded.warm.append(adapter.id)
+    _switch(loaded, adapter.id)
+
+
+def detach(loaded: LoadedModel, id: str) -> None:
+    """Take a warm adapter off and free its weights; after the last one the base is bit for bit its own."""
+    if id not in loaded.warm:
+        return
+    loaded.warm.remove(id)
+    if loaded.adapter == id:
+        _switch(loaded, None)
+    take_off(loaded.model, _key(id))
+
+
+def _key(id: str) -> str:
+    """What an adapter is called inside the model, where names have no dots."""
+    return f"adapter-{id.encode().hex()}"
+
+
+def _switch(loaded: LoadedModel, id: str | None) -> None:
+    if id != loaded.adapter:
+        switch(loaded.model, None if id is None else _key(id))
+        loaded.adapter = id
