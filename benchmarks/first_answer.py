@@ -12,8 +12,7 @@ import platform
 import statistics
 from pathlib import Path
 
-from vlm_app.catalog import catalog
-from vlm_app.engine import Engine
+from vlm_app.engine import Engine, engine
 from vlm_app.media import picture_from
 from vlm_app.pebble.world import draw_scene
 from vlm_app.types import Answer, Request, Role, Turn
@@ -30,11 +29,11 @@ def ask(engine: Engine, question: str, seed: int) -> Answer:
 
 def measure(rounds: int) -> list[dict[str, float | str]]:
     """One row a question: its seconds over `rounds` scenes."""
-    engine = Engine(catalog())
-    ask(engine, QUESTIONS[0], 0)  # loads the model
+    models = engine()
+    ask(models, QUESTIONS[0], 0)  # loads the model
     rows: list[dict[str, float | str]] = []
     for question in QUESTIONS:
-        answers = [ask(engine, question, seed) for seed in range(rounds)]
+        answers = [ask(models, question, seed) for seed in range(rounds)]
         first = [answer.timings.first_token for answer in answers]
         total = [answer.timings.total for answer in answers]
         rows.append(

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import vlm_app.engine
+from tests.engine.ready import Ready
 from tests.engine.tiny import END, row, save_pebble, speak
 from vlm_app.cli import main
 from vlm_app.engine import Engine, LoadedModel
@@ -45,7 +46,7 @@ def loaded(models: Path) -> LoadedModel:
 @pytest.fixture
 def speaking(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The engine's Pebble gives `ANSWER`."""
-    engine = Engine({"pebble": loaded.checkpoint}, loader=lambda _: loaded)
+    engine = Engine({"pebble": loaded.checkpoint}, Ready(loaded))
     monkeypatch.setattr(vlm_app.engine, "engine", lambda: engine)
     with speak(loaded, ANSWER):
         yield

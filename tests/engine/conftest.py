@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.ready import Ready
 from tests.engine.tiny import row, save_pebble
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.loading import load_checkpoint
@@ -32,6 +33,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def engine(loaded: LoadedModel) -> Iterator[Engine]:
     """An engine whose one model is ready; it must have no lease left at the end of a test."""
-    engine = Engine({"pebble": loaded.checkpoint}, loader=lambda checkpoint: loaded)
+    engine = Engine({"pebble": loaded.checkpoint}, Ready(loaded))
     yield engine
     assert engine.leases == {}
+    engine.close()

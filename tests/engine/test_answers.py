@@ -9,10 +9,11 @@ from functools import wraps
 import pytest
 import torch
 
+from tests.engine.ready import Ready
 from tests.engine.tiny import END, picture, request, row, speak
 from vlm_app.engine import Engine, LoadedModel, manager
 from vlm_app.engine.events import Answered, Answering, Event, Loaded, Loading, Queued
-from vlm_app.errors import BadInput, GenerationFailed, ModelUnavailable
+from vlm_app.errors import AppError, BadInput, GenerationFailed, ModelUnavailable
 from vlm_app.types import Answer, Box, Delta, Finish, Point, Request, Role, Task, Turn
 
 BOX = "<loc_64><loc_64><loc_128><loc_192>"
@@ -136,14 +137,14 @@ def test_a_conversation_that_does_not_fit_is_refused_with_the_numbers(engine: En
         (request("Where is it?"), "there is none: add an image"),
         (request(picture(), "  "), "The message is empty"),
         (request(picture(), task=Task.GROUND), "give it a query"),
-        (request(picture(), "x", precision="nf4"), "precision"),
+        (request(picture(), "x", precision="nf5"), "precision"),
         (request(picture(), "x", adapter="mine"), "no adapter 'mine'"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_a_sentence(
     engine: Engine, asked: Request, sentence: str
 ) -> None:
-    with pytest.raises(BadInput, match=sentence):
+    with pytest.raises(AppError, match=sentence):
         list(engine.answer(asked))
 
 
@@ -153,7 +154,7 @@ def test_a_task_that_the_model_cannot_do_is_refused(engine: Engine) -> None:
 
 
 def test_more_images_than_a_model_takes_are_refused(loaded: LoadedModel) -> None:
-    engine = Engine({"pebble": row(loaded.checkpoint.source, max_images=1)}, loader=lambda _: loaded)
+    engine = Engine({"pebble": row(loaded.checkpoint.source, max_images=1)}, Ready(loaded))
     with pytest.raises(BadInput, match="at most 1 images in a conversation, found 2"):
         list(engine.answer(request(picture(), picture(), "x")))
 
@@ -266,12 +267,11 @@ def test_running_out_of_memory_names_a_remedy(
 def test_two_who_ask_at_once_both_get_their_own_answer(loaded: LoadedModel) -> None:
     loads, events = [], []
 
-    def loader(_: object) -> LoadedModel:
+    def loading() -> None:
         loads.append(1)
         time.sleep(0.2)
-        return loaded
 
-    engine = Engine({"pebble": loaded.checkpoint}, loader=loader)
+    engine = Engine({"pebble": loaded.checkpoint}, Ready(loaded, loading=loading))
     engine.subscribe(events.append)
     asked = [request(picture(), words, temperature=1.0, seed=3) for words in ("one", "a longer two")]
     answers: dict[int, Answer] = {}

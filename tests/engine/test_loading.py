@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.engine.ready import Ready
 from tests.engine.tiny import picture, request, row
-from vlm_app.engine import Engine, LoadedModel, set_library_defaults
+from vlm_app.engine import Engine, LoadedModel, LocalBackend, set_library_defaults
 from vlm_app.engine.events import Event, Loaded, LoadFailed, Loading
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import ModelUnavailable
@@ -26,7 +27,7 @@ def wait_for(engine: Engine, status: str) -> None:
 
 
 def test_a_model_is_warmed_in_the_background_and_says_how_it_is(folder: Path) -> None:
-    engine = Engine({"pebble": row(folder)})
+    engine = Engine({"pebble": row(folder)}, LocalBackend())
     events: list[Event] = []
     engine.subscribe(events.append)
     assert engine.state("pebble").status == "unloaded"
@@ -84,13 +85,12 @@ def test_damaged_weights_are_refused_with_a_sentence(folder: Path, tmp_path: Pat
 def test_a_failed_load_reaches_all_who_wait_and_is_tried_again(loaded: LoadedModel) -> None:
     loads: list[int] = []
 
-    def loader(_: object) -> LoadedModel:
+    def loading() -> None:
         loads.append(1)
         if len(loads) == 1:
             raise ModelUnavailable("Pebble is on holiday; come back later.")
-        return loaded
 
-    engine = Engine({"pebble": loaded.checkpoint}, loader=loader)
+    engine = Engine({"pebble": loaded.checkpoint}, Ready(loaded, loading=loading))
     events: list[Event] = []
     engine.subscribe(events.append)
     with pytest.raises(ModelUnavailable, match="holiday"):
@@ -103,10 +103,10 @@ def test_a_failed_load_reaches_all_who_wait_and_is_tried_again(loaded: LoadedMod
 
 
 def test_a_fault_while_loading_leaves_nobody_waiting(loaded: LoadedModel) -> None:
-    def loader(_: object) -> LoadedModel:
+    def loading() -> None:
         raise RuntimeError("a bug")
 
-    engine = Engine({"pebble": loaded.checkpoint}, loader=loader)
+    engine = Engine({"pebble": loaded.checkpoint}, Ready(loaded, loading=loading))
     with pytest.raises(ModelUnavailable, match="could not be loaded by a fault in the app"):
         list(engine.answer(request(picture(), "x")))
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from vlm_app.engine import adapters
+from vlm_app.engine.adapters import Adapter
+from vlm_app.engine.loading import PRECISIONS
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.families import Family
 from vlm_app.types import Checkpoint, Request, Role, Task, Turn
 
 
-def check(request: Request, checkpoint: Checkpoint, family: Family) -> None:
-    """Refuse what cannot be answered before anything is loaded."""
+def check(request: Request, checkpoint: Checkpoint, family: Family) -> Adapter | None:
+    """Refuse what cannot be answered before anything is loaded; returns the adapter that is asked for."""
     if request.task not in checkpoint.tasks:
         able = ", ".join(sorted(checkpoint.tasks))
         raise ModelUnavailable(f"{checkpoint.name} cannot do '{request.task}': it can do {able}.")
-    if request.precision != "auto":
-        raise BadInput(f"The precision is 'auto', found '{request.precision}': other ones are not offered.")
-    if request.adapter is not None:
-        raise BadInput(f"There is no adapter '{request.adapter}' for {checkpoint.name}: ask without one.")
+    if request.precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise BadInput(f"A precision is one of {known}, found '{request.precision}': choose one of these.")
     asked = [turn for turn in request.turns if turn.role is Role.USER]
     if not asked:
         raise BadInput("There is no question: write a message first.")
@@ -32,6 +34,15 @@ def check(request: Request, checkpoint: Checkpoint, family: Family) -> None:
             f"{checkpoint.name} takes at most {most} images in a conversation, found {pictures}: "
             "begin a new chat."
         )
+    return _adapter(request.adapter, checkpoint)
+
+
+def _adapter(id: str | None, checkpoint: Checkpoint) -> Adapter | None:
+    if id is None or id == adapters.BASE:
+        return None
+    adapter = adapters.find(id)
+    adapters.check(adapter, checkpoint)
+    return adapter
 
 
 def _check_message(request: Request, turn: Turn, family: Family) -> None:

@@ -1,0 +1,98 @@
+"""Reading an answer while it grows, whoever writes it."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+
+from vlm_app.families import Family, Parsed
+from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task, Timings, Usage
+
+_PARSE_SHARE = 0.1  # of the time, at most, is spent on reading a growing answer again
+
+
+class Reading:
+    """The text of one answer so far, and what its family makes of it.
+
+    Whoever writes the answer adds to `raw`, and sets `seen` and `prompt` when they are
+    known, and `finish` at the end.
+    """
+
+    def __init__(self, request: Request, checkpoint: Checkpoint, family: Family) -> None:
+        self._request = request
+        self._checkpoint = checkpoint
+        self._family = family
+        self._parsed = Parsed("")
+        self._read_at = 0.0
+        self._read_cost = 0.0
+        self.raw = family.unfinished(request.turns)
+        self.seen = Seen()
+        self.prompt = ""
+        self.finish = Finish.CANCELLED
+
+    def resume(self) -> None:
+        """What stood there before the answer goes on was shown already."""
+        self._parsed = self._parse()
+
+    def delta(self, whole: bool = False) -> Delta:
+        """What can be read now that could not before.
+
+        A long answer is read again only after ten times as long as reading it last took,
+        so that the work stays a small share however long it grows.
+        """
+        begun = time.monotonic()
+        if not whole and begun - self._read_at < self._read_cost / _PARSE_SHARE:
+            return Delta()
+        before, self._parsed = self._parsed, self._parse()
+        self._read_at = time.monotonic()
+        self._read_cost = self._read_at - begun
+        return Delta(self._parsed.text[len(before.text) :], self._parsed.regions[len(before.regions) :])
+
+    def answer(
+        self,
+        usage: Usage,
+        timings: Timings,
+        *,
+        precision: str = "",
+        adapter: str | None = None,
+        error: str = "",
+    ) -> Answer:
+        """The answer as it is now."""
+        self._parsed = self._parse()
+        return Answer(
+            text=self._parsed.text,
+            regions=self._parsed.regions,
+            raw=self.raw,
+            prompt=self.prompt,
+            task=self._request.task,
+            seen=self.seen,
+            usage=usage,
+            timings=timings,
+            finish=self.finish,
+            model=self._checkpoint.id,
+            precision=precision,
+            adapter=adapter,
+            error=error,
+        )
+
+    def _parse(self) -> Parsed:
+        sizes = [picture.size for picture in self._request.pictures]
+        parsed = self._family.parse(
+            self.raw,
+            image_size=sizes[-1] if sizes else (1, 1),
+            input_size=self.seen.size,
+            asked=(self._request.task, self._request.query),
+            images=sizes,
+        )
+        whole = self._request.task is Task.COUNT and self.finish is Finish.STOP
+        return _counted(parsed) if whole else parsed
+
+
+def _counted(parsed: Parsed) -> Parsed:
+    """A counting answer with the number of its regions, where it does not end with one itself."""
+    if re.search(r"\bTotal: \d+\.?$", parsed.text):
+        return parsed
+    text = parsed.text
+    joint = "" if not text else " " if text.endswith(".") else ". "
+    return replace(parsed, text=f"{text}{joint}Total: {len(parsed.regions)}.")
