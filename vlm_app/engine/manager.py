@@ -147,6 +147,8 @@ class Manager:
                 slot.leaving = "asked"
                 if slot.coming:
                     self._models.cancel(slot, f"{slot.checkpoint.name} is not loaded: the app is closing.")
+                elif slot.phase == "failed":
+                    self._models.drop(slot)
                 self._models.let_go(slot)
             self._lock.wait_for(self._empty, CLOSE_SECONDS)
             for slot in [slot for slot in self._models.slots if slot.phase == "ready"]:

@@ -80,10 +80,15 @@ class Residents:
         return next((other for other in others if slot.open or other.in_memory), None)
 
     def merge(self, slot: Slot, other: Slot) -> None:
-        """Whoever waits for `slot` waits for `other`, which has the same weights. Locked."""
+        """Whoever waits for `slot` waits for `other`, which has the same weights. Locked.
+
+        In the order in which they came, behind whoever has the model already.
+        """
         for lease in slot.queue:
             lease._slot = other
-        other.queue.extend(slot.queue)
+        holder = [other.queue.popleft()] if other.queue and other.phase == "ready" else []
+        behind = sorted((*other.queue, *slot.queue), key=lambda lease: lease._since)
+        other.queue = deque((*holder, *behind))
         other.asked |= slot.asked
         other.wished = max(other.wished, slot.wished)
         slot.queue.clear()
