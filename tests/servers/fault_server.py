@@ -24,6 +24,7 @@ class Faults:
 
     script: list[str] = field(default_factory=lambda: ["answer"])
     text: str = TEXT
+    thought: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)  # a client went away in mid-answer
@@ -99,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self._begin()
         try:
+            for letter in self.how.thought:
+                self._chunk({"reasoning_content": letter})
             for letter in self.how.text[:stop_after]:
                 self._chunk({"content": letter})
                 time.sleep(pause)
