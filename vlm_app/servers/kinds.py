@@ -1,41 +1,25 @@
-"""The kinds of servers that speak the OpenAI protocol, and where they differ."""
+"""The kinds of servers that speak the OpenAI protocol, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
+from vlm_app.servers.hosted import HOSTED
+from vlm_app.servers.kind import Kind
+from vlm_app.servers.open_servers import OPEN_SERVERS
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What is known of one kind of server. What no source says stays at its default."""
+__all__ = ["KINDS", "Kind"]
 
-    name: str  # 'vllm'
-    title: str  # 'vLLM'
-    url: str  # the address it has when nobody changes it, with /v1
-    start: str = ""  # the line that starts it; empty for a service
-    hosted: bool = False  # a service: its models are its own, and images leave this computer's network
-    key: str = ""  # the environment variable in which its users keep their key
-    # Fields beside the protocol's, sent with every request: that special tokens are kept.
-    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    keeps_tokens: bool | None = (
-        None  # whether special tokens of an answer arrive (with `extra`); None: unknown
-    )
-    # Fields with which an answer goes on from the assistant's last turn; None: it cannot.
-    resumes: Mapping[str, Any] | None = None
-    usage: bool = True  # takes `stream_options`, and so says how many tokens there were
-    seed: bool = True  # takes `seed`
-    limit: str = "max_tokens"  # the name of the token limit
-    max_images: int | None = None  # in one request
-    max_side: int | None = None  # pixels of an image; a larger one is made smaller before it is sent
-    max_image_bytes: int | None = None  # of one image, encoded
-    max_request_bytes: int | None = None
-    formats: tuple[str, ...] = ("png", "jpeg")  # of images, the preferred one first
-    adapters: str = ""  # how LoRA adapters are chosen, in a sentence
-    notes: tuple[str, ...] = ()  # sentences for the page of docs
-    sources: tuple[str, ...] = ()
+_OTHER = Kind(
+    name="other",
+    title="Another server",
+    url="",
+    usage=False,
+    notes=(
+        "Nothing is known of it: it is sent only what the protocol has always had, so it is not asked for "
+        "token counts, and its special tokens may be missing.",
+    ),
+)
 
-
-KINDS: Mapping[str, Kind] = MappingProxyType({})
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*OPEN_SERVERS, *HOSTED, _OTHER)})
