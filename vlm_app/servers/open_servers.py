@@ -121,7 +121,7 @@ _TGI = Kind(
         "It is in maintenance: its makers send users to vLLM, SGLang and llama.cpp.",
         "It drops special tokens, so families that write boxes with them lose their marks.",
         "A request may have 2 MB; `--payload-limit` sets another number, but the app keeps to 2 MB.",
-        "Without a temperature it samples; 0 is greedy.",
+        "Without a temperature it samples; 0 is greedy. It refuses a `top_p` of 1.",
         "It has a key only when it is started with `--api-key`.",
     ),
     sources=(
@@ -178,8 +178,8 @@ _OLLAMA = Kind(
     ),
     notes=(
         "`ollama pull qwen3-vl:8b` fetches a model that sees.",
-        "With less than 24 GiB of GPU memory the context is 4k tokens unless OLLAMA_CONTEXT_LENGTH says so: "
-        "images fill it soon, and a request cannot change it.",
+        "With less than 24 GiB of GPU memory the context is 4k tokens unless OLLAMA_CONTEXT_LENGTH says "
+        "more: images fill it soon, and a request cannot change it.",
         "It starts Qwen-VL models with at least 1024 tokens for an image, so small images are made larger, "
         "and boxes in pixels (Qwen2.5-VL) then belong to the larger one.",
         "It drops special tokens: its models run in a llama-server without `--special`. Older versions had "
