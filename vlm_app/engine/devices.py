@@ -50,17 +50,6 @@ def host_total(root: Path = _SYSTEM) -> int:
     return min([int(psutil.virtual_memory().total), *(limit for limit, _ in _limits(root))])
 
 
-@cache
-def best_precision(device: str) -> str:
-    """What the hardware multiplies best: bf16 where it can; else fp16 on a GPU and fp32 on a CPU."""
-    import torch
-
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    # Every CPU with AMX has these as well; the public `get_capabilities` is newer than our oldest torch.
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
-
-
 # --- main memory --------------------------------------------------------------------------
 
 
