@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlm_app.engine.attaching import CONFIG, attach, damaged, read_json, switch, take_off
+from vlm_app.engine.attaching import CONFIG, Layers, attach, damaged, put_off, put_on, read_json
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
@@ -143,42 +143,48 @@ def use(loaded: LoadedModel, adapter: Adapter | None) -> None:
     when there are more than `WARM`. Raises `BadInput` (made for another base) and
     `ModelUnavailable` (damaged, or does not fit): what was switched on before still is.
     """
-    if adapter is None:
-        _switch(loaded, None)
-        return
-    check(adapter, loaded.checkpoint)
-    if adapter.id not in loaded.warm:
-        while len(loaded.warm) >= WARM:
-            detach(loaded, loaded.warm[0])
-        try:
-            attach(loaded, adapter, _key(adapter.id))
-        except ModelUnavailable:
-            switch(
-                loaded.model, _key(loaded.adapter) if loaded.adapter else None
-            )  # peft left it on the new one
-            raise
-    else:
+    if adapter is not None:
+        check(adapter, loaded.checkpoint)
+        if adapter.id not in loaded.warm:
+            _attach(loaded, adapter)
         loaded.warm.remove(adapter.id)
-    loaded.warm.append(adapter.id)
-    _switch(loaded, adapter.id)
+        loaded.warm.append(adapter.id)
+    _switch(loaded, adapter.id if adapter else None)
 
 
 def detach(loaded: LoadedModel, id: str) -> None:
-    """Take a warm adapter off and free its weights; after the last one the base is bit for bit its own."""
-    if id not in loaded.warm:
-        return
-    loaded.warm.remove(id)
+    """Take a warm adapter off and free its weights; the base is bit for bit its own."""
     if loaded.adapter == id:
         _switch(loaded, None)
-    take_off(loaded.model, _key(id))
+    if id in loaded.warm:
+        loaded.warm.remove(id)
+        del _attached(loaded)[id]
 
 
-def _key(id: str) -> str:
-    """What an adapter is called inside the model, where names have no dots."""
-    return f"adapter-{id.encode().hex()}"
+def _attach(loaded: LoadedModel, adapter: Adapter) -> None:
+    before = loaded.adapter
+    _switch(loaded, None)
+    try:
+        layers = attach(loaded, adapter)
+    finally:
+        _switch(loaded, before)
+    if len(loaded.warm) >= WARM:
+        detach(loaded, loaded.warm[0])
+    _attached(loaded)[adapter.id] = layers
+    loaded.warm.append(adapter.id)
+
+
+def _attached(loaded: LoadedModel) -> dict[str, Layers]:
+    """The layers of the warm adapters. The model itself keeps them, so that they go when it goes."""
+    kept: dict[str, Layers] = vars(loaded.model).setdefault("_attached_adapters", {})
+    return kept
 
 
 def _switch(loaded: LoadedModel, id: str | None) -> None:
-    if id != loaded.adapter:
-        switch(loaded.model, None if id is None else _key(id))
-        loaded.adapter = id
+    if id == loaded.adapter:
+        return
+    if loaded.adapter is not None:
+        put_off(_attached(loaded)[loaded.adapter])
+    if id is not None:
+        put_on(_attached(loaded)[id])
+    loaded.adapter = id

@@ -1,9 +1,15 @@
-"""The peft side of adapters: putting LoRA layers around a model's own, and taking them off again."""
+"""The peft side of adapters: building LoRA layers around a model's own, and putting them in their place.
+
+Each adapter has layers of its own around the base's. Switching puts them into the model or
+the base's back, which takes milliseconds and leaves the base itself untouched; peft's own
+way keeps all adapters in one set of layers, where a further one takes a second.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +19,7 @@ from vlm_app.errors import ModelUnavailable
 if TYPE_CHECKING:
     from vlm_app.engine.adapters import Adapter
 
-_log = logging.getLogger(__name__)
+_NAME = "default"  # of the one adapter of a layer
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _HARMLESS_STARTS = (True, False, "gaussian", "eva", "orthogonal")  # all others change the base's weights
 _CHANGE_THE_BASE: dict[str, Any] = {  # settings that reach beyond layers beside the base's, when not these
@@ -24,6 +30,19 @@ _CHANGE_THE_BASE: dict[str, Any] = {  # settings that reach beyond layers beside
     "arrow_config": None,
     "megatron_config": None,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A place in the model: what the base has there, and what an adapter has put around it."""
+
+    name: str
+    parent: Any
+    own: Any
+    around: Any
+
+
+Layers = tuple[Layer, ...]
 
 
 def read_json(folder: Path, file: str) -> dict[str, Any]:
@@ -45,61 +64,37 @@ def damaged(name: str, expected: str, found: str) -> ModelUnavailable:
     )
 
 
-def switch(model: Any, key: str | None) -> None:
-    """Switch one adapter on, and all others off."""
-    for _, layer in _layers(model):
-        held = key is not None and key in _held(layer)
-        layer.set_adapter([key] if held else [], inference_mode=True)
-        layer._disable_adapters = not held  # `enable_adapters` would ask for gradients as well
+def attach(loaded: LoadedModel, adapter: Adapter) -> Layers:
+    """Build an adapter's layers around those of a bare base, which stays as it is.
 
-
-def _layers(model: Any) -> list[tuple[str, Any]]:
-    """The modules that adapters have put around the base's own, by name."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils import ModulesToSaveWrapper
-
-    wrappers = (BaseTunerLayer, ModulesToSaveWrapper)
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, wrappers)]
-
-
-def _held(layer: Any) -> Any:
-    """The adapters of a wrapper: LoRA's layers keep a rank for each, the others a whole module."""
-    return layer.modules_to_save if hasattr(layer, "original_module") else layer.r
-
-
-def take_off(model: Any, key: str) -> None:
-    """Delete an adapter; a wrapper without any gives way to the module that it was put around."""
-    for name, layer in reversed(_layers(model)):  # wrappers may lie in one another
-        if key in layer.active_adapters:
-            layer.set_adapter([])
-        if hasattr(layer, "original_module"):
-            layer.delete_adapter(key, new_active_adapters=None)
-            inner = layer.original_module
-        else:
-            layer.delete_adapter(key)
-            inner = layer.base_layer
-        if not _held(layer):
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, inner)
-
-
-def attach(loaded: LoadedModel, adapter: Adapter, key: str) -> None:
-    """Put an adapter on the base; a failure leaves the base as it was."""
+    Raises `ModelUnavailable` where the adapter is damaged or does not fit.
+    """
     config, weights = _config(adapter), _tensors(adapter, loaded)
-    model, problem = loaded.model, ""
-    try:
-        problem = _misfit(model, config, weights) or _inject(model, key, config, weights)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):  # what peft and torch say
-        _log.warning("Attaching %s to %s failed", adapter.id, loaded.checkpoint.id, exc_info=True)
-        problem = "weights of other shapes or names than its own"
+    problem = _misfit(loaded.model, config, weights)
+    layers: Layers = ()
+    if not problem:
+        layers, problem = _built(loaded.model, config)
+    problem = problem or _unfit(config, layers) or _fill(loaded.model, config, layers, weights)
     if problem:
-        vars(model).pop("peft_config", None)
-        take_off(model, key)
         raise ModelUnavailable(
             f"The adapter {adapter.name} cannot be attached to {loaded.checkpoint.name} in "
             f"{loaded.precision}: it brings {problem}; choose another adapter, or its own base."
         )
-    model.eval()  # what was added begins in training: it would drop values at random
+    for layer in layers:
+        layer.around.eval().requires_grad_(False)  # in training, as it begins, it drops values at random
+    return layers
+
+
+def put_on(layers: Layers) -> None:
+    """Switch an adapter on: its layers take the place of the base's."""
+    for layer in layers:
+        setattr(layer.parent, layer.name.rpartition(".")[2], layer.around)
+
+
+def put_off(layers: Layers) -> None:
+    """Switch an adapter off: the base's own layers are back."""
+    for layer in layers:
+        setattr(layer.parent, layer.name.rpartition(".")[2], layer.own)
 
 
 def _config(adapter: Adapter) -> Any:
@@ -134,10 +129,8 @@ def _tensors(adapter: Adapter, loaded: LoadedModel) -> dict[str, Any]:
     except (OSError, SafetensorError):
         raise damaged(adapter.name, f"whole weights in {WEIGHTS}", "none or a part of them") from None
     dtype = loaded.model.dtype
-    # peft finds whole modules of a bare model only without the prefix that it saves.
-    names = {name: name if ".lora_" in name else name.removeprefix("base_model.model.") for name in read}
     return {
-        names[name]: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        name.removeprefix("base_model.model."): tensor.to(dtype) if tensor.is_floating_point() else tensor
         for name, tensor in read.items()
     }
 
@@ -146,7 +139,7 @@ def _misfit(model: Any, config: Any, weights: dict[str, Any]) -> str:
     """What can be seen to go wrong before anything is changed; '' for nothing."""
     whole = config.modules_to_save or ()
     for name in weights:
-        if ".lora_" not in name and not any(f".{module}." in name for module in whole):
+        if ".lora_" not in name and not any(f".{module}." in f".{name}" for module in whole):
             return f"weights that replace the base's own ({name})"
     if any(parameter.is_meta for parameter in model.parameters()):
         return "weights for a base that is wholly in memory, and a part of this one is offloaded"
@@ -160,31 +153,90 @@ def _quantized(module: Any) -> bool:
     return type(module).__module__.startswith("bitsandbytes.")
 
 
-def _inject(model: Any, key: str, config: Any, weights: dict[str, Any]) -> str:
-    """Put the layers in and fill them; what does not fit, or ''."""
-    from peft import inject_adapter_in_model, set_peft_model_state_dict
+def _built(model: Any, config: Any) -> tuple[Layers, str]:
+    """The layers, off the model again, and what went wrong. Their weights have no numbers yet."""
+    from peft import inject_adapter_in_model
     from peft.tuners.tuners_utils import NoMatchingPeftModuleError
+
+    before = dict(model.named_modules())
+    layers: Layers = ()
+    try:
+        inject_adapter_in_model(config, model, _NAME, low_cpu_mem_usage=True)
+    except NoMatchingPeftModuleError:
+        targets = config.target_modules
+        named = targets if isinstance(targets, str) else ", ".join(sorted(targets or ()))
+        return (), f"weights for modules that the base does not have ({named})"
+    except (TypeError, ValueError) as error:  # peft refuses a kind of module, or a setting for it
+        return (), f"layers that peft cannot build ({str(error).splitlines()[0].rstrip('.')})"
+    finally:  # whatever happened, the base gets its own modules back
+        vars(model).pop("peft_config", None)
+        layers = _changed(before)
+        put_off(layers)
+    return layers, ""
+
+
+def _changed(before: dict[str, Any]) -> Layers:
+    """The places at which another module stands than before."""
+    layers = []
+    for name, own in before.items():
+        path, _, child = name.rpartition(".")
+        parent = before[path]
+        if name and (around := getattr(parent, child)) is not own:
+            layers.append(Layer(name, parent, own, around))
+    return tuple(layers)
+
+
+def _unfit(config: Any, layers: Layers) -> str:
+    """What can be seen of the layers before they have weights; '' for nothing."""
     from torch.nn import MultiheadAttention
 
-    try:  # empty layers: random numbers would cost more time than the file's
-        inject_adapter_in_model(config, model, key, low_cpu_mem_usage=True)
-    except NoMatchingPeftModuleError:
-        return f"weights for modules that the base does not have ({_targets(config)})"
-    mine = [(name, layer) for name, layer in _layers(model) if key in _held(layer)]
-    if any(isinstance(getattr(layer, "base_layer", None), MultiheadAttention) for _, layer in mine):
-        return "weights for attention in one piece, which peft cannot switch off exactly"
-    for module in config.modules_to_save or ():
-        if not any(name.rpartition(".")[2] == module for name, _ in mine):
-            return f"a module that the base does not have ({module})"
-    told = set_peft_model_state_dict(model, weights, key, low_cpu_mem_usage=True)
-    del model.peft_config  # each adapter's settings are on its layers; peft warns of it at the next
-    if told.unexpected_keys:
-        return f"weights for modules that the base does not have ({told.unexpected_keys[0]})"
-    if missing := [name for name in told.missing_keys if f".{key}." in name or name.endswith(key)]:
-        return f"no weights for {missing[0].split('.lora_')[0]}, which its settings name"
+    if any(isinstance(layer.own, MultiheadAttention) for layer in layers):
+        return "weights for attention in one piece, into which peft would write while it answers"
+    names = {layer.name.rpartition(".")[2] for layer in layers}
+    lacking = [module for module in config.modules_to_save or () if module.rpartition(".")[2] not in names]
+    return f"a module that the base does not have ({lacking[0]})" if lacking else ""
+
+
+def _fill(model: Any, config: Any, layers: Layers, weights: dict[str, Any]) -> str:
+    """Give the layers their weights; what is too much, missing or of another shape, or ''."""
+    from torch.nn import Parameter
+
+    places = {name: place for layer in layers for name, place in _places(layer)}
+    if places.keys() != weights.keys():
+        weights = _renamed(model, config, weights)
+    if extra := sorted(weights.keys() - places.keys()):
+        return f"weights for modules that the base does not have ({extra[0]})"
+    if missing := sorted(places.keys() - weights.keys()):
+        return f"settings for a module without its weights ({missing[0]})"
+    for name, (module, child, device) in places.items():
+        shape, found = tuple(getattr(module, child).shape), tuple(weights[name].shape)
+        if shape != found:
+            return f"weights of other shapes ({found} where its settings say {shape}, for {name})"
+        setattr(module, child, Parameter(weights[name].to(device), requires_grad=False))
     return ""
 
 
-def _targets(config: Any) -> str:
-    targets = config.target_modules
-    return targets if isinstance(targets, str) else ", ".join(sorted(targets or ()))
+def _places(layer: Layer) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+    """Where the weights of a layer go: module, attribute and device, by their names in the file."""
+    device = next(layer.own.parameters()).device
+    for path, module in layer.around.named_modules():
+        if path.split(".")[0] in ("base_layer", "original_module"):
+            continue
+        for child, _ in module.named_parameters(recurse=False):
+            full = f".{path}.{child}" if path else f".{child}"
+            name = full.replace(f".modules_to_save.{_NAME}", "").replace(f".{_NAME}", "")
+            yield (
+                layer.name + name.replace("_magnitude_vector.weight", "_magnitude_vector"),
+                (module, child, device),
+            )
+
+
+def _renamed(model: Any, config: Any, weights: dict[str, Any]) -> dict[str, Any]:
+    """The weights by today's names, where they were saved before transformers renamed a model's modules."""
+    from peft.utils.transformers_weight_conversion import convert_peft_adapter_state_dict_for_transformers
+
+    told = convert_peft_adapter_state_dict_for_transformers(model, config, weights, _NAME)
+    return {
+        name.removeprefix("base_model.model.").replace(f".{_NAME}", ""): tensor
+        for name, tensor in told.items()
+    }
