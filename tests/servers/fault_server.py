@@ -151,12 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"<html>Welcome</html>")
 
     def _fail(self, fault: str) -> None:
-        """'429' or '429 1' (seconds of Retry-After), another status, or 'close'."""
+        """'429' or '429 1' (seconds of Retry-After), another status with its words, or 'close'."""
         if fault == "close":
             return self._hang_up()
-        status, _, wait = fault.partition(" ")
-        headers = {"Retry-After": wait} if wait else {}
-        self._json(int(status), {"error": {"message": f"no, {KEY} is not enough"}}, headers)
+        status, _, more = fault.partition(" ")
+        headers = {"Retry-After": more} if more.isdecimal() else {}
+        said = f"no, {KEY} is not enough" if more.isdecimal() or not more else more
+        self._json(int(status), {"error": {"message": said}}, headers)
 
     def _hang_up(self) -> None:
         self.wfile.flush()

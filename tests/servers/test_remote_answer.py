@@ -123,6 +123,13 @@ def test_thoughts_that_come_apart_are_folded_like_those_in_the_text(engine: Engi
     assert whole(engine, request(picture(), "What?")).text == "<think>Round, so a circle.</think>A circle."
 
 
+def test_a_setting_that_a_model_refuses_is_left_out_and_told(engine: Engine, faults: Faults) -> None:
+    faults.script = ["400 temperature is not supported", "answer"]
+    answer = whole(engine, request(picture(), "What?"))
+    assert "temperature" in faults.asked[0] and "temperature" not in faults.asked[1]
+    assert "does not take: temperature" in answer.seen.note
+
+
 def test_stop_ends_the_answer_and_the_request(engine: Engine, faults: Faults) -> None:
     faults.script, faults.text = ["slow"], "word " * 200
     stop, said = threading.Event(), []

@@ -60,6 +60,10 @@ class RemoteAnswer:
             yield replace(self._reading.delta(whole=True), answer=self._answer(failure.sentence))
         if failure is not None:
             raise failure
+        if completion.left_out:
+            fields = ", ".join(completion.left_out)
+            note = f"{self._reading.seen.note} It does not take: {fields}.".strip()
+            self._reading.seen = replace(self._reading.seen, note=note)
         yield replace(self._reading.delta(whole=True), answer=self._answer())
 
     def _read(self, completion: Completion) -> Generator[Delta]:
@@ -103,10 +107,11 @@ class RemoteAnswer:
             "model": self._checkpoint.source,
             "messages": listed,
             "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             kind.limit: sampling.max_tokens,
             "extra_body": extra,
         }
+        if sampling.top_p < 1:  # 1 is no choice, and some servers refuse it
+            body["top_p"] = sampling.top_p
         if sampling.seed is not None and kind.seed:
             body["seed"] = sampling.seed
         if kind.usage:

@@ -26,6 +26,8 @@ from vlm_app.servers.retrying import Patience, retrying
 
 _Result = TypeVar("_Result")
 _LIST_SECONDS = 15.0
+# What some models refuse by name, and an answer can do without.
+_SPARED = ("temperature", "top_p", "seed", "stream_options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Completion:
         self._arrived: queue.SimpleQueue[Said | AppError | None] = queue.SimpleQueue()
         self._task: Future[None] | None = None
         self.first_at: float | None = None  # time.monotonic()
+        self.left_out: tuple[str, ...] = ()  # fields that the server would not take
 
     def __enter__(self) -> Completion:
         breaker.check(self._server.name)
@@ -130,10 +133,19 @@ class Completion:
 
     async def _opened(self, client: Any) -> tuple[Any, Any]:
         """The stream and its first chunk: until then nothing was shown, and it may be tried again."""
-        async with asyncio.timeout(self._patience.first_token):
-            stream = await client.chat.completions.create(**self._body, stream=True)
-            chunks = aiter(stream)
-            return chunks, await anext(chunks, None)
+        from openai import APIStatusError
+
+        while True:
+            body = {name: value for name, value in self._body.items() if name not in self.left_out}
+            try:
+                async with asyncio.timeout(self._patience.first_token):
+                    chunks = aiter(await client.chat.completions.create(**body, stream=True))
+                    return chunks, await anext(chunks, None)
+            except APIStatusError as error:
+                refused = [name for name in _SPARED if name in body and name in str(error.body)]
+                if error.status_code not in (400, 422) or not refused:
+                    raise
+                self.left_out += tuple(refused)
 
     async def _said(self, opened: tuple[Any, Any]) -> AsyncIterator[Said]:
         chunks, chunk = opened

@@ -102,11 +102,7 @@ def assign(name: str, model: str, family: str) -> Server:
 
 def key(server: Server) -> str:
     """A server's key: of its own environment variable, the one typed, or that of its kind; '' for none."""
-    return (
-        environment_key(server.key_name)
-        or _keys().get(server.name, "")
-        or (environment_key(server.kind.key) if server.kind.key else "")
-    )
+    return environment_key(server.key_name) or _keys().get(server.name, "") or _own_key(server)
 
 
 def key_place(server: Server) -> str:
@@ -115,7 +111,14 @@ def key_place(server: Server) -> str:
         return server.key_name
     if _keys().get(server.name):
         return "kept here"
-    return server.kind.key if server.kind.key and environment_key(server.kind.key) else ""
+    return server.kind.key if _own_key(server) else ""
+
+
+def _own_key(server: Server) -> str:
+    """A service's key, as its users keep it: sent to the service's own address only."""
+    kind = server.kind
+    home = urlsplit(kind.url).hostname == urlsplit(server.url).hostname
+    return environment_key(kind.key) if kind.key and home else ""
 
 
 def _server(name: str, row: Mapping[str, Any]) -> Server:
@@ -160,7 +163,7 @@ def _address(url: str) -> str:
 
 def _harmless(url: str) -> str:
     """What may be shown of an address that might hold a password."""
-    return re.sub(r"//[^/@]*@", "//…@", url)[:80].partition("?")[0]
+    return re.sub(r"^.*@", "…@", url, flags=re.DOTALL)[:80].partition("?")[0]
 
 
 def _checked(key: str) -> str:
