@@ -90,8 +90,8 @@ def element(precision: str) -> int:
     return _FP32 if precision == "fp32" else 2
 
 
-def build(folder: Path) -> Any:
-    """The empty model of a folder's config, in bf16. Raises what transformers raises on a config."""
+def build(folder: Path, dtype: str = "bfloat16") -> Any:
+    """The empty model of a folder's config. Raises what transformers raises on a config."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 

@@ -93,16 +93,9 @@ def estimate(
     what the hardware multiplies best. Exact where the files are on disk or their headers
     were fetched; with `ask_hub` they are fetched now, which may raise `ModelUnavailable`.
     """
-    if checkpoint.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
-        return None
-    if ask_hub and shapes(checkpoint) is None and not _local(checkpoint):
+    if ask_hub and not _local(checkpoint) and headers.stamp(checkpoint.source) is None:
         headers.fetch(checkpoint.source)
-    found = shapes(checkpoint)
-    base = best_precision(_device())
-    precision = base if precision == "auto" else precision
-    if found is None:
-        return _rough(checkpoint, precision)
-    return _exact(checkpoint, found, precision, base, tokens, pixels)
+    return _estimate(checkpoint, precision, shapes(checkpoint), tokens, pixels)
 
 
 def fit(checkpoint: Checkpoint, free: int, precision: str = "auto") -> Fit | None:
@@ -112,9 +105,9 @@ def fit(checkpoint: Checkpoint, free: int, precision: str = "auto") -> Fit | Non
     """
     if checkpoint.runs is not Runs.IN_PROCESS:
         return None
-    last: Fit | None = None
-    for name in choices(checkpoint, precision):
-        found = estimate(checkpoint, name)
+    known, last = shapes(checkpoint), None
+    for name in _choices(checkpoint, precision, known):
+        found = _estimate(checkpoint, name, known)
         if found is None:
             return None
         last = Fit(name, found, free)
@@ -125,31 +118,12 @@ def fit(checkpoint: Checkpoint, free: int, precision: str = "auto") -> Fit | Non
 
 def choices(checkpoint: Checkpoint, precision: str = "auto") -> tuple[str, ...]:
     """The precisions to try, the best first: of 'auto' those that this computer can load it in."""
-    if precision != "auto":
-        return (precision,)
-    found = shapes(checkpoint)
-    if found is not None and found.own:
-        return (f"{OWN} ({found.own})",)
-    smaller = (name for name in _QUANTIZED if not unquantizable(checkpoint, name))
-    return (best_precision(_device()), *smaller)
+    return _choices(checkpoint, precision, shapes(checkpoint))
 
 
 def unquantizable(checkpoint: Checkpoint, precision: str) -> str:
     """Why a checkpoint cannot be loaded in int8 or nf4 here, as a clause; '' where it can."""
-    if precision not in _QUANTIZED:
-        return ""
-    if not _bitsandbytes():
-        return f"{precision} needs the package bitsandbytes, which is not installed"
-    found = shapes(checkpoint)
-    if found is not None and found.own:
-        return f"its files are quantized already ({found.own})"
-    if _device() != "cpu":
-        return ""
-    if precision == "int8" and checkpoint.family in _NO_INT8_ON_CPU:
-        return "bitsandbytes' int8 cannot multiply what it hands over on a CPU"
-    if precision == "nf4" and found is not None and found.anatomy.weights.ragged:
-        return "its matrices are no whole blocks of 64, which nf4 needs on a CPU"
-    return ""
+    return _unquantizable(checkpoint, precision, shapes(checkpoint))
 
 
 def remedy(checkpoint: Checkpoint, precision: str, pixels: int | None, free: int) -> str:
@@ -191,6 +165,47 @@ def plan(checkpoint: Checkpoint, precision: str, capacity: int, watch: Watch) ->
 
 
 # --- how it is worked out -----------------------------------------------------------------
+
+
+def _choices(checkpoint: Checkpoint, precision: str, known: Shapes | None) -> tuple[str, ...]:
+    if precision != "auto":
+        return (precision,)
+    if known is not None and known.own:
+        return (f"{OWN} ({known.own})",)
+    smaller = (name for name in _QUANTIZED if not _unquantizable(checkpoint, name, known))
+    return (best_precision(_device()), *smaller)
+
+
+def _unquantizable(checkpoint: Checkpoint, precision: str, known: Shapes | None) -> str:
+    if precision not in _QUANTIZED:
+        return ""
+    if not _bitsandbytes():
+        return f"{precision} needs the package bitsandbytes, which is not installed"
+    if known is not None and known.own:
+        return f"its files are quantized already ({known.own})"
+    if _device() != "cpu":
+        return ""
+    if precision == "int8" and checkpoint.family in _NO_INT8_ON_CPU:
+        return "bitsandbytes' int8 cannot multiply what it hands over on a CPU"
+    if precision == "nf4" and known is not None and known.anatomy.weights.ragged:
+        return "its matrices are no whole blocks of 64, which nf4 needs on a CPU"
+    return ""
+
+
+def _estimate(
+    checkpoint: Checkpoint,
+    precision: str,
+    known: Shapes | None,
+    tokens: int | None = None,
+    pixels: int | None = None,
+) -> Estimate | None:
+    if checkpoint.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
+        return None
+    base = best_precision(_device())
+    precision = base if precision == "auto" else precision
+    if known is None:
+        return _rough(checkpoint, precision)
+    return _exact(checkpoint, known, precision, base, tokens, pixels)
 
 
 def _exact(

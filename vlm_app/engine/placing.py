@@ -10,6 +10,7 @@ from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.devices import Device, devices
 from vlm_app.engine.loading import one_build
 from vlm_app.engine.memory import Estimate, estimate
+from vlm_app.engine.quantizing import dtype_of
 from vlm_app.engine.shapes import shapes
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint
@@ -29,7 +30,8 @@ def spread(checkpoint: Checkpoint, precision: str, capacity: int, watch: Watch) 
     if found is None or known is None or known.own:
         return None
     with one_build(watch):
-        model = build(known.folder)
+        dtype = dtype_of(precision, devices()[0].name)
+        model = build(known.folder, str(dtype).removeprefix("torch."))
     for room in _rooms(found, precision, capacity, devices()):
         places = device_map(model, precision, room)
         if places is not None:
@@ -55,7 +57,6 @@ def device_map(model: Any, precision: str, room: Mapping[int | str, int]) -> Pla
         max_memory=most,
         no_split_module_classes=list(model._no_split_modules or ()),
         special_dtypes=_quantized(model, precision),
-        dtype=_dtype(precision),
     )
     return places if set(places.values()) <= set(room) else None
 
@@ -64,9 +65,7 @@ def placed(model: Any, precision: str, places: Places) -> dict[str | int, int]:
     """The bytes that a device map puts on each device."""
     from accelerate.utils import compute_module_sizes
 
-    sizes = compute_module_sizes(
-        model, dtype=_dtype(precision), special_dtypes=_quantized(model, precision)
-    )
+    sizes = compute_module_sizes(model, special_dtypes=_quantized(model, precision))
     sizes = sizes[0] if isinstance(sizes, tuple) else sizes
     total: dict[str | int, int] = {}
     for name, device in places.items():
@@ -94,7 +93,10 @@ def _rooms(
     ways = [room] if len(gpus) > 1 else []
     if offload == "never" or precision in ("int8", "nf4"):
         return ways
-    below: dict[int | str, int] = {**room, "cpu": host.free - part if gpus else max(0, capacity - found.working)}
+    below: dict[int | str, int] = {
+        **room,
+        "cpu": host.free - part if gpus else max(0, capacity - found.working),
+    }
     if gpus:
         ways.append(below)
     if offload == "disk":
@@ -111,9 +113,3 @@ def _quantized(model: Any, precision: str) -> dict[str, Any]:
     if small is None:
         return {}
     return {f"{name}.weight": small for name, _ in converted(model)}
-
-
-def _dtype(precision: str) -> Any:
-    import torch
-
-    return {"fp32": torch.float32, "fp16": torch.float16}.get(precision, torch.bfloat16)
