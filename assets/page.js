@@ -6,7 +6,7 @@
 
   // --- phrases and regions ---------------------------------------------------------------
   const light = (from, on) => {
-    const turn = from.closest(".turn");
+    const turn = from.closest(".side, .turn");
     if (!turn) return;
     const keys = new Set((from.dataset.r || "").split(" "));
     for (const each of turn.querySelectorAll("[data-r]")) {
@@ -23,7 +23,7 @@
 
   // --- copying ---------------------------------------------------------------------------
   const copy = async (button) => {
-    const turn = button.closest(".turn");
+    const turn = button.closest(".side, .turn");
     const text = [...turn.querySelectorAll(".said, .prose-text")].map((each) => each.innerText).join("\n").trim();
     try {
       await navigator.clipboard.writeText(text);
@@ -140,12 +140,50 @@
     const more = document.getElementById(on.getAttribute("aria-controls"));
     more.hidden = !more.hidden;
     on.setAttribute("aria-expanded", String(!more.hidden));
+    if (!more.hidden && more.querySelector(".estimate-slot")) engine("estimate", on);
   };
   const toSignIn = () => {
     const fold = document.querySelector("#sign-in");
     if (!fold.querySelector("input")?.checkVisibility()) fold.querySelector("button").click();
     fold.scrollIntoView({ block: "center" });
     setTimeout(() => fold.querySelector("input[type=password]")?.focus(), 50);
+  };
+
+  // --- the engine: verdicts in the table, loading and unloading ---------------------------
+  const engine = (act, on) => {
+    const its = on.closest("[data-model]");
+    window.vlmEngine?.({ act, model: its?.dataset.model || "", precision: its?.dataset.precision || "" });
+  };
+  const told = { cells: {}, estimates: {} };  // by the model's id; the table may be drawn anew
+  window.vlmTell = (text) => {
+    const news = JSON.parse(text || "{}");
+    Object.assign(told.cells, news.cells);
+    if (news.estimate) told.estimates[news.estimate.model] = news.estimate.html;
+    for (const row of models()) {
+      const cell = told.cells[row.dataset.model], place = row.querySelector(".line .runs");
+      if (cell) Object.assign(row.dataset, { runs: cell.key, state: cell.state });
+      if (cell && place.innerHTML !== cell.html) place.innerHTML = cell.html;
+      const slot = row.querySelector(".estimate-slot"), html = told.estimates[row.dataset.model];
+      if (html && slot.innerHTML !== html) slot.innerHTML = html;
+    }
+  };
+  window.vlmSees = (selector) => Boolean(document.querySelector(selector)?.checkVisibility());
+  // A list closes up when a model leaves it: a double click must not unload the next one, too.
+  let left = 0;
+  const once = (act) => (on, event) => {
+    if (event.timeStamp - left > 800) engine(act, on);
+    left = event.timeStamp;
+  };
+  // The chip's fold lies in the top layer, where it knows nothing of the chip's place.
+  document.addEventListener("beforetoggle", (event) => {
+    if (event.target.id !== "chip-more" || event.newState !== "open") return;
+    const at = document.querySelector("#chip .chip").getBoundingClientRect();
+    document.documentElement.style.setProperty("--chip-left", `${Math.max(8, Math.min(at.left, innerWidth - 328))}px`);
+    document.documentElement.style.setProperty("--chip-top", `${at.bottom + 8}px`);
+  }, true);
+  const toModels = () => {
+    document.querySelector("#chip-more")?.hidePopover?.();
+    [...document.querySelectorAll("#tabs [role=tab]")].find((tab) => tab.textContent.trim() === "Models")?.click();
   };
 
   // --- one listener for all buttons ------------------------------------------------------
@@ -159,6 +197,13 @@
     regenerate: () => send("ask", { act: "regenerate" }),
     continue: () => send("ask", { act: "continue" }),
     switch: (on) => send("ask", { act: "switch", model: on.dataset.model }),
+    again: (on) => {
+      document.querySelector("#again-menu")?.hidePopover?.();
+      send("ask", { act: "again", model: on.dataset.model, adapter: on.dataset.adapter || "" });
+      showLive();
+    },
+    choose: (on) => pickAnswer("choose", on),
+    "go-on": (on) => pickAnswer("go-on", on),
     example: (on) => send("ask", { act: "example", name: on.dataset.name }),
     open: (on) => { send("quick", { act: "open", chat: on.closest("[data-chat]").dataset.chat }); closeSidebarOnPhone(); },
     rename: (on) => rename(on.closest("[data-chat]")),
@@ -170,9 +215,40 @@
     sort,
     unfold,
     "to-sign-in": toSignIn,
+    "to-models": toModels,
+    unload: once("unload"),
+    cancel: once("cancel"),
+    load: (on) => engine("load", on),
+    offer: once("offer"),
+    pick: (on) => window.vlmEngine?.({ act: "pick", model: on.dataset.model }),
     "chat-with": (on) => window.vlmModels?.({ act: "chat", model: on.closest("[data-model]").dataset.model }),
     "add-found": (on) => window.vlmModels?.({ act: "add", model: on.dataset.model }),
   });
+  // The column that is being written comes into sight: on a phone it stands below the first.
+  const showLive = () => {
+    const look = setInterval(() => {
+      const side = document.querySelector(".side.live");
+      if (!side) return;
+      clearInterval(look);
+      side.scrollIntoView({ block: innerWidth < 768 ? "start" : "nearest" });
+    }, 100);
+    setTimeout(() => clearInterval(look), 5000);
+  };
+  const pickAnswer = (act, on) =>
+    send("quick", { act, message: on.closest(".turn").dataset.message, index: Number(on.dataset.index) });
+  // The menu of other models lies in the top layer: above or below its button, where there is more room.
+  document.addEventListener("beforetoggle", (event) => {
+    if (event.target.id !== "again-menu" || event.newState !== "open") return;
+    const at = document.querySelector("[popovertarget=again-menu]").getBoundingClientRect();
+    const [above, below] = [at.top - 64, innerHeight - at.bottom - 16];
+    const up = above > below;
+    Object.assign(event.target.style, {
+      left: `${Math.max(8, Math.min(at.left, innerWidth - 296))}px`,
+      top: up ? "auto" : `${at.bottom + 4}px`,
+      bottom: up ? `${innerHeight - at.top + 4}px` : "auto",
+      maxHeight: `${Math.min(360, up ? above : below)}px`,
+    });
+  }, true);
   const vote = (on, value) => {
     const taken = on.getAttribute("aria-pressed") === "true";
     send("quick", { act: "vote", message: on.closest(".turn").dataset.message, value: taken ? 0 : value });
@@ -183,7 +259,7 @@
       if (!menu.contains(event.target) || near(event, "details.menu a")) menu.removeAttribute("open");
     if (!on || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    acts[on.dataset.act]?.(on);
+    acts[on.dataset.act]?.(on, event);
   });
   document.addEventListener("keydown", (event) => {
     const area = near(event, ".turn.editing textarea");

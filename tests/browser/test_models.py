@@ -95,7 +95,7 @@ def test_row_unfolds_to_its_facts_and_sources_by_the_keyboard(models: Visitor) -
     models.page.keyboard.press("Enter")
     expect(name).to_have_attribute("aria-expanded", "true")
     more = row(models, "smolvlm2-500m").locator(".more")
-    expect(more).to_contain_text("for the weights alone")
+    expect(more.locator(".estimate")).to_contain_text("bf16, fp16")
     link = more.get_by_role("link").first
     expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
     models.page.keyboard.press("Enter")

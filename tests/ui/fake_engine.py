@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vlm_app.engine import ModelState
+from tests.ui.fake_manager import FakeManager
 from vlm_app.errors import GenerationFailed
 from vlm_app.types import (
     Answer,
@@ -38,21 +38,13 @@ SHAPES = (
 SENTENCE = "There is a red circle left of a blue square, one star and a triangle."
 
 
-class FakeEngine:
+class FakeEngine(FakeManager):
     """Stands in for `Engine`. `pause` is the time for a word, in seconds."""
 
-    def __init__(self, pause: float = 0.0) -> None:
+    def __init__(self, pause: float = 0.0, busy: bool = False) -> None:
+        super().__init__(busy)
         self.pause = pause
         self.asked: list[Request] = []
-        self.warmed: list[str] = []
-        self.status = "ready"
-        self.leases: dict[str, int] = {}
-
-    def warm(self, model: str) -> None:
-        self.warmed.append(model)
-
-    def state(self, model: str) -> ModelState:
-        return ModelState(self.status, "A model without weights.", 31_000_000, "fp32", "cpu")  # type: ignore[arg-type]
 
     def answer(self, request: Request, stop: threading.Event | None = None) -> Iterator[Delta]:
         """Words with a pause, then the whole answer; regions close with the word at their span's end."""
@@ -95,7 +87,7 @@ def _scripted(request: Request) -> Answer:
         usage=Usage(91, 12),
         timings=Timings(0.0, 0.1, 0.6),
         model=request.model,
-        precision="fp32",
+        precision="fp32" if request.precision == "auto" else request.precision,
         raw=f"You said: {question.text}",
     )
     if before := _unfinished(request):

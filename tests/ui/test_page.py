@@ -16,13 +16,13 @@ from tests.ui.fake_engine import FakeEngine
 from vlm_app.api.owner import Owners
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Summary
-from vlm_app.engine import ModelState
+from vlm_app.engine.states import ModelState
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
 from vlm_app.store import Store
 from vlm_app.types import Checkpoint, Runs, Sampling, Task
 from vlm_app.ui import build_page, model_bar
-from vlm_app.ui.settings_panel import SettingsPanel
+from vlm_app.ui.settings_panel import Choices, SettingsPanel
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.welcome import EXAMPLES, welcome
 
@@ -65,24 +65,36 @@ def panel_for(model: str) -> SettingsPanel:
 
 def test_settings_are_read_and_impossible_ones_refused() -> None:
     panel = panel_for("pebble")
-    read = panel.read("pebble", "detect", ("Be brief", 0.5, 0.9, 64, 7, 0))
-    assert read == ChatSettings("pebble", "Be brief", Sampling(0.5, 0.9, 64, 7), Task.DETECT)
-    assert list(panel.show(read).values())[:5] == ["Be brief", 0.5, 0.9, 64, 7]
+    read = panel.read("pebble", "detect", ("Be brief", 0.5, 0.9, 64, 7, 0, "nf4", "signs"))
+    sampling = Sampling(0.5, 0.9, 64, 7)
+    assert read == ChatSettings("pebble", "Be brief", sampling, Task.DETECT, precision="nf4", adapter="signs")
+    assert list(panel.show(read, Choices()).values())[:5] == ["Be brief", 0.5, 0.9, 64, 7]
     with pytest.raises(BadInput, match="temperature"):
-        panel.read("pebble", "chat", ("", 9, 1, 64, None, 0))
+        panel.read("pebble", "chat", ("", 9, 1, 64, None, 0, "auto", ""))
 
 
 def test_pixel_budget_is_offered_only_where_the_family_has_one() -> None:
     panel = panel_for("pebble")
     assert panel.pixels.visible is False
     assert panel_for("smolvlm2-500m").pixels.visible is True
-    assert panel.offer(catalog()["smolvlm2-500m"])["visible"] is True
-    assert panel.offer(catalog()["pebble"])["visible"] is False
-    assert panel.read("pebble", "chat", ("", 0, 1, 64, None, 1.5)).pixels is None
-    read = panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 1.5))
+    for model, offered in (("smolvlm2-500m", True), ("pebble", False)):
+        assert panel.offer(catalog()[model], Choices())[panel.pixels]["visible"] is offered
+    assert panel.read("pebble", "chat", ("", 0, 1, 64, None, 1.5, "auto", "")).pixels is None
+    read = panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 1.5, "auto", ""))
     assert read.pixels == 1_500_000
-    assert panel.show(read)[panel.pixels]["value"] == 1.5
-    assert panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 0)).pixels is None
+    assert panel.show(read, Choices())[panel.pixels]["value"] == 1.5
+    assert panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 0, "", None)).pixels is None
+
+
+def test_adapters_are_offered_only_where_the_model_has_any_and_one_that_is_gone_is_forgotten() -> None:
+    panel = panel_for("pebble")
+    made = Choices(adapters=FakeEngine().adapters("pebble"))
+    asked = ChatSettings("pebble", adapter="signs")
+    assert panel.show(asked, Choices())[panel.adapter]["visible"] is False
+    assert panel.show(asked, Choices())[panel.adapter]["value"] == ""
+    assert panel.show(asked, made)[panel.adapter]["visible"] is True
+    assert panel.show(asked, made)[panel.adapter]["value"] == "signs"
+    assert panel.offer(catalog()["pebble"], made)[panel.adapter]["value"] == ""
 
 
 def test_picker_holds_only_what_can_run_here() -> None:
@@ -125,7 +137,7 @@ def test_chip_says_state_precision_and_memory() -> None:
     assert "ready" in html
     assert "fp32" in html
     assert "31 MB" in html
-    assert model_bar.size(1_240_000_000) == "1.2 GB"
+    assert "Unload" in html
 
 
 def test_each_example_has_its_picture_and_a_task_of_the_first_model() -> None:

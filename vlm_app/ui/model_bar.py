@@ -7,10 +7,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from vlm_app.types import Checkpoint, Runs, Task
+from vlm_app.ui.machine import meter, way_out
 from vlm_app.ui.render import TASKS
+from vlm_app.ui.state_words import size, status
+from vlm_app.ui.verdicts import short
 
 if TYPE_CHECKING:
-    from vlm_app.engine import ModelState
+    from vlm_app.engine.memory import Fit
+    from vlm_app.engine.states import ModelState
 
 HINTS: Mapping[Task, str] = {
     Task.CHAT: "Ask about your image…",
@@ -24,7 +28,6 @@ HINTS: Mapping[Task, str] = {
     Task.OCR_REGIONS: "Add an image to read its text, with places",
     Task.DESCRIBE_REGION: "Left, top, right, bottom of the part, from 0 to 1: 0.1, 0.2, 0.5, 0.6",
 }
-WORDS = {"unloaded": "not loaded", "loading": "loading", "ready": "ready", "failed": "failed"}
 
 
 def runnable(checkpoints: Mapping[str, Checkpoint]) -> list[Checkpoint]:
@@ -55,19 +58,50 @@ def hint(checkpoint: Checkpoint, task: Task) -> str:
     return HINTS[task]
 
 
-def chip(state: ModelState) -> str:
-    """State, precision and memory of the chosen model, in one line."""
-    precision = f'<span class="precision"> · {escape(state.precision)}</span>' if state.precision else ""
-    memory = f" · {size(state.bytes)}" if state.bytes else ""
+def chip(state: ModelState, fit: Fit | None = None, adapter: str = "") -> str:
+    """State, precision, adapter and memory of the chosen model in one line, which unfolds.
+
+    `fit` is the verdict before it is loaded, `adapter` the name of the one that is chosen.
+    """
+    line = "".join(_line(state, fit, adapter))
+    kind = "large" if state.status == "unloaded" and fit is not None and not fit.fits else state.status
     return (
-        f'<span class="chip {state.status}" role="status" title="{escape(state.detail, quote=True)}">'
-        f"<i></i><span>{WORDS[state.status]}{precision}{memory}</span></span>"
+        f'<button type="button" class="chip {kind}" popovertarget="chip-more">'
+        f'<i></i><span role="status">{line}</span></button>'
+        f'<div id="chip-more" popover data-model="{escape(state.model, quote=True)}" '
+        f'data-precision="{escape(state.precision, quote=True)}">{_more(state, fit, adapter)}</div>'
     )
 
 
-def size(count: int) -> str:
-    """Bytes in words: 31 MB, 1.2 GB."""
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+def _line(state: ModelState, fit: Fit | None, adapter: str) -> list[str]:
+    """The pieces of the line; a narrow page leaves some of them out."""
+    verdict = _verdict(fit) if state.status == "unloaded" and fit is not None else ""
+    memory = size(state.bytes) if state.bytes else ""
+    more = {"verdict": verdict, "precision": state.precision, "adapter": adapter, "memory": memory}
+    pieces = (f'<span class="{kind}"> · {escape(words)}</span>' for kind, words in more.items() if words)
+    return [escape(status(state)), *pieces]
+
+
+def _verdict(fit: Fit) -> str:
+    precision = f" in {fit.precision}" if fit.fits else ""
+    return short(fit).replace(",", f"{precision},", 1)
+
+
+def _more(state: ModelState, fit: Fit | None, adapter: str) -> str:
+    """What the chip unfolds to: the state in a sentence, and a way out of it."""
+    facts = {
+        "Precision": state.precision,
+        "Memory": size(state.bytes) if state.bytes else "",
+        "Device": state.device if state.bytes else "",
+        "Adapter": adapter,
+        "Fit": f"It {fit.words}." if state.status == "unloaded" and fit is not None else "",
+    }
+    listed = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items() if fact)
+    return (
+        f"<p>{escape(state.detail)}</p>{meter(state)}<dl>{listed}</dl>"
+        f'<p class="ways">{way_out(state)}'
+        '<button type="button" class="plain" data-act="to-models">All models</button></p>'
+    )
 
 
 def knows(checkpoint: Checkpoint) -> str:

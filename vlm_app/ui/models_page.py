@@ -18,7 +18,9 @@ from vlm_app.ui.render import TASKS
 ANY = "any"
 GIGABYTES = (2, 4, 6, 8, 12, 16, 24, 48, 80)
 BRIDGE = "window.vlmModels = (data) => trigger('click', data);"
-TITLE = "<h1>Models</h1><p>What each one can do, where it runs, and where that is written.</p>"
+TITLE = "<h1>Models</h1>"
+CATALOG = "<h2>All models</h2><p>What each one can do, whether it fits here, and where that is written.</p>"
+BEAT = 1.0  # seconds between two looks at the machine while the page is shown
 HINT = (
     '<p class="hint">The search looks for models of the kind image-text-to-text. Any of them whose '
     "architecture is known here can be added: by its id, or from a folder on this computer.</p>"
@@ -95,6 +97,11 @@ class Filters:
 class ModelsPage:
     """The components of the page."""
 
+    machine: gr.HTML
+    loaded: gr.HTML
+    watch: gr.Timer  # ticks while the page is shown
+    told: gr.Textbox  # verdicts and estimates, for the browser
+    known: gr.Textbox  # which models were loaded when the verdicts were made
     filters: Filters
     table: gr.HTML
     words: gr.Textbox  # what is searched on the Hub, or added
@@ -114,6 +121,11 @@ class ModelsPage:
         """Draws the page where it is called. The table itself comes when the tab is opened."""
         with gr.Column(elem_id="models"):
             gr.HTML(TITLE, js_on_load=None)
+            machine = gr.HTML(elem_id="machine", js_on_load=None)
+            loaded = gr.HTML(elem_id="loaded", js_on_load=None)
+            watch = gr.Timer(BEAT, active=False)
+            told, known = gr.Textbox(visible=False), gr.Textbox(visible=False)
+            gr.HTML(CATALOG, js_on_load=None)
             with gr.Row(elem_id="model-ways"):
                 with gr.Accordion("Add a model", open=False, elem_id="hub"):
                     words, search, add, found = _more()
@@ -125,7 +137,8 @@ class ModelsPage:
             drawn = gr.Textbox(visible=False)
             bridge = gr.HTML(elem_id="model-bridge", js_on_load=BRIDGE)
         ways = (words, search, add, found, token, sign_in, sign_out, signed)
-        return cls(filters, table, *ways, ids, drawn, bridge)
+        live = (machine, loaded, watch, told, known)
+        return cls(*live, filters, table, *ways, ids, drawn, bridge)
 
 
 def languages(rows: Iterable[Checkpoint]) -> list[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """The catalog as a table: pure functions from rows to HTML.
 
 Every row is there once; what a filter leaves out is hidden, and the browser sorts what it has,
-so that nothing is drawn anew while somebody looks for a model. All facts are escaped.
+so that nothing is drawn anew while somebody looks for a model. Whether a model fits on this
+machine changes all the time: the browser is told that apart from the table (`verdicts`), and
+puts it into the cells. All facts are escaped.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from vlm_app import families
 from vlm_app.catalog import memory
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui.languages import language
-from vlm_app.ui.model_bar import completes, size
+from vlm_app.ui.model_bar import completes
 from vlm_app.ui.render import TASKS
+from vlm_app.ui.state_words import parameters, size
+from vlm_app.ui.verdicts import ELSEWHERE, TOO_LARGE
 
-COLUMNS = {"name": "Model", "size": "Size", "licence": "Licence", "tasks": "Can do", "runs": "Runs"}
+COLUMNS = {"name": "Model", "size": "Size", "licence": "Licence", "tasks": "Can do", "runs": "Fits here"}
 PRECISIONS = {"bf16": "16 bits", "int8": "8 bits", "nf4": "4 bits"}
 NOT_CHECKED = "not checked yet"
 RUNS = {
@@ -52,14 +56,6 @@ def counted(shown: int, rows: Sequence[Checkpoint]) -> str:
     return f"{what}, {here} of them run here" if shown == len(rows) else what
 
 
-def parameters(count: int) -> str:
-    """8.7 M, 500 M, 7.1 B; empty where no source says it."""
-    if not count:
-        return ""
-    number, unit = (count / 1e9, "B") if count >= 1e9 else (count / 1e6, "M")
-    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
-
-
 def where(row: Checkpoint) -> str:
     """Where a model runs, in a few words: 'Needs a server: vLLM'."""
     servers = ", ".join(_servers(row)) if row.runs is Runs.SERVER else ""
@@ -77,7 +73,7 @@ def _model(row: Checkpoint, number: int, shown: bool) -> str:
         "size": row.parameters or "",
         "licence": row.licence.casefold(),
         "tasks": len(row.tasks),
-        "runs": list(Runs).index(row.runs),
+        "runs": _place(row),
     }
     keys = "".join(f' data-{key}="{escape(str(value), quote=True)}"' for key, value in sort.items())
     return (
@@ -136,6 +132,11 @@ def _runs(row: Checkpoint) -> str:
     return f'<td class="runs"><span class="where {kind}"><i></i><span>{escape(where(row))}</span></span></td>'
 
 
+def _place(row: Checkpoint) -> int:
+    """Where a row stands by its machine, until its verdict is known: what runs here comes first."""
+    return TOO_LARGE - 1 if row.runs is Runs.IN_PROCESS else ELSEWHERE + list(Runs).index(row.runs)
+
+
 def _button(row: Checkpoint) -> str:
     if row.runs is not Runs.IN_PROCESS:
         return ""
@@ -172,13 +173,13 @@ def _facts(row: Checkpoint) -> list[tuple[str, str]]:
         "Languages": ", ".join(language(code) for code in row.languages),
         "Images": _images(row),
         "Coordinates": _convention(row),
-        "Memory": _memory(row),
         "Runs": _why(row),
         "Revision": row.revision,
         "Hub": _checked(row),
     }
     links = " ".join(_link(each) for each in (*_page(row), *row.sources) if each)
-    return [*((name, escape(text)) for name, text in texts.items()), ("Sources", links)]
+    facts = [(name, escape(text)) for name, text in texts.items()]
+    return [*facts, ("Memory", _slot(row)), ("Sources", links)]
 
 
 def _images(row: Checkpoint) -> str:
@@ -195,6 +196,13 @@ def _memory(row: Checkpoint) -> str:
         return ""
     sizes = (f"{size(memory(row, key))} at {name}" for key, name in PRECISIONS.items())
     return f"{', '.join(sizes)}, for the weights alone"
+
+
+def _slot(row: Checkpoint) -> str:
+    """Where the browser puts what the engine estimates, once the row is unfolded."""
+    rough = escape(_memory(row))
+    here = row.runs is Runs.IN_PROCESS
+    return f'<div class="estimate-slot">{rough}</div>' if here else rough
 
 
 def _why(row: Checkpoint) -> str:

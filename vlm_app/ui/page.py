@@ -19,6 +19,7 @@ from vlm_app.ui.sidebar import ChatList
 BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
+ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
 CHAT, MODELS = "chat", "models"  # the tabs
 UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
 
@@ -34,13 +35,18 @@ class Parts:
     panel: SettingsPanel
     model: gr.Dropdown
     chip: gr.HTML
+    offers: gr.HTML  # real models, under the first screen
     export: gr.HTML
     thread: gr.Chatbot
     task: gr.Radio
     message: gr.MultimodalTextbox
+    notice: gr.HTML  # what the model would not get of what is about to be sent
+    attached: gr.Number  # how many images the message box holds
     knows: gr.HTML
     chat: gr.Textbox  # the id of the chat that is shown; empty for a new one
     bridge: gr.HTML  # what buttons inside messages and lists report to
+    engine: gr.HTML  # what buttons that load and unload report to
+    shown: gr.Textbox  # whether the page of models is in sight, as the browser says
     clock: gr.Timer
 
 
@@ -64,7 +70,9 @@ def layout() -> Parts:
             models = ModelsPage.build(list(rows.values()))
     chat = gr.Textbox(visible=False, elem_id="chat")
     bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
-    return Parts(chats, tabs, models_tab, models, **conversation, chat=chat, bridge=bridge, clock=gr.Timer(2))
+    engine = gr.HTML(elem_id="engine-bridge", js_on_load=ENGINE_BRIDGE)
+    hidden = {"chat": chat, "bridge": bridge, "engine": engine, "shown": gr.Textbox(visible=False)}
+    return Parts(chats, tabs, models_tab, models, **conversation, **hidden, clock=gr.Timer(2))
 
 
 def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:
@@ -83,11 +91,14 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
             elem_id="thread", show_label=False, container=False, buttons=[], layout="panel", height=None,
             feedback_options=None, allow_tags=False, group_consecutive_messages=False,
         )  # fmt: skip
+        offers = gr.HTML(elem_id="offers", js_on_load=None)
         with gr.Column(elem_id="composer"):
             task = gr.Radio(
                 model_bar.tasks(first), value=begin.value, label="Task", show_label=False,
                 container=False, elem_id="task",
             )  # fmt: skip
+            notice = gr.HTML(elem_id="notice", js_on_load=None)
+            attached = gr.Number(0, visible=False)
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image"], sources=["upload"],
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
@@ -97,10 +108,13 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
     return {
         "model": model,
         "chip": chip,
+        "offers": offers,
         "export": export,
         "panel": panel,
         "thread": thread,
         "task": task,
         "message": message,
+        "notice": notice,
+        "attached": attached,
         "knows": knows,
     }

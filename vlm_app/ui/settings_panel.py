@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -12,15 +13,40 @@ from vlm_app.catalog import catalog
 from vlm_app.chat import ChatSettings
 from vlm_app.errors import BadInput
 from vlm_app.types import Checkpoint, Sampling, Task
+from vlm_app.ui.verdicts import PRECISIONS, choice
 
+if TYPE_CHECKING:
+    from vlm_app.engine.adapters import Adapter
+    from vlm_app.engine.memory import Fit
+
+BASE = ("none", "")  # of the adapters
 LIMITS = (16, 4096)  # tokens
 MOST_PIXELS = 4  # millions
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What can be chosen for a model: precisions with their verdicts, adapters that fit it."""
+
+    fits: Mapping[str, Fit | None] = field(default_factory=dict)
+    adapters: Sequence[Adapter] = ()
+
+    @property
+    def of_precision(self) -> list[tuple[str, str]]:
+        return [(choice(each, self.fits.get(each)), each) for each in PRECISIONS]
+
+    @property
+    def of_adapter(self) -> list[tuple[str, str]]:
+        return [BASE, *((each.name, each.id) for each in self.adapters)]
 
 
 @dataclass(frozen=True)
 class SettingsPanel:
     """The components of the fold; `fields` are a listener's inputs, in the order of `read`."""
 
+    fold: gr.Accordion
+    precision: gr.Dropdown
+    adapter: gr.Dropdown  # an id; empty for the model as it is
     system: gr.Textbox
     temperature: gr.Slider
     top_p: gr.Slider
@@ -31,8 +57,17 @@ class SettingsPanel:
     @classmethod
     def build(cls, checkpoint: Checkpoint) -> SettingsPanel:
         """Draws the fold where it is called, for the model that is chosen."""
-        with gr.Accordion("Settings", open=False, elem_id="settings"):
+        with gr.Accordion("Settings", open=False, elem_id="settings") as fold:
             return cls(
+                fold=fold,
+                precision=gr.Dropdown(
+                    Choices().of_precision, value="auto", label="Precision", elem_id="precision",
+                    info="Fewer bits take less memory; auto is the best that fits", filterable=False,
+                ),
+                adapter=gr.Dropdown(
+                    Choices().of_adapter, value="", label="Adapter", elem_id="adapter", visible=False,
+                    info="What was learned on top of the model", filterable=False,
+                ),
                 system=gr.Textbox(
                     label="System prompt", lines=2, max_lines=6, placeholder="How the model should answer",
                 ),
@@ -53,32 +88,56 @@ class SettingsPanel:
 
     @property
     def fields(self) -> list[gr.components.Component]:
-        return [self.system, self.temperature, self.top_p, self.limit, self.seed, self.pixels]
+        sampling = [self.temperature, self.top_p, self.limit, self.seed]
+        return [self.system, *sampling, self.pixels, self.precision, self.adapter]
 
     def read(self, model: str, task: str, values: tuple[Any, ...]) -> ChatSettings:
         """Settings of the values that a listener got. Raises BadInput where they are impossible."""
-        system, temperature, top_p, limit, seed, millions = values
+        system, temperature, top_p, limit, seed, millions, precision, adapter = values
         checkpoint = catalog().get(model)
         budget = round((millions or 0) * 1e6) if checkpoint and has_budget(checkpoint) else 0
+        how = {"precision": precision or "auto", "adapter": adapter or None}
         try:
             sampling = Sampling(temperature, top_p, int(limit), None if seed is None else int(seed))
-            return ChatSettings(model, system or "", sampling, Task(task), budget or None)
+            return ChatSettings(model, system or "", sampling, Task(task), budget or None, **how)
         except (TypeError, ValueError) as error:
             raise BadInput(f"These settings cannot be used: {error}.") from error
 
-    def show(self, settings: ChatSettings) -> dict[gr.components.Component, Any]:
+    def show(self, settings: ChatSettings, choices: Choices) -> dict[gr.components.Component, Any]:
         """Updates that show the settings of a chat."""
         sampling = settings.sampling
-        millions = min((settings.pixels or 0) / 1e6, MOST_PIXELS)
-        values = (settings.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.seed)
         checkpoint = catalog().get(settings.model)
-        offered = checkpoint is not None and has_budget(checkpoint)
-        shown = dict(zip(self.fields[:-1], values, strict=True))
-        return shown | {self.pixels: gr.update(value=millions, visible=offered)}
+        millions = min((settings.pixels or 0) / 1e6, MOST_PIXELS)
+        known = settings.adapter in {each.id for each in choices.adapters}
+        return {
+            self.system: settings.system,
+            self.temperature: sampling.temperature,
+            self.top_p: sampling.top_p,
+            self.limit: sampling.max_tokens,
+            self.seed: sampling.seed,
+            self.pixels: gr.update(value=millions, visible=checkpoint is not None and has_budget(checkpoint)),
+            **self._pickers(choices, settings.precision, settings.adapter if known else ""),
+        }
 
-    def offer(self, checkpoint: Checkpoint) -> Any:
-        """An update that shows the pixel budget where the model can be given one."""
-        return gr.update(visible=has_budget(checkpoint))
+    @property
+    def offered(self) -> list[gr.components.Component]:
+        """What `offer` updates."""
+        return [self.pixels, self.precision, self.adapter]
+
+    def offer(self, checkpoint: Checkpoint, choices: Choices) -> dict[gr.components.Component, Any]:
+        """Updates that show what this model can be given. Another model has other adapters."""
+        return {self.pixels: gr.update(visible=has_budget(checkpoint))} | self._pickers(choices, None, "")
+
+    def _pickers(
+        self, choices: Choices, precision: str | None, adapter: str | None
+    ) -> dict[gr.components.Component, Any]:
+        chosen = {} if precision is None else {"value": precision}
+        return {
+            self.precision: gr.update(choices=choices.of_precision, **chosen),
+            self.adapter: gr.update(
+                choices=choices.of_adapter, value=adapter or "", visible=bool(choices.adapters)
+            ),
+        }
 
 
 def has_budget(checkpoint: Checkpoint) -> bool:
