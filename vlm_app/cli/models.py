@@ -99,6 +99,22 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _explain_fully(arguments: argparse.Namespace) -> int:
+    """Explain a model with an estimate of its memory, and whether it fits here."""
+    from vlm_app import hub
+    from vlm_app.cli import fitting
+
+    if not arguments.which:
+        raise BadInput("There is nothing to explain: give a model, as 'vlm-app models' lists them.")
+    for row in [_find(id) for id in arguments.which]:
+        finding = hub.findings(row.source)
+        if arguments.json:
+            print(json.dumps(as_dict(row, finding) | fitting.as_dict(row), ensure_ascii=False))
+        else:
+            print("\n  ".join([explained(row, finding), *fitting.fitted(row)]))
+    return 0
+
+
 def _find(id: str) -> Checkpoint:
     try:
         return catalog.find(id)
@@ -217,6 +233,7 @@ def _sign_out(arguments: argparse.Namespace) -> int:
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "explain": _explain_fully,
     "lock": _lock,
     "upgrade": _upgrade,
     "check": _check,
