@@ -14,3 +14,7 @@ PEBBLE_SCENES = size(60, 1000)  # held-out scenes on which the built-in model is
 FUZZED_ANSWERS = size(30, 2000)  # texts that hypothesis writes for each parser
 TAUGHT_FAMILIES = size(6, 1000)  # families whose tiny checkpoint is taught until it repeats its examples
 FIRST_ANSWER_SECONDS = size(60, 15)  # after the server is up; the small size allows for a busy machine
+MANAGER_RUNS = size(25, 1500)  # random interleavings of users and faults, of 40 steps each
+LEAK_ROUNDS = size(6, 20)  # of loading, asking and unloading
+LEAK_WARM = size(2, 4)  # rounds before memory is compared
+LEAK_WHOLE = bool(size(0, 1))  # whether a round takes all nine pairs of family and precision, or three

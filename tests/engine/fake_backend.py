@@ -69,28 +69,29 @@ class FakeBackend:
         self.wrongs: list[str] = []
         self._lock = threading.Lock()
         self._alive: Counter[tuple[str, str]] = Counter()
-        self._failures: dict[tuple[Step, str], list[BaseException]] = {}
+        self._failures: dict[tuple[Step, str], list[type[BaseException]]] = {}
         self._hangs: dict[tuple[Step, str], Hang] = {}
+        self._all: list[Hang] = []
 
     # --- faults -----------------------------------------------------------------------------
 
-    def fail(self, step: Step, id: str = "", error: BaseException | None = None) -> None:
+    def fail(self, step: Step, id: str = "", kind: type[BaseException] = ModelUnavailable) -> None:
         """The next time this step of the model raises."""
-        error = error or ModelUnavailable(f"{id} is broken: choose another model.")
         with self._lock:
-            self._failures.setdefault((step, id), []).append(error)
+            self._failures.setdefault((step, id), []).append(kind)
 
     def hang(self, step: Step, id: str = "", deaf: bool = False) -> Hang:
         """From now on this step of the model hangs, until the hang is released."""
         with self._lock:
             hang = self._hangs[step, id] = Hang(deaf)
+            self._all.append(hang)
         return hang
 
     def heal(self) -> None:
         """No faults any more."""
         with self._lock:
-            hangs, self._hangs, self._failures = list(self._hangs.values()), {}, {}
-        for hang in hangs:
+            self._hangs, self._failures = {}, {}
+        for hang in self._all:
             hang.release()
 
     def count(self, step: Step, id: str) -> int:
@@ -106,7 +107,7 @@ class FakeBackend:
         if hang:
             hang.wait(watch)
         if failure:
-            raise failure
+            raise failure(f"{id} is broken: choose another model.")
 
     # --- the protocol -----------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ class Budget:
     """The memory that models may take: `limit` bytes (None: no limit of its own), and what is free.
 
     Two things count: what is set aside for models may not pass the limit, and what is set
-    aside but not taken yet must be free. A model that is just being read has taken nobody
+    aside but not taken yet must be free. A model that is just coming or going has nobody
     knows how much; it counts as nothing when another is let in, and as all of it when one
     would be sent away: neither is done on a guess.
     """
@@ -29,9 +29,9 @@ class Budget:
 
     def _short(self, bytes: int, free: int, slots: Sequence[Slot], hopeful: bool) -> int:
         reserved = sum(slot.reserved for slot in slots)
-        taken = sum(slot.in_use for slot in slots)
+        taken = sum(slot.in_use for slot in slots if not slot.moving)
         if hopeful:
-            taken += sum(_weights(slot) for slot in slots if slot.filling)
+            taken += sum(slot.in_use or _weights(slot) for slot in slots if slot.moving)
         missing = bytes - (free - (reserved - taken))
         return missing if self._limit is None else max(missing, bytes - (self._limit - reserved))
 
@@ -41,7 +41,7 @@ class Budget:
         While memory changes hands the last quiet measurement stands. So it does while
         somebody answers, whose cache and images take for a moment what is free otherwise.
         """
-        moving = any(slot.filling or (slot.phase == "unloading" and not slot.stuck) for slot in slots)
+        moving = any(slot.moving for slot in slots)
         now = free + sum(slot.in_use for slot in slots if not slot.stuck)
         if self._total is None or not moving:
             answering = any(slot.phase == "ready" and slot.queue for slot in slots)

@@ -136,7 +136,7 @@ class Keeper:
         leave = victims(residents.budget.short(plan.bytes, free, residents.slots), residents.slots)
         if leave is not None:
             return self._mark(leave)
-        busy = any(other.filling or other.queue for other in residents.slots if other.in_memory)
+        busy = any(other.moving or other.queue for other in residents.slots if other.in_memory)
         if not busy:  # all that could be had is less than that
             capacity = residents.budget.capacity(free, residents.slots)
             residents.give_up(slot, too_large(slot.checkpoint, plan, min(capacity, plan.bytes - 1)))

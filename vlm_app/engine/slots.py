@@ -91,9 +91,10 @@ class Slot:
         return self.model.bytes if self.model else 0
 
     @property
-    def filling(self) -> bool:
-        """Whether it is taking memory just now, nobody knows how much of it yet."""
-        return self.phase == "loading" and self.progress.stage != "downloading"
+    def moving(self) -> bool:
+        """Whether it is taking memory just now or giving it back, nobody knows how much of it yet."""
+        filling = self.phase == "loading" and self.progress.stage != "downloading"
+        return filling or (self.phase == "unloading" and not self.stuck)
 
     def answers_to(self, id: str, precision: str | None) -> bool:
         """Whether it is the model that is meant; without a precision any is."""
