@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import fault_server
 from vlm_app.first_run import DOWNLOAD_GB, OLDEST, VENV_GB
 from vlm_app.settings import ROOT, Settings
 
@@ -61,8 +62,11 @@ def test_its_make_commands_exist(command: str) -> None:
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("vlm-app ")])
 def test_its_commands_answer(command: str) -> None:
-    words = shlex.split(command)[1:]
-    printed = run(sys.executable, "-m", "vlm_app", *words)
+    with fault_server.serving() as server:
+        if command == "vlm-app servers":  # lists what the command before it added
+            run(sys.executable, "-m", "vlm_app", "servers", "add", "my-gpu", server.url)
+        words = [word.replace("http://127.0.0.1:8000/v1", server.url) for word in shlex.split(command)[1:]]
+        printed = run(sys.executable, "-m", "vlm_app", *words)
     assert printed.strip()
     if "--json" in words:
         assert {"text", "regions", "seen", "usage", "timings"} <= set(json.loads(printed))
@@ -116,6 +120,8 @@ def _default(name: str) -> str:
     value = Settings.model_fields[name].default
     if name == "data":
         return "your user data folder"
+    if value is None:
+        return "empty"
     if isinstance(value, Path):
         return f"`{value.relative_to(ROOT)}/`"
     return f"`{value}`"

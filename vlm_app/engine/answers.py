@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from vlm_app import catalog, families
 from vlm_app.engine import adapters, remote_answer
@@ -17,12 +16,10 @@ from vlm_app.engine.events import Answered, Answering, Broadcaster, Listener
 from vlm_app.engine.local_answer import LocalAnswer
 from vlm_app.engine.manager import Manager
 from vlm_app.engine.memory import Fit, fit
+from vlm_app.engine.offers import Offer, offers
 from vlm_app.engine.remote_answer import RemoteAnswer
 from vlm_app.engine.states import ModelState
 from vlm_app.types import Checkpoint, Delta, Request
-
-if TYPE_CHECKING:
-    from vlm_app.engine.offers import Offer
 
 
 class Engine:
@@ -97,8 +94,6 @@ class Engine:
 
     def offers(self) -> tuple[Offer, ...]:
         """Models for a first start on this computer, the best first."""
-        from vlm_app.engine.offers import offers
-
         return offers(self._rows.values(), self.capacity(), self.devices()[0])
 
     def adapters(self, model: str) -> tuple[Adapter, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlm_app.engine import loading
+from vlm_app.engine import adapters, loading
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.releasing import release
@@ -18,6 +18,7 @@ class LocalBackend:
         return memory.plan(checkpoint, precision, capacity, watch)
 
     def load(self, plan: Plan, watch: Watch) -> LoadedModel:
+        adapters.prepare()
         return loading.load(plan, watch)
 
     def unload(self, model: LoadedModel) -> None:

@@ -53,6 +53,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     models.warm(settings().model)
     ended.wait()
     page.close(verbose=False)
+    models.close()
     store.close()
 
 
