@@ -51,10 +51,13 @@ class Server:
 
 
 @contextmanager
-def served(data: Path, *command: str) -> Iterator[Server]:
-    """Runs `python <command>` with PORT replaced, until it answers; ends it by SIGTERM."""
+def served(data: Path, *command: str, **variables: str) -> Iterator[Server]:
+    """Runs `python <command>` with PORT replaced, until it answers; ends it by SIGTERM.
+
+    `variables` are added to its environment.
+    """
     port = _free_port()
-    environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port)}
+    environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port), **variables}
     words = [sys.executable, *(word.replace("PORT", str(port)) for word in command)]
     log = (data.parent / f"{data.name}.log").open("w+")
     process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, text=True)

@@ -139,7 +139,7 @@ def test_every_model_that_runs_here_has_its_verdict_and_small_ones_come_first() 
     assert set(column) == {each.id for each in model_bar.runnable(catalog())}
     small, large = column["smolvlm2-500m"], column["qwen2.5-vl-72b"]
     assert "Fits" in small["html"]
-    assert "1.4 GB in bf16" in small["html"]
+    assert "bf16 · 1.4 GB" in small["html"]
     assert "Too large" in large["html"]
     assert int(small["key"]) < int(large["key"])
 

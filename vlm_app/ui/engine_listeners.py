@@ -62,7 +62,7 @@ class EngineListeners:
         """The page came into sight: it is drawn as it is now, and looked after from here on."""
         with Told():
             return self._live() | {self.page.watch: gr.Timer(active=True)}
-        return {}
+        return {self.page.watch: gr.skip()}
 
     def look(self, drawn: str, loaded: str, known: str, shown: str) -> list[Any]:
         """What changed since the last look; the timer rests while the page is out of sight."""
@@ -103,8 +103,8 @@ class EngineListeners:
         on = self.on
         with Told():
             now = {on.chip: self._chip(values), on.offers: self._offers()}
-            return {part: html for part, html in now.items() if html != values[part]}
-        return {}
+            return {part: gr.skip() if html == values[part] else html for part, html in now.items()}
+        return {on.chip: gr.skip()}
 
     def _chip(self, values: Values) -> str:
         panel = self.on.panel
@@ -131,7 +131,7 @@ class EngineListeners:
         asked = dict(event._data or {})
         with Told():
             return self._acted(asked, values)
-        return {}
+        return {self.on.chip: gr.skip()}  # Gradio takes no empty dict
 
     def _acted(self, asked: dict[str, Any], values: Values) -> Updates:
         row, precision = find(str(asked.get("model") or "")), str(asked.get("precision") or "")

@@ -166,7 +166,7 @@ class ModelListeners:
         """The updates; where they fail, a sentence, and nothing changes."""
         with Told():
             return make()
-        return {}
+        return {self.page.ids: gr.skip()}  # Gradio takes no empty dict
 
 
 def is_at_home(request: gr.Request) -> bool:

@@ -91,7 +91,7 @@ def _cell(id: str, state: ModelState | None, fitting: Fitting) -> dict[str, str]
 
 def _verdict(fit: Fit) -> dict[str, str]:
     needed, precision = fit.estimate.total, escape(fit.precision)
-    words = f"{size(needed)} in {precision}"
+    words = f"{precision} · {size(needed)}"
     if fit.fits:
         return _told("in-process", "Fits", words, str(needed), "", fit.words)
     return _told("large", "Too large", words, str(TOO_LARGE + needed), "", fit.words)
