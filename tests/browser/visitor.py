@@ -55,16 +55,25 @@ class Visitor:
     def choose_task(self, name: str) -> None:
         self.page.locator("#task").get_by_text(name, exact=True).click()
 
+    def choose_model(self, name: str) -> None:
+        self.page.click("#model input")
+        self.page.get_by_role("option", name=name, exact=True).click()
+
+    def ask_again_with(self, name: str) -> None:
+        """Picks a model from the menu under the last answer."""
+        self.press("Ask again with …")
+        self.page.locator("#again-menu").get_by_text(name, exact=True).click()
+
     def ask(self, text: str, *files: Path, task: str = "") -> Locator:
         """Sends a message and waits for its whole answer."""
-        before = self.page.locator(".turn.answer .foot").count()
+        before = self.answers.count()
         if task:
             self.choose_task(task)
         if files:
             self.attach(*files)
         self.write(text)
         self.send()
-        expect(self.page.locator(".turn.answer .foot")).to_have_count(before + 1)
+        expect(self.answers).to_have_count(before + 1)
         return self.answers.last
 
     def press(self, name: str, inside: Locator | None = None) -> None:
@@ -76,6 +85,16 @@ class Visitor:
     @property
     def answers(self) -> Locator:
         return self.page.locator(".turn.answer:has(.foot)")
+
+    @property
+    def sides(self) -> Locator:
+        """Answers that stand side by side."""
+        return self.page.locator(".side")
+
+    @property
+    def notice(self) -> Locator:
+        """What would be left out, above the message box."""
+        return self.page.locator("#notice p")
 
     @property
     def questions(self) -> Locator:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from PIL import Image
 
-from vlm_app.chat import ChatSettings, Conversation, Message
+from vlm_app.chat import Alternative, ChatSettings, Conversation, Message
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Checkpoint, Finish, Part, Region, Role, Runs, Seen, Task, Turn
+from vlm_app.ui.beside import Choice, models
 from vlm_app.ui.render import Thread
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -132,3 +134,122 @@ def test_model_that_is_offered_instead_can_be_asked_at_once() -> None:
     messages = (asked("?"), answered(Answer("text", seen=Seen(note="likely wrong"), model="pebble")))
     shown = Conversation("c", "o", "t", ChatSettings("pebble"), messages, NOW, NOW)
     assert 'data-model="other"' in Thread(shown, rows).rows()[-1][1]
+
+
+# --- answers side by side -----------------------------------------------------------------------
+
+CAR = (Region("car", Box(0, 0, 0.5, 0.5), span=(2, 5)),)
+
+
+def given_by(*models: str, shown: int = 0) -> Message:
+    """Answers of these models to one message, of which one is shown."""
+    given = tuple(
+        Alternative(Answer(f"a car, says {model}", CAR, model=model, precision="bf16"), 0, at == shown)
+        for at, model in enumerate(models)
+    )
+    return replace(answered(given[shown].answer), alternatives=len(models) - 1, given=given)
+
+
+def rows_of(*messages: Message, choices: Sequence[Choice] = ()) -> list[str]:
+    shown = Conversation("c", "o", "t", ChatSettings("pebble"), messages, NOW, NOW)
+    return [html for _, html in Thread(shown, MODELS, {"signs": "Street signs"}, choices).rows()]
+
+
+QUESTION = asked("?", RED, media=("one",))
+
+
+def test_answers_of_two_models_stand_side_by_side_each_with_its_picture() -> None:
+    html = rows_of(QUESTION, given_by("pebble", "other"))[-1]
+    one, other = html.split("<section")[1:]
+    assert "Pebble <small>bf16</small>" in one and "Other <small>bf16</small>" in other
+    assert 'href="/media/one/answer/a"' in one and 'href="/media/one/answer/a?given=1"' in other
+    assert "The chat goes on with this answer" in one and "Continue with this one" not in one
+    assert 'data-act="go-on" data-index="1"' in other
+    assert 'data-r="a-0"' in one and 'data-r="a.1-0"' in other
+    assert ["regenerate" in one, "regenerate" in other] == [True, False]
+
+
+def test_an_earlier_message_shows_the_answer_that_the_chat_went_on_with() -> None:
+    html = rows_of(QUESTION, given_by("pebble", "other"), asked("?"), answered(Answer("two")))[1]
+    assert "sides" not in html
+    assert "says pebble" in html and "says other" not in html
+    assert "<span>1/2</span>" in html
+
+
+def test_answers_of_the_same_model_have_a_switcher() -> None:
+    html = rows_of(QUESTION, given_by("pebble", "pebble", "pebble", shown=1))[-1]
+    assert "sides" not in html
+    assert "<span>2/3</span>" in html
+    places = [
+        html.index(f'data-act="choose" title="{title}"') for title in ("Previous answer", "Next answer")
+    ]
+    assert places == sorted(places)
+    assert 'aria-label="Previous answer" data-index="0"' in html
+    assert 'aria-label="Next answer" data-index="2"' in html
+    first = rows_of(QUESTION, given_by("pebble", "pebble"))[-1]
+    assert 'aria-label="Previous answer" disabled' in first
+    assert "switcher" not in rows_of(QUESTION, answered(Answer("x")))[-1]
+
+
+def test_switcher_inside_a_column_counts_its_own_model_only() -> None:
+    html = rows_of(QUESTION, given_by("pebble", "other", "pebble", shown=2))[-1]
+    assert html.count("<section") == 2
+    assert "<span>2/2</span>" in html
+    assert 'aria-label="Previous answer" data-index="0"' in html
+
+
+def test_growing_answer_has_a_column_of_its_own() -> None:
+    shown = Conversation("c", "o", "t", ChatSettings("pebble"), (QUESTION, given_by("pebble")), NOW, NOW)
+    message = replace(given_by("pebble"), given=())
+    thread = Thread(replace(shown, messages=(QUESTION, message)), MODELS)
+    waiting = thread.rows_beside(Answer("", model="other"), "Other is loading…")[-1][1]
+    assert waiting.count("<section") == 2
+    assert "Other is loading…" in waiting.split("<section")[2]
+    assert "says pebble" in waiting.split("<section")[1]
+    again = Thread(replace(shown, messages=(QUESTION, given_by("pebble", "other"))), MODELS)
+    growing = again.rows_beside(Answer("it is", model="other"))[-1][1]
+    assert growing.count("<section") == 2
+    assert "says other" not in growing
+
+
+def test_each_answer_names_who_wrote_it_with_precision_and_adapter() -> None:
+    html = last_row(Answer("x", model="pebble", precision="nf4", adapter="signs"))
+    assert "<summary>Pebble · nf4 · signs · " in html
+    message = answered(Answer("x", model="pebble", precision="nf4", adapter="signs"))
+    assert "<summary>Pebble · nf4 · Street signs · " in rows_of(QUESTION, message)[-1]
+
+
+def test_other_models_are_offered_under_the_last_answer_only() -> None:
+    choices = [
+        Choice("Pebble", "pebble"),
+        Choice("Other <b>", "other", note="in words"),
+        Choice("X", "x", "a"),
+    ]
+    rows = rows_of(QUESTION, answered(Answer("1")), QUESTION, given_by("pebble"), choices=choices)
+    assert "again-menu" not in rows[1]
+    assert 'data-act="again" data-model="other">Other &lt;b&gt;<small>in words</small>' in rows[-1]
+    assert 'data-model="x" data-adapter="a">' in rows[-1]
+    assert 'data-act="again" data-model="pebble"' not in rows[-1]
+    assert "again-menu" not in rows_of(QUESTION, given_by("pebble"))[-1]
+
+
+def test_offered_models_can_do_the_task_loaded_ones_first() -> None:
+    def row(id: str, *tasks: Task, **more: Any) -> Checkpoint:
+        return Checkpoint(id, id, "pebble", "", frozenset(tasks), **more)
+
+    rows = [
+        row("finds", Task.DETECT),
+        row("talks", Task.CHAT),
+        row("completes", Task.CHAT, chat=False),
+        row("reads", Task.OCR),
+        row("far", Task.DETECT, runs=Runs.SERVER),
+        row("large", Task.DETECT, parameters=70_000_000_000),
+        row("narrow", Task.DETECT, max_images=1),
+        row("gated", Task.DETECT, gated="https://huggingface.co/a/b", parameters=2_500_000_000),
+    ]
+    found = models(rows, Task.DETECT, 2, ready={"talks"}, room=8_000_000_000)
+    assert [(each.model, each.ready, each.note) for each in found] == [
+        ("talks", True, "in words"),
+        ("finds", False, ""),
+        ("gated", False, "2.5 B, licence to accept"),
+    ]

@@ -63,12 +63,14 @@ class Served:
     async def answer(self, request: Request) -> Response:
         """A picture with the regions that one answer drew on it, in its own pixels."""
         owner, media_id = _owner(request), request.path_params["id"]
-        data = await run_in_threadpool(self._drawn, owner, media_id, request.path_params["message"])
+        number = request.query_params.get("given", "")
+        given = int(number) if re.fullmatch(r"[0-9]{1,5}", number) else None
+        data = await run_in_threadpool(self._drawn, owner, media_id, request.path_params["message"], given)
         return Response(data, media_type="image/png", headers=NEVER)
 
-    def _drawn(self, owner: str, media_id: str, message_id: str) -> bytes:
+    def _drawn(self, owner: str, media_id: str, message_id: str, given: int | None) -> bytes:
         picture = self.store.picture(owner, media_id)
-        regions = regions_of(self.store, self.chats, owner, message_id, media_id)
+        regions = regions_of(self.store, self.chats, owner, message_id, media_id, given)
         return media.png_bytes(grounding.draw(picture.pixels, regions))
 
     async def export(self, request: Request) -> Response:

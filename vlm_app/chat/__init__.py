@@ -3,6 +3,7 @@
 No page and no HTTP here. Everything is done for an owner; another owner's ids are `NotFound`.
 """
 
+from vlm_app.chat.asking import task_in_words
 from vlm_app.chat.chats import Chats
 from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Progress, Summary
 from vlm_app.chat.stream import Answers
@@ -21,4 +22,5 @@ __all__ = [
     "Taking",
     "able",
     "split_thinking",
+    "task_in_words",
 ]

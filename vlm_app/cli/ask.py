@@ -28,6 +28,13 @@ def add(commands: Any) -> None:
     )
     ask.add_argument("--model", metavar="ID", help="a model of 'vlm-app models'")
     ask.add_argument("--task", default=Task.CHAT.value, help=f"one of {', '.join(Task)}; chat if not given")
+    ask.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="bf16, fp16, fp32, int8 or nf4; the best that fits if not given",
+    )
+    ask.add_argument("--adapter", metavar="ID", help="an adapter that was made for the model")
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     ask.add_argument("--out", type=Path, metavar="FILE", help="save the image with the regions drawn, as PNG")
     ask.set_defaults(run=run)
@@ -72,7 +79,14 @@ def _request(arguments: argparse.Namespace, checkpoint: Checkpoint, task: Task) 
     parts: list[Part] = [open_image(path) for path in arguments.images]
     if task is Task.CHAT:
         parts.append(arguments.query)
-    return Request((Turn(Role.USER, tuple(parts)),), checkpoint.id, task=task, query=arguments.query)
+    return Request(
+        (Turn(Role.USER, tuple(parts)),),
+        checkpoint.id,
+        task=task,
+        query=arguments.query,
+        precision=arguments.precision,
+        adapter=arguments.adapter,
+    )
 
 
 def _deltas(request: Request, checkpoint: Checkpoint) -> Generator[Delta]:
@@ -127,6 +141,8 @@ def _as_dict(answer: Answer) -> dict[str, Any]:
         "usage": asdict(answer.usage),
         "timings": asdict(answer.timings),
         "model": answer.model,
+        "precision": answer.precision,
+        "adapter": answer.adapter,
         "task": answer.task,
         "finish": answer.finish,
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlm_app.catalog import find
-from vlm_app.chat import Chats, ChatSettings, Conversation, Message, Progress
+from vlm_app.chat import Chats, ChatSettings, Conversation, Message, Progress, task_in_words
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
 from vlm_app.types import Picture, Role, Task
@@ -17,17 +17,6 @@ from vlm_app.ui.welcome import EXAMPLES
 
 Steps = Generator[Progress]
 GONE = "This button belongs to an older state of the page: reload it."
-
-# What a model is asked that has no button for a task, in words.
-IN_WORDS: Mapping[Task, str] = {
-    Task.DETECT: "Where is {}?",
-    Task.GROUND: "Where is {}?",
-    Task.POINT: "Where is {}?",
-    Task.COUNT: "How many of these are there: {}?",
-    Task.OCR: "What text is in the image?",
-    Task.OCR_REGIONS: "What text is in the image?",
-    Task.CAPTION: "Describe the image.",
-}
 
 
 @dataclass(frozen=True)
@@ -67,6 +56,8 @@ class Asking:
                 return self._again()
             case "switch":
                 return self._switch(str(asked.get("model")))
+            case "again":
+                return self._beside(str(asked.get("model")), str(asked.get("adapter") or "") or None)
             case "continue":
                 self._configure()
                 return self.chats.resume(self.owner, self.conversation.id, stop=self.stop)
@@ -96,12 +87,23 @@ class Asking:
         checkpoint, question = find(model), self._last_question()
         if question.task in checkpoint.tasks:
             return replace(self, conversation=self._with(model, question.task))._again()
-        words = IN_WORDS.get(question.task, "{}").format(question.query or "each thing")
+        words = task_in_words(question.task, question.query)
         return replace(self, conversation=self._with(model, Task.CHAT))._send((words,), Task.CHAT)
 
+    def _beside(self, model: str, adapter: str | None) -> Steps:
+        """A second answer beside the first; the chat keeps its model."""
+        chosen = replace(self._settings_for(model), adapter=adapter)
+        return self.chats.ask_beside(self.owner, self.conversation.id, chosen, stop=self.stop)
+
     def _with(self, model: str, task: Task) -> Conversation:
-        chosen = replace(self.conversation.settings, model=model, task=task)
-        return replace(self.conversation, settings=chosen)
+        return replace(self.conversation, settings=replace(self._settings_for(model), task=task))
+
+    def _settings_for(self, model: str) -> ChatSettings:
+        """The settings, for another model without the precision and the adapter of this one."""
+        chosen = self.conversation.settings
+        return (
+            chosen if model == chosen.model else replace(chosen, model=model, precision="auto", adapter=None)
+        )
 
     def _last_question(self) -> Message:
         for message in reversed(self.conversation.messages):

@@ -22,6 +22,7 @@ from vlm_app.errors import AppError
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.asking import Asking, Steps
+from vlm_app.ui.engine_listeners import EngineListeners
 from vlm_app.ui.models_listeners import ModelListeners
 from vlm_app.ui.page import Parts
 from vlm_app.ui.parts import message_of
@@ -31,6 +32,7 @@ from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
 EMPTY = {"text": "", "files": []}
+ATTACHED = "(message) => (message?.files || []).length"
 
 
 class Listeners:
@@ -55,8 +57,8 @@ class Listeners:
         page.load(None, None, [on.chat], js="() => window.vlmChat()", **quiet).then(
             self.load, here, outputs, **quiet
         )
-        on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
-        on.bridge.submit(self.ask, asked, outputs, **writes)
+        sent = on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
+        pressed = on.bridge.submit(self.ask, asked, outputs, **writes)
         on.bridge.click(self.act, here, outputs, **quiet)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
         on.chats.new.click(self.new, here, outputs, **quiet)
@@ -64,9 +66,16 @@ class Listeners:
         on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
         on.model.input(self.choose, {*here, on.task}, outputs, **quiet)
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
-        on.clock.tick(self.tick, [on.model, on.chip], [on.chip], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
+        on.message.change(None, [on.message], [on.attached], js=ATTACHED, **quiet)
+        noticed: set[Component] = {on.chat, on.model, on.attached}
+        now: dict[str, Any] = {**quiet, "queue": False}
+        for done in (sent, pressed):
+            done.then(self.notice, noticed, [on.notice], **now)
+        changed = [on.attached.change, on.model.change, on.chat.change]
+        gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
         ModelListeners(on, self.showing).connect()
+        EngineListeners(on, self.showing).connect()
 
     def _outputs(self) -> list[Component]:
         on = self.on
@@ -171,6 +180,12 @@ class Listeners:
             case "vote":
                 message, value = str(asked.get("message")), int(asked.get("value") or 0)
                 return {self.on.thread: self.showing.thread(self.chats.vote(owner, chat, message, value))}
+            case "choose":
+                message, index = str(asked.get("message")), int(asked.get("index") or 0)
+                return {self.on.thread: self.showing.thread(self.chats.choose(owner, chat, message, index))}
+            case "go-on":
+                message, index = str(asked.get("message")), int(asked.get("index") or 0)
+                return self.showing.whole(owner, self.chats.go_on_with(owner, chat, message, index), values)
             case "rename":
                 self.chats.rename(owner, named, str(asked.get("title") or ""))
             case "delete":
@@ -203,14 +218,15 @@ class Listeners:
         checkpoint = checkpoint_of(values[self.on.model])
         return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values[self.on.chat])
 
+    def notice(self, values: Values, request: gr.Request) -> Updates:
+        """What the chosen model would not get of the chat and the images that are attached."""
+        owner = self.owners.read(request.cookies.get("vlm_app_owner"))
+        chat, model, images = (values[each] for each in (self.on.chat, self.on.model, self.on.attached))
+        return {self.on.notice: self.showing.notice(owner, chat, model, int(images or 0))}
+
     def choose_task(self, model: str, task: str | None) -> Any:
         """Another task was picked: the message box says what it wants."""
         return gr.update(placeholder=model_bar.hint(checkpoint_of(model), Task(task or Task.CHAT)))
-
-    def tick(self, model: str, shown: str) -> Any:
-        """The chip, when it has changed."""
-        now = self.showing.chip(model)
-        return gr.skip() if now == shown else now
 
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and nothing changes."""

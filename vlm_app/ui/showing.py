@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,13 +15,17 @@ from gradio.components.chatbot import ComponentMessage
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
 from vlm_app.engine import Engine
-from vlm_app.errors import AppError, ModelUnavailable
+from vlm_app.errors import AppError, ModelUnavailable, NotFound
 from vlm_app.settings import settings
-from vlm_app.types import Checkpoint, Runs, Task
-from vlm_app.ui import model_bar
+from vlm_app.types import Answer, Checkpoint, Runs, Task
+from vlm_app.ui import beside, model_bar
+from vlm_app.ui.beside import Choice
 from vlm_app.ui.page import CHAT, Parts
 from vlm_app.ui.render import Row, Thread
+from vlm_app.ui.settings_panel import Choices
 from vlm_app.ui.sidebar import chat_list
+from vlm_app.ui.state_words import ON_THE_WAY, status
+from vlm_app.ui.verdicts import PRECISIONS
 from vlm_app.ui.welcome import welcome
 
 Values = dict[Component, Any]
@@ -49,7 +55,7 @@ class Showing:
             self.on.thread: self.thread(conversation),
             self.on.message: gr.update(**IDLE),
             self.on.tabs: gr.update(selected=CHAT),
-            **self.on.panel.show(conversation.settings),
+            **self.on.panel.show(conversation.settings, self.choices(conversation.settings.model)),
         }
 
     def around(self, owner: str, conversation: Conversation, values: Values) -> Updates:
@@ -71,7 +77,7 @@ class Showing:
             self.on.chats.chats: self.list(owner, "", values),
             self.on.export: "",
             self.on.tabs: gr.update(selected=CHAT),
-            **self.on.panel.show(ChatSettings(checkpoint.id)),
+            **self.on.panel.show(ChatSettings(checkpoint.id), self.choices(checkpoint.id)),
         }
 
     def model(self, checkpoint: Checkpoint, task: Task) -> Updates:
@@ -82,14 +88,20 @@ class Showing:
             self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
             self.on.knows: model_bar.knows(checkpoint),
             self.on.chip: self.chip(checkpoint.id),
-            self.on.panel.pixels: self.on.panel.offer(checkpoint),
         }
+
+    def choices(self, model: str) -> Choices:
+        """What can be chosen for a model, with the verdicts of this moment."""
+        if model not in catalog():
+            return Choices()
+        fits = {each: self.engine.fit(model, each) for each in PRECISIONS}
+        return Choices(fits, self.engine.adapters(model))
 
     @property
     def picked(self) -> list[Component]:
         """What `pick` updates."""
         on = self.on
-        return [on.model, on.task, on.knows, on.chip, on.panel.pixels, on.thread, on.tabs]
+        return [on.model, on.task, on.knows, on.chip, *on.panel.offered, on.thread, on.tabs]
 
     def pick(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
         """A model was picked on the page of all models: it is chosen, and the chat is shown."""
@@ -99,37 +111,88 @@ class Showing:
 
     def choice(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
         """Another model was picked, in the chat of that id or a blank one."""
-        updates = self.model(checkpoint, task)
+        updates = self.model(checkpoint, task) | self.on.panel.offer(checkpoint, self.choices(checkpoint.id))
         if not chat:
             updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
         return updates
 
     def thread(self, conversation: Conversation) -> list[dict[str, Any]]:
-        return messages(Thread(conversation, catalog()).rows())
+        choices = self._choices(conversation)
+        return messages(Thread(conversation, catalog(), self._adapters(conversation), choices).rows())
 
     def growing(self, step: Progress) -> list[dict[str, Any]]:
         """The messages while the last one is being written."""
-        thread = Thread(step.conversation, catalog())
-        return messages(thread.rows() if step.done else thread.rows_with(step.answer, self._status(step)))
+        if step.done:
+            return self.thread(step.conversation)
+        thread = Thread(step.conversation, catalog(), self._adapters(step.conversation, step.answer))
+        rows = thread.rows_beside if step.beside else thread.rows_with
+        return messages(rows(step.answer, self._status(step)))
+
+    def _choices(self, conversation: Conversation) -> list[Choice]:
+        """Who could answer the last message again, where it has an answer."""
+        if not conversation.messages or conversation.messages[-1].answer is None:
+            return []
+        answer, question = conversation.messages[-1].answer, conversation.messages[-2]
+        ready = {state.model for state in self.engine.models() if state.status == "ready"}
+        images = len(question.media)
+        here = beside.models(
+            catalog().values(), question.task, images, ready=ready, room=self.engine.capacity()
+        )
+        return [*self._variants(answer), *here]
+
+    def _variants(self, answer: Answer) -> list[Choice]:
+        """The model that answered with its other adapters."""
+        if answer.model not in catalog():
+            return []
+        name, made = catalog()[answer.model].name, self.engine.adapters(answer.model)
+        return [
+            Choice(f"{name} · {each.name}", answer.model, each.id, ready=True)
+            for each in made
+            if each.id != answer.adapter
+        ]
+
+    def _adapters(self, conversation: Conversation, *growing: Answer) -> dict[str, str]:
+        """Names of the adapters that wrote here, by id."""
+        answers = [message.answer for message in conversation.messages if message.answer]
+        given = [each.answer for message in conversation.messages for each in message.given]
+        used = {each.model for each in (*answers, *given, *growing) if each.adapter} & catalog().keys()
+        return {each.id: each.name for model in used for each in self.engine.adapters(model)}
 
     def _status(self, step: Progress) -> str:
         """What is going on before the first word."""
-        model = step.conversation.settings.model
+        model = step.answer.model
         if step.answer.text or step.answer.regions or model not in catalog():
             return ""
         name = catalog()[model].name
-        if self.engine.state(model).status != "ready":
+        state = self.engine.state(model)
+        if state.status in ON_THE_WAY:
+            return f"{name} is {status(state)}…"
+        if state.status != "ready":
             return f"{name} is loading…"
         others = self.engine.leases.get(model, 1) - 1
         return f"{name} has {others} more to answer…" if others > 0 else f"{name} is looking…"
+
+    def notice(self, owner: str | None, chat: str, model: str, images: int) -> str:
+        """What the model would not get if the message box, with so many images, were sent now."""
+        try:
+            conversation = self.chats.open(owner, chat) if owner and chat else self.chats.new(owner or "")
+        except NotFound:  # deleted in another tab
+            return ""
+        chosen = replace(conversation.settings, model=model)
+        said = self.chats.left_out(replace(conversation, settings=chosen), images)
+        return f'<p role="status">{escape(said)}</p>' if said else ""
 
     def list(self, owner: str, chat: str, values: Values) -> str:
         search = str(values.get(self.on.chats.search) or "")
         return chat_list(self.chats.list(owner, search), chat, search, datetime.now().astimezone())
 
-    def chip(self, model: str) -> str:
+    def chip(self, model: str, precision: str = "auto", adapter: str = "") -> str:
+        """How the chosen model is; before it is loaded, whether it fits as it was chosen."""
         try:
-            return model_bar.chip(self.engine.state(model))
+            state = self.engine.state(model)
+            fit = self.engine.fit(model, precision) if state.status == "unloaded" else None
+            names = {each.id: each.name for each in self.engine.adapters(model)} if adapter else {}
+            return model_bar.chip(replace(state, model=model), fit, names.get(adapter, ""))
         except AppError:  # a model that left the catalog has no state to show
             return ""
 
