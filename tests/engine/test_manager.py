@@ -245,6 +245,15 @@ def test_the_measured_size_replaces_the_estimate(make: Any) -> None:
     assert [state.bytes for state in world.manager.states()] == [40 * MB] * 3
 
 
+def test_a_model_larger_than_its_estimate_sends_idle_ones_away(make: Any) -> None:
+    world = make(memory=500 * MB, limit=250 * MB)
+    world.ready(ANT)
+    world.backend.measured = 1.8
+    with held(world, BEE):
+        soon(lambda: world.status(ANT) == "unloaded")
+    assert world.status(BEE) == "ready" and world.of(Unloaded) == [Unloaded("ant", 100 * MB, "evicted")]
+
+
 def test_a_request_waits_for_held_memory_and_its_place_is_shown(make: Any) -> None:
     world = make()
     ant, bee = held(world, ANT), held(world, BEE)

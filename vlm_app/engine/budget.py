@@ -35,6 +35,12 @@ class Budget:
         missing = bytes - (free - (reserved - taken))
         return missing if self._limit is None else max(missing, bytes - (self._limit - reserved))
 
+    def over(self, slots: Sequence[Slot]) -> int:
+        """How many bytes must leave, because a model turned out to be larger than it was estimated."""
+        if self._limit is None:
+            return 0
+        return sum(slot.reserved for slot in slots if slot.phase != "unloading") - self._limit
+
     def capacity(self, free: int, slots: Sequence[Slot]) -> int:
         """Bytes that could be had if every model were unloaded.
 

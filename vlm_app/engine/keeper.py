@@ -90,11 +90,13 @@ class Keeper:
     # --- all of this with the lock held ----------------------------------------------------------
 
     def _send_away(self) -> None:
-        now = time.monotonic()
-        for slot in list(self._residents.slots):
-            if self._idle_seconds and _idle(slot) and now - slot.used >= self._idle_seconds:
+        residents, now = self._residents, time.monotonic()
+        for slot in sorted(residents.slots, key=lambda slot: slot.used):
+            if _idle(slot) and residents.budget.over(residents.slots) > 0:
+                slot.leaving = slot.leaving or "evicted"
+            elif _idle(slot) and self._idle_seconds and now - slot.used >= self._idle_seconds:
                 slot.leaving = slot.leaving or "idle"
-            self._residents.let_go(slot)
+            residents.let_go(slot)
 
     def _forget_unwanted(self) -> None:
         """Whoever waited for these has left the line."""
