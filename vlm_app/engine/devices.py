@@ -27,12 +27,17 @@ class Device:
     problem: str = ""
 
 
-def devices() -> tuple[Device, ...]:
-    """All of them, as they are now: the one that models are loaded on first, those of no use last."""
+def devices(root: Path = _SYSTEM) -> tuple[Device, ...]:
+    """All of them, as they are now: the one that models are loaded on first, those of no use last.
+
+    What the system says of itself stands in files below `root`.
+    """
     found = tuple(_cuda())
     usable = tuple(device for device in found if not device.problem)
-    useless = tuple(device for device in found if device.problem) or (() if usable else tuple(_idle_gpus()))
-    return (*usable, _host(), *useless)
+    useless = tuple(device for device in found if device.problem) or (
+        () if usable else tuple(_idle_gpus(root))
+    )
+    return (*usable, _host(root), *useless)
 
 
 def host_free(root: Path = _SYSTEM) -> int:
@@ -53,13 +58,13 @@ def host_total(root: Path = _SYSTEM) -> int:
 # --- main memory --------------------------------------------------------------------------
 
 
-def _host() -> Device:
-    title = _processor() or platform.machine() or "CPU"
-    return Device("cpu", title, host_total(), host_free())
+def _host(root: Path) -> Device:
+    title = _processor(root) or platform.machine() or "CPU"
+    return Device("cpu", title, host_total(root), host_free(root))
 
 
 @cache
-def _processor(root: Path = _SYSTEM) -> str:
+def _processor(root: Path) -> str:
     try:
         lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -172,7 +177,7 @@ def _too_old(number: int, title: str) -> str:
     )
 
 
-def _idle_gpus(root: Path = _SYSTEM) -> Iterator[Device]:
+def _idle_gpus(root: Path) -> Iterator[Device]:
     """NVIDIA's GPUs that are in the computer while torch can use none, each with the reason."""
     titles = _driver_titles(root)
     seen = len(titles) or _displays(root)
