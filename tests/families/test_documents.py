@@ -42,7 +42,8 @@ SPOTTED: list[tuple[str, str, Found]] = [
         "DREAM\n品牌 é",
         [("DREAM", "DREAM", (252, 286, 346, 330)), ("品牌 é", "品牌 é", (10, 20, 30, 40))],
     ),
-    # The delimited form that `post_process_for_spotting` of PaddleX reads first.
+    # No answer of the model is documented: the rows of this table are made up in the two forms that
+    # PaddleX reads. The delimited one that `post_process_for_spotting` of PaddleX reads first.
     (
         "<|TEXT_START|>Hello<|TEXT_END|><|LOC_BEGIN|>"
         + locs(100, 200, 300, 200, 300, 400, 100, 400)
@@ -100,7 +101,7 @@ DOCTAGS: list[tuple[str, str, Found]] = [
             ("picture", "picture", (9, 9, 99, 99)),
         ],
     ),
-    # Cut off: the text stays, the block that is not closed has no place yet.
+    # Made up from these: cut off, the text stays, the block that is not closed has no place yet.
     (
         f"<doctag>{TEXT}\n<text><loc_1><loc_2><loc_3",
         "Birgit Pfitzmann",
@@ -134,7 +135,7 @@ BLOCKS: list[tuple[str, str, Found]] = [
             ("text", "Name/Phone Ext. :", (120, 268, 270, 999)),
         ],
     ),
-    # A picture has no text; the last block's is not known to be whole.
+    # Made up: a picture has no text; the last block's is not known to be whole.
     (
         "<|ref|>image<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>\n"
         "<|ref|>text<|/ref|><|det|>[[5, 6, 7, 8]]<|/det|>\nHal",

@@ -33,12 +33,12 @@ def points(parsed: Parsed, side: float) -> Found:
 FIRST: list[tuple[str, str, Found]] = [
     # The formatter of allenai/molmo: one point, and several.
     ('<point x="10.0" y="10.0" alt="cat">cat</point>', "cat", [("cat", 10, 10)]),
-    # A message of Ai2's playground (shortened): counting is pointing.
+    # A message in the stories of Ai2's playground: counting is pointing.
     (
-        'Counting the <points x1="9.1" y1="11.7" x2="17.2" y2="41.3" alt="the boats">the boats</points> '
-        "shows a total of 2.",
-        "Counting the the boats shows a total of 2.",
-        [("the boats", 9.1, 11.7), ("the boats", 17.2, 41.3)],
+        'Counting the <points x1="9.1" y1="11.7" x2="17.2" y2="41.3" x3="19.6" y3="3.4" x4="26.8" y4="54.4" '
+        'x5="30.8" y5="1.6" alt="the boats">the boats</points> shows a total of 5.',
+        "Counting the the boats shows a total of 5.",
+        [("the boats", x, y) for x, y in [(9.1, 11.7), (17.2, 41.3), (19.6, 3.4), (26.8, 54.4), (30.8, 1.6)]],
     ),
     # The same, inside a sentence with several labels.
     (
@@ -48,6 +48,7 @@ FIRST: list[tuple[str, str, Found]] = [
         [("Small fishing boats", 63.3, 85.8), ("sailboats", 76.8, 61.8)],
     ),
     ("There are none.", "There are none.", []),
+    # The rows from here on are made up in these forms.
     # Over 100 is refused by Ai2's parser; the good one beside it stays.
     ('<points x1="104.2" y1="5" x2="50" y2="50" alt="b">b</points>', "b", [("b", 50, 50)]),
     # Cut off inside a number and inside the label; without a label, the alt or what was asked for.
@@ -85,7 +86,7 @@ SECOND: list[tuple[str, str, Found]] = [
     ),
     # Closed in itself, as a served model wrote it; frames behind a semicolon.
     ('<points coords="0: 1 500 250; 1: 1 700 300"/>', "boats", [("boats", 500, 250), ("boats", 700, 300)]),
-    # Cut off; a group that is no group; out of range by a little and by far.
+    # Made up: cut off; a group that is no group; out of range by a little and by far.
     ('<points coords="1 1 308 305 2 75', "", []),
     ('<points coords="1 1 308;1 1 20 30">b</points>', "b", [("b", 20, 30)]),
     ('<points coords="1 1 1004 305 2 3000 5">b</points>', "b", [("b", 1000, 305)]),

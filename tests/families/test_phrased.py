@@ -38,6 +38,19 @@ def boxes(parsed: Parsed, units: int) -> list[tuple[str, tuple[int, ...]]]:
                 ("toy houses", (526, 763, 636, 952)),
             ],
         ),
+        # CogAgent's README in Chinese: spaces in the brackets, and other punctuation around phrases.
+        (
+            "Status: 当前处于邮箱界面[[0, 2, 998, 905]]，左侧是邮箱分类[[1, 216, 144, 570]]，"
+            "中间是收件箱[[144, 216, 998, 903]]，已经点击“全部标为已读”按钮[[223, 178, 311, 210]]。",
+            "Status: 当前处于邮箱界面，左侧是邮箱分类，中间是收件箱，已经点击“全部标为已读”按钮。",
+            [
+                ("当前处于邮箱界面", (0, 2, 998, 905)),
+                ("左侧是邮箱分类", (1, 216, 144, 570)),
+                ("中间是收件箱", (144, 216, 998, 903)),
+                ("已经点击“全部标为已读”按钮", (223, 178, 311, 210)),
+            ],
+        ),
+        # The rows from here on are made up in the paper's form.
         # Cut off inside a number: the phrase is there, the box waits.
         ("A dog [[302,198,6", "A dog", []),
         ("A dog [[302,198,694,857", "A dog", []),
@@ -65,9 +78,12 @@ def test_cogvlm_s_boxes_belong_to_the_phrase_before(
 
 
 def test_cogagent_s_actions_hold_a_box() -> None:
-    parsed = read("cogvlm", "CLICK(box=[[219,186,311,207]], element_info='Search')")
-    assert parsed.text == "CLICK(box=, element_info='Search')"
-    assert [box for _, box in boxes(parsed, 1000)] == [(219, 186, 311, 207)]
+    # Its README; what stands before the bracket is no phrase.
+    raw = "Grounded Operation: CLICK(box=[[219,186,311,207]], element_type='可点击文本', "
+    raw += "element_info='全部标为已读')"
+    parsed = read("cogvlm", raw, Task.CHAT)
+    assert parsed.text == raw.replace("[[219,186,311,207]]", "")
+    assert boxes(parsed, 1000) == [("object", (219, 186, 311, 207))]
 
 
 def test_a_box_alone_is_what_was_asked_for() -> None:
@@ -76,6 +92,7 @@ def test_a_box_alone_is_what_was_asked_for() -> None:
 
 
 def test_ferret_writes_single_brackets() -> None:
+    # Made up in the form of its README: no whole answer of it is written down there.
     parsed = read("ferret", "There is a dog [100, 200, 300, 400] next to a cat [500, 0, 1000, 999].</s>")
     assert parsed.text == "There is a dog next to a cat."
     assert boxes(parsed, 1000) == [("a dog", (100, 200, 300, 400)), ("a cat", (500, 0, 1000, 999))]
@@ -83,7 +100,8 @@ def test_ferret_writes_single_brackets() -> None:
 
 
 def test_shikra_s_places_are_of_the_padded_square() -> None:
-    # 400 × 200 lies between 0.25 and 0.75 of the square's height.
+    # Made up: the repository shows its answers as pictures only. 400 × 200 lies between 0.25 and 0.75 of
+    # the square's height.
     parsed = read("shikra", "The man [0.268,0.372,0.512,0.745] and a ball [0.500,0.500].</s>")
     assert parsed.text == "The man and a ball."
     first, second = (one.shape for one in parsed.regions)
@@ -96,6 +114,13 @@ def test_shikra_s_places_are_of_the_padded_square() -> None:
 @pytest.mark.parametrize(
     ("raw", "found"),
     [
+        # The reference of its /detect (docs.moondream.ai), with the id that the service adds.
+        (
+            '{"request_id": "2025-03-25_detect_2025-03-25-21:00:39-715d03", "objects": [{"x_min": 0.2, '
+            '"y_min": 0.3, "x_max": 0.6, "y_max": 0.8}]}',
+            [(200, 300, 600, 800)],
+        ),
+        # supervision's example begins with this number; the rows from here on are made up otherwise.
         (
             '{"objects": [{"x_min": 0.5704, "y_min": 0.1, "x_max": 0.8, "y_max": 0.9}, '
             '{"x_min": 0.1, "y_min": 0.2, "x_max": 0.3, "y_max": 0.4}]}',
@@ -119,10 +144,9 @@ def test_moondream_s_objects_are_what_was_asked_for(raw: str, found: list[tuple[
 
 
 def test_moondream_s_points_are_read() -> None:
-    parsed = read(
-        "moondream", '{"points": [{"x": 0.5, "y": 0.25}, {"x": 2.5, "y": 0.1}]}', Task.POINT, "nose"
-    )
-    assert [one.shape for one in parsed.regions] == [Point(0.5, 0.25)]
+    # The reference of its /point (docs.moondream.ai); a second point off the image is made up.
+    raw = '{"points": [{"x": 0.65, "y": 0.42}, {"x": 2.5, "y": 0.1}]}'
+    assert [one.shape for one in read("moondream", raw, Task.POINT, "nose").regions] == [Point(0.65, 0.42)]
 
 
 def test_prose_with_brackets_stays_prose() -> None:
@@ -147,6 +171,9 @@ def test_prose_with_brackets_stays_prose() -> None:
             "Tell me what you see within the designated area [[086,540,400,760]] in the picture.",
         ),
         ("ferret", Task.GROUND, "a dog", "What is the location of a dog in the image?"),
+        # OpenRouter's guide 'Find objects in images'.
+        ("moondream", Task.DETECT, "screwdriver", '/detect {"object":"screwdriver"}'),
+        ("moondream", Task.COUNT, 'a "hammer"', '/point {"object":"a \\"hammer\\""}'),
     ],
 )
 def test_the_words_are_those_of_the_repositories(name: str, task: Task, query: str, words: str) -> None:

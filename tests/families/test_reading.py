@@ -112,3 +112,12 @@ def read(text: str) -> str:
 )
 def test_markup_is_read_and_what_is_unfinished_waits(raw: str, text: str) -> None:
     assert read(raw) == text
+
+
+def test_a_bracket_before_unfinished_markup_stays() -> None:
+    opened, never = re.compile(r"<ref>[^<]*\Z"), re.compile("(?!)")
+    texts = [
+        read_markup(raw, Reader(), never, lambda _: None, opened=opened, control=["<ref>", "<|end|>"]).text
+        for raw in ("<", "<<", "<<ref", "<<ref>", "<<ref>a")
+    ]
+    assert texts == ["", "<", "<", "<", "<"]

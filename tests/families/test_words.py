@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from typing import Any
-
 import pytest
 
 from tests.families import checkpoints
+from tests.families.asking import TALL, WIDE, encode, processor, prompt, talk, user
 from vlm_app import families
-from vlm_app.types import Picture, Role, Seen, Task, Turn
+from vlm_app.types import Role, Seen, Task, Turn
 
-WIDE, TALL = (300, 200), (120, 260)
 NATIVE = (
     "blip2 gemma3 got_ocr2 idefics idefics2 idefics3 instructblip lfm2_vl llava llava_next llava_onevision "
     "mllama pixtral"
 ).split()
-IMAGE = r"(<image>|<image_soft_token>|\[IMG\]|<imgpad>)"
-
-
-@cache
-def processor(name: str) -> Any:
-    from transformers import AutoProcessor
-
-    return AutoProcessor.from_pretrained(checkpoints.checkpoint(name))
-
-
-def user(*parts: Any) -> Turn:
-    return Turn(Role.USER, parts)
-
-
-def talk() -> list[Turn]:
-    system, answer = Turn(Role.SYSTEM, ("Be brief.",)), Turn(Role.ASSISTANT, ("A cat.",))
-    return [system, user(checkpoints.picture(size=WIDE), "What is it?"), answer, user("Sure?")]
-
-
-def encode(name: str, turns: list[Turn], made: Any = None, **more: Any) -> tuple[dict[str, Any], Seen]:
-    family = families.get(name)
-    task = Task.CHAT if Task.CHAT in family.tasks else Task.OCR
-    return family.encode(made or processor(name), turns, task=task, **more)
-
-
-def prompt(name: str, turns: list[Turn], made: Any = None, **more: Any) -> str:
-    """The prompt that the model reads, the many tokens of an image as one."""
-    inputs, _ = encode(name, turns, made, **more)
-    text = (made or processor(name)).tokenizer.decode(inputs["input_ids"][0])
-    return re.sub(rf"{IMAGE}\1+", r"\1", text)
 
 
 # --- prompts ------------------------------------------------------------------------------
@@ -122,58 +88,6 @@ def test_idefics3_writes_its_tiles_row_by_row() -> None:
         "What is it?<end_of_utterance>\nAssistant: A cat.<end_of_utterance>\nUser: Sure?<end_of_utterance>\n"
         "Assistant:"
     )
-
-
-def test_hermes_34b_is_asked_and_taught_in_chatml() -> None:
-    # The card of llava-hf/llava-v1.6-34b-hf: "<|im_start|>user\n<image>\n…<|im_end|><|im_start|>assistant\n".
-    from transformers import LlavaNextProcessor
-
-    words = checkpoints.tokenizer(["<image>", "<|im_start|>", "<|im_end|>"])
-    chatml = (
-        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
-        "{{ '<image>\n' if part['type'] == 'image' else part['text'] }}{% endfor %}<|im_end|>{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
-    hermes = LlavaNextProcessor(
-        processor("llava_next").image_processor, words, 14, "default", chatml, num_additional_image_tokens=1
-    )
-    question = [user(checkpoints.picture(), "What is it?")]
-    asked = "<|im_start|>user\n<image>\nWhat is it?<|im_end|><|im_start|>assistant\n"
-    assert prompt("llava_next", question, hermes) == asked
-    assert prompt("llava_next", question, hermes, answer="A cat.<|im_end|>") == f"{asked}A cat.<|im_end|>"
-    assert families.get("llava_next").parse("A cat.<|im_end|>\nX", image_size=WIDE).text == "A cat."
-
-
-def test_a_base_model_goes_on_with_what_it_is_given() -> None:
-    picture = checkpoints.picture()
-    assert prompt("blip2", [user(picture, "a photo of")]) == "<image><s>a photo of"
-    assert families.get("blip2").ask(Task.CAPTION) == "a photo of"
-    fake = "<fake_token_around_image>"
-    assert prompt("idefics", [user(picture, "This is")]) == f"<s>{fake}<image>{fake}This is"
-    assert families.get("idefics").ask(Task.CAPTION) == "This is an image of "
-
-
-def test_a_checkpoint_without_a_template_gets_the_bare_text() -> None:
-    base = type(processor("idefics2"))(
-        processor("idefics2").image_processor, processor("idefics2").tokenizer, image_seq_len=4
-    )
-    fake = "<fake_token_around_image>"
-    turns = [user(checkpoints.picture(), "In this image, we see")]
-    assert prompt("idefics2", turns, base) == f"<s>{fake}<image>{fake} In this image, we see"
-    assert prompt("idefics2", turns, base, answer="a cat").endswith("we see a cat<end_of_utterance>")
-
-
-def test_instructed_idefics_is_asked_in_the_form_of_its_card() -> None:
-    from transformers import IdeficsProcessor
-
-    words = checkpoints.tokenizer(["<fake_token_around_image>", "<image>", "<end_of_utterance>"])
-    instructed = IdeficsProcessor(processor("idefics").image_processor, words, image_size=28)
-    fake = "<fake_token_around_image>"
-    turns = [user(checkpoints.picture(), "What is it?")]
-    asked = f"<s>User:{fake}<image>{fake}What is it?<end_of_utterance>\nAssistant:"
-    assert prompt("idefics", turns, instructed) == asked
-    assert prompt("idefics", turns, instructed, answer="A cat.") == f"{asked} A cat.<end_of_utterance>"
-    assert prompt("idefics", turns, answer="A cat.").endswith("Answer: A cat.</s>")
 
 
 def test_several_pages_are_read_as_one_document() -> None:
@@ -304,123 +218,3 @@ def test_what_runs_elsewhere_says_so(name: str) -> None:
 
     with pytest.raises(ModelUnavailable, match=r": .+"):
         families.get(name).encode(None, [user("x")], task=Task.CHAT)
-
-
-def test_llava_sees_the_whole_image_on_a_square_of_its_mean_colour() -> None:
-    from vlm_app.families.llava import padded
-
-    image: Picture = checkpoints.picture("red", WIDE)
-    square = padded(image.pixels, (0.5, 0.25, 0.0))
-    assert square.size == (300, 300)
-    assert [square.getpixel((150, y)) for y in (49, 50, 249, 250)] == [
-        (127, 63, 0),
-        (255, 0, 0),
-        (255, 0, 0),
-        (127, 63, 0),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("raw", "size", "boxes"),
-    [
-        # One reported answer, on a square; a wide image lies between y = 1/6 and 5/6 of its square.
-        ("[0.61, 0.36, 0.92, 0.83]", (300, 300), [(0.61, 0.36, 0.92, 0.83)]),
-        ("The dog is at [0.61,0.5,0.92,0.75].", (300, 200), [(0.61, 0.5, 0.92, 0.875)]),
-        ("[0.92, 0.83, 0.61, 0.36]", (300, 300), [(0.61, 0.36, 0.92, 0.83)]),  # swapped
-        ("[0.1, 0.0, 0.2, 0.1]", (300, 200), []),  # on the padding
-        ("[.1, .2, .3, .4] and [0, 0.5, 1, 1.0]", (9, 9), [(0.1, 0.2, 0.3, 0.4), (0, 0.5, 1, 1)]),
-        ("[1, 0, 1, 1] [0.5, 0.5, 2, 3] [0.1, 0.2, 0.3]", (9, 9), []),
-        ("[0.61, 0.36, 0.9", (9, 9), []),
-    ],
-)
-def test_llava_s_boxes_lie_on_the_padded_square(
-    raw: str, size: tuple[int, int], boxes: list[tuple[float, ...]]
-) -> None:
-    parsed = families.get("llava").parse(raw, image_size=size)
-    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for box in boxes]  # type: ignore[union-attr]
-    assert parsed.text == (raw if raw.count("[") == raw.count("]") else "")  # a sentence keeps its words
-
-
-@pytest.mark.parametrize(
-    ("raw", "text", "found"),
-    [
-        # The demo's own example of two places of one phrase.
-        (
-            "<p>sofas</p> {<57><49><70><72>}<delim>{<26><48><43><71>}",
-            "sofas",
-            [("sofas", (0.57, 0.49, 0.7, 0.72)), ("sofas", (0.26, 0.48, 0.43, 0.71))],
-        ),
-        ("{<5><6><70><72>}</s>", "a dog", [("a dog", (0.05, 0.06, 0.7, 0.72))]),  # [refer]: no phrase
-        (
-            "A man in <p>a suit</p> {<7><35><56><88>} and <p>塔</p> {<9><8><7><6>}",
-            "A man in a suit and 塔",
-            [("a suit", (0.07, 0.35, 0.56, 0.88)), ("塔", (0.07, 0.06, 0.09, 0.08))],
-        ),
-        ("<p>a</p> {<1><2><3>} <p>b</p> {<1><2><3><104>}", "a, b", [("b", (0.01, 0.02, 0.03, 1.0))]),
-        ("<p>a</p> {<1><2><300><4>}", "a", []),
-        ("<p>a</p> {<1><2><3><4>}<delim>{<1><", "a", [("a", (0.01, 0.02, 0.03, 0.04))]),
-        ("Two <p>sof", "Two", []),
-        ("", "", []),
-    ],
-)
-def test_minigpt_v2_s_boxes_are_hundredths(
-    raw: str, text: str, found: list[tuple[str, tuple[float, ...]]]
-) -> None:
-    parsed = families.get("minigpt4").parse(raw, image_size=(300, 200), asked=(Task.CHAT, "a dog"))
-    assert parsed.text == text
-    assert [region.label for region in parsed.regions] == [label for label, _ in found]
-    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for _, box in found]  # type: ignore[union-attr]
-
-
-def test_minigpt_v2_s_boxes_are_written_as_they_are_read() -> None:
-    family = families.get("minigpt4")
-    raw = "<p>sofas</p> {<57><49><70><72>} <p>a dog</p> {<26><48><43><71>}"
-    assert family.write(family.parse(raw, image_size=WIDE).regions, image_size=WIDE) == raw
-
-
-# --- other shapes of the same family --------------------------------------------------------
-
-
-def test_flan_t5_writes_its_answer_with_its_decoder() -> None:
-    from tokenizers.processors import TemplateProcessing
-    from transformers import Blip2Processor, PreTrainedTokenizerFast
-
-    class T5TokenizerFast(PreTrainedTokenizerFast):
-        """A tokenizer of T5's name, which closes every text as T5's does."""
-
-    closed = TemplateProcessing(single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", 2)])
-    words = T5TokenizerFast(
-        tokenizer_object=checkpoints.tokenizer(["<image>"]).backend_tokenizer,
-        pad_token="<pad>",
-        eos_token="</s>",
-    )
-    words.backend_tokenizer.post_processor = closed
-    made = Blip2Processor(processor("blip2").image_processor, words, num_query_tokens=4)
-    turns = [user(checkpoints.picture(), "What is it?")]
-    asked = "<image>Question: What is it? Answer:</s>"
-    taught, _ = encode("blip2", turns, made, answer="A dog")
-    begun, _ = encode("blip2", [*turns, Turn(Role.ASSISTANT, ("A do",))], made)
-    assert prompt("blip2", turns, made) == prompt("blip2", turns, made, answer="A dog") == asked
-    assert words.decode(taught["labels"][0]) == "A dog</s>"
-    assert words.decode(begun["decoder_input_ids"][0]) == "<pad>A do"
-
-
-def test_mistral_small_merges_four_patches_to_a_token() -> None:
-    from transformers import PixtralProcessor
-
-    made = PixtralProcessor(
-        processor("pixtral").image_processor,
-        processor("pixtral").tokenizer,
-        patch_size=16,
-        spatial_merge_size=2,
-        chat_template=processor("pixtral").chat_template,
-    )
-    inputs, seen = encode("pixtral", [user(checkpoints.picture(size=WIDE), "What?")], made)
-    assert (seen.size, seen.visual_tokens) == ((128, 96), 12)
-    assert int((inputs["input_ids"] == made.image_token_id).sum()) == 12
-
-
-def test_a_half_written_end_of_hermes_does_not_show() -> None:
-    llava = families.get("llava_next")
-    for raw in ("A cat.<|im_e", "A cat.<|im_end|>", "A cat.</s"):
-        assert llava.parse(raw, image_size=(4, 3)).text == "A cat."

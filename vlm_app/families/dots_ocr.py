@@ -1,7 +1,8 @@
 """dots.ocr (rednote-hilab): the blocks of a page with their category, place and text, as JSON.
 
 The prompts are those of `dots_ocr/utils/prompts.py` in its repository. A place is in
-pixels of the image as the model saw it. vLLM loads it; transformers has no class.
+pixels of the image as the model saw it: `smart_resize` of `dots_ocr/utils/image_utils.py`, with
+the limits of `consts.py` there. vLLM loads it; transformers has no class.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from vlm_app.families.base import Asked, Parsed, Size
 from vlm_app.families.objects import Found, read_objects
-from vlm_app.families.qwen import pixels_of, shape_in
+from vlm_app.families.qwen import pixels_of, shape_in, whole_patches
 from vlm_app.families.reading import Reader, corners, scaled
 from vlm_app.families.served import ServedFamily
 from vlm_app.types import Region, Task
@@ -37,6 +38,8 @@ its category, and the corresponding text content within the bbox.
 5. Final Output: The entire output must be a single JSON object.
 """
 
+_LEAST, _MOST = 3_136, 11_289_600  # pixels of an image
+
 
 class DotsOcr(ServedFamily):
     name = "dots_ocr"
@@ -49,6 +52,9 @@ class DotsOcr(ServedFamily):
 
     def prompt(self, task: Task, query: str) -> str:
         return _LAYOUT if task is Task.OCR_REGIONS else "Extract the text content from this image."
+
+    def sent_size(self, size: Size) -> Size:
+        return whole_patches(size, least=_LEAST, most=_MOST)
 
     def write(
         self,

@@ -127,7 +127,10 @@ class InternVL(TemplatedFamily):
     ) -> Parsed:
         query = asked[1] if asked else ""
         reader = Reader(max(len(images) - 1, 0))
-        return read_tagged(text, reader, _TAGS, self.grid, query=query, control=_OTHER, end=self.end)
+        bare = asked is not None and asked[0] in (Task.GROUND, Task.DETECT, Task.COUNT)
+        return read_tagged(
+            text, reader, _TAGS, self.grid, query=query, control=_OTHER, end=self.end, bare=bare
+        )
 
     def write(
         self,

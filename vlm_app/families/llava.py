@@ -77,10 +77,13 @@ class Llava(TemplatedInWords):
         images: Sequence[Size] = (),
     ) -> Parsed:
         reader = Reader(max(len(images) - 1, 0))
+        # A server gets the image as it is, and some cut the middle out: then nobody knows the square.
+        square = input_size is None or input_size[0] == input_size[1]
 
         def read(found: re.Match[str]) -> None:
             reader.prose(found.group())  # part of a sentence as it stands
-            reader.behind("", in_square(numbers(re.sub(r"(?<!\d)\.", "0.", found.group(1))), image_size))
+            values = numbers(re.sub(r"(?<!\d)\.", "0.", found.group(1)))
+            reader.behind("", in_square(values, image_size) if square else None)
 
         return read_markup(text, reader, _BOX, read, opened=_OPENED, control=self.control, end=self.end)
 

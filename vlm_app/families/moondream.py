@@ -2,8 +2,9 @@
 
 The skills answer in JSON with fractions of the image: `{"objects": [{"x_min": 0.57, "y_min": …,
 "x_max": …, "y_max": …}]}` and `{"points": [{"x": 0.5, "y": 0.4}]}` (docs.moondream.ai, and the
-`detect` and `point` of the repository's moondream.py); a box may reach over the image's edge. A
-chat server gets the skill's words as a text.
+`detect` and `point` of the repository's moondream.py); a box may reach over the image's edge. In
+a chat, a message such as `/detect {"object":"screwdriver"}` asks for a skill (OpenRouter's guide
+'Find objects in images').
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from vlm_app.types import Point, Region, Shape, Task
 _END = "<|endoftext|>"
 _PROMPTS = {
     Task.CAPTION: "Describe this image.",
-    Task.DETECT: "Detect: {}",
-    Task.POINT: "Point: {}",
-    Task.COUNT: "Point: {}",
+    Task.DETECT: "/detect {}",
+    Task.POINT: "/point {}",
+    Task.COUNT: "/point {}",
 }
 _DIGITS = 4  # decimals: finer than a pixel of any screen
 _NUMBER = r"-?\d{1,3}(?:\.\d{1,20})?(?:[eE]-?\d{1,3})?"
 _PAIR = rf"[\"'](?:[xy](?:_min|_max)?)[\"']\s{{0,4}}:\s{{0,4}}{_NUMBER}"
 _ITEM = rf"\{{\s{{0,9}}{_PAIR}(?:\s{{0,9}},\s{{0,9}}{_PAIR}){{1,3}}\s{{0,9}},?\s{{0,9}}\}}"
-_LIST = r"\{\s{0,9}[\"'](?:objects|points)[\"']\s{0,4}:\s{0,4}\[?"
+_ID = r"(?:[\"']request_id[\"']\s{0,4}:\s{0,4}[\"'][\w:.-]{0,80}[\"']\s{0,9},\s{0,9})?"  # the service's
+_LIST = rf"\{{\s{{0,9}}{_ID}[\"'](?:objects|points)[\"']\s{{0,4}}:\s{{0,4}}\[?"
 _SHUT = r"\s{0,9}\]\s{0,9}\}"
 _WHOLE = re.compile(rf"(?P<item>{_ITEM})\s{{0,9}},?|{_LIST}|{_SHUT}")
 _OPENED = re.compile(r"\s{0,9}\](?:\s{0,9})\Z|\s{0,9}\{[^{}]{0,400}\Z")
@@ -53,7 +55,8 @@ class Moondream(ServedFamily):
             raise BadInput(
                 f"The task '{task}' needs to know what to look for: give it a query, such as 'face'."
             )
-        return _PROMPTS[task].format(query)
+        wanted = json.dumps({"object": query}, ensure_ascii=False, separators=(",", ":"))
+        return _PROMPTS[task].format(wanted)
 
     def write(
         self,

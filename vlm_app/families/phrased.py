@@ -16,7 +16,7 @@ from vlm_app.types import Shape, Task
 _NEVER = re.compile("(?!)")
 _LONGEST = 60  # characters: a noun phrase is shorter
 _BEFORE = re.compile(
-    r".*(?:[.,;:!?()\[\]\n\"<>]|\b(?:is|are|was|were|has|have|with|of|on|in|at|by|and|or|to|near|from|behind|"
+    r".*(?:[.,;:!?=()\[\]\n\"<>，。；：！？、（）]|\b(?:is|are|was|were|has|have|with|of|on|in|at|by|and|or|to|near|from|behind|"
     r"beside|under|over|holding|wearing|riding|shows?|there|features?)\b)\s*",
     re.IGNORECASE | re.DOTALL,
 )

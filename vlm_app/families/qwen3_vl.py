@@ -66,7 +66,7 @@ class Qwen3VL(QwenFamily):
         wanted = classes(query) if task is Task.DETECT else needs_query(task, query)
         if task in (Task.DETECT, Task.GROUND):
             return (
-                f"Locate every instance that belongs to the following categories: '{wanted}'. "
+                f'Locate every instance that belongs to the following categories: "{wanted}". '
                 "Report bbox coordinates in JSON format."
             )
         return f"Locate the {wanted} in this image. Output the point coordinates in JSON format."

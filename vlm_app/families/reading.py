@@ -129,8 +129,9 @@ def read_markup(
         read(match)
         position = match.end()
     tail = text[position:]
-    tail = tail[: _unfinished(tail, opened, end if closed else "")]
-    reader.prose(dropped.sub("", tail if closed else _held(tail, tokens)))
+    shown = tail[: _unfinished(tail, opened, end if closed else "")]
+    whole_tail = shown == tail and not closed  # nothing follows it yet
+    reader.prose(dropped.sub("", _held(shown, tokens) if whole_tail else shown))
     return reader.parsed()
 
 

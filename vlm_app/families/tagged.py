@@ -3,6 +3,9 @@
 `<ref>cat</ref><box>[[x0, y0, x1, y1], [x0, y0, x1, y1]]</box>`: a label, then its places.
 The label is shown as soon as its places begin, and each place when its bracket closes, so
 an answer that was cut off keeps what it had. Places without a label take the asked query.
+
+To most models the tags are special tokens, which some servers leave out of an answer
+(llama.cpp, Ollama): `cat[[x0, y0, x1, y1]]` is then read as well, where places were asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ _PLACE = re.compile(
     rf"\[\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*,?\s*\]|{_PAIR}\s*,?\s*{_PAIR}|\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]"
 )
 _LABEL, _SPACE = 300, 20  # characters, at most
+_FOUR = rf"\[\s?{_NUMBER}(?:\s?,\s?{_NUMBER}){{3}}\s?\]"
+_BARE = rf"\s?(?P<bare>\[\s?{_FOUR}(?:\s?,\s?{_FOUR}){{0,60}}\s?\])"
+_OPEN_BARE = r"\s?\[[\d\s.,\[\]-]{0,1500}\Z"
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,19 @@ def read_tagged(
     query: str = "",
     control: Iterable[str] = (),
     end: str = "",
+    bare: bool = False,
 ) -> Parsed:
     """Read an answer whose regions are tagged; `side` is the number that means a whole side.
 
     Where that is not known it is 0: then it is 1 for a place with no number above 1, and else 1000.
+    `bare` boxes, in double brackets without tags, belong to the words before them on their line.
     """
 
     def read(match: re.Match[str]) -> None:
+        if alone := match.groupdict().get("bare"):
+            words = reader.out.rpartition("\n")[2].strip()
+            (reader.behind if words else reader.thing)(words or query, *shapes(alone, side))
+            return
         found = shapes(match["places"], side, closed=match["closed"] is not None)
         label = match["label"]
         if label is not None and label.strip():
@@ -82,8 +94,12 @@ def read_tagged(
             for shape in found:
                 reader.thing(query, shape)
 
+    whole, opened = tags.whole, tags.opened
+    if bare:
+        whole = re.compile(f"{whole.pattern}|{_BARE}", re.DOTALL)
+        opened = re.compile(f"{opened.pattern}|{_OPEN_BARE}", re.DOTALL)
     control = (*control, *tags.tokens)
-    return read_markup(text, reader, tags.whole, read, opened=tags.opened, control=control, end=end)
+    return read_markup(text, reader, whole, read, opened=opened, control=control, end=end)
 
 
 def shapes(text: str, side: float, *, closed: bool = True) -> list[Shape]:
