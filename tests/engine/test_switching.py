@@ -6,6 +6,7 @@ encoding and the generation are the real ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,13 +23,12 @@ from tests.engine.tiny import save_pebble
 from tests.families import checkpoints
 from vlm_app.chat import Chats, ChatSettings, Conversation
 from vlm_app.engine import Engine, LoadedModel
-from vlm_app.engine.answers import _readable
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Region, Role, Sampling, Task, Turn
 
 OWNER = "ada"
-RED, BLUE = checkpoints.picture("red"), checkpoints.picture("blue", (120, 260))
+RED, BLUE = checkpoints.picture("red"), checkpoints.picture("blue")
 CIRCLE = Region("red circle", Box(0.25, 0.25, 0.5, 0.5))
 # A writes regions, B answers in between; the fifth and sixth B take one image, the sixth no past.
 PAIRS = [
@@ -93,9 +93,11 @@ class Talk:
 
 
 def prompt_of(loaded: LoadedModel, *turns: Turn) -> str:
-    """The family's own rendering of these turns."""
+    """The family's own rendering of these turns, the tokens of an image as one."""
     inputs, _ = loaded.family.encode(loaded.processor, turns, task=Task.CHAT)
-    return _readable(loaded, inputs)
+    text = loaded.processor.tokenizer.decode(inputs["input_ids"][0], skip_special_tokens=False)
+    image = re.escape(str(getattr(loaded.processor, "image_token", "<image>")))
+    return re.sub(f"({image})+", lambda found: found[1], text)
 
 
 def written(loaded: LoadedModel) -> str:
