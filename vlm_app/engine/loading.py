@@ -7,8 +7,9 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,17 +180,19 @@ def _weights(plan: Plan, folder: Path, own: str) -> Any:
     dtype = dtype_of(plan.precision, plan.device)
     quantized = None if own else quantization(plan.precision, dtype, bool(plan.places))
     more: dict[str, Any] = {"quantization_config": quantized} if quantized else {}
-    if "disk" in plan.places.values():
-        more["offload_folder"] = offload_folder()
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder,
-        dtype="auto" if own else dtype,
-        device_map=dict(plan.places) or {"": plan.device},
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        **more,
-    )
+    with ExitStack() as held:
+        if "disk" in plan.places.values():
+            more["offload_folder"] = held.enter_context(offload_folder())
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype="auto" if own else dtype,
+            device_map=dict(plan.places) or {"": plan.device},
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            **more,
+        )
+        weakref.finalize(model, held.pop_all().close)  # the folder lasts as long as the model
     keep_weights_as_they_are(model)
     # An end that is forced on the last token makes an answer that was cut off look finished.
     model.generation_config.forced_eos_token_id = None
@@ -225,6 +228,8 @@ def _heard_by(watch: Watch) -> Iterator[None]:
 
     library_logging.disable_progress_bar()
     library_logging.set_verbosity_error()
+    for name in ("accelerate", "bitsandbytes"):  # which has a line for each layer and token of int8
+        logging.getLogger(name).setLevel(logging.ERROR)
     library_logging.set_tqdm_hook(_bar)  # one for all threads: `_here` keeps them apart
     watch.report("loading")
     _here.watch = watch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vlm_app.engine import adapters, loading
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.releasing import release
+from vlm_app.engine.releasing import forget, release
 from vlm_app.types import Checkpoint
 
 
@@ -23,6 +23,7 @@ class LocalBackend:
 
     def unload(self, model: LoadedModel) -> None:
         model.close()
+        forget(model.processor)
         release()
 
     def free(self) -> int:

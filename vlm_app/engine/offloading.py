@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlm_app.settings import settings
 
 
-def offload_folder() -> Path:
+@contextmanager
+def offload_folder() -> Iterator[Path]:
     """A new folder, under the cache of the data folder; those that crashed processes left are removed."""
     root = settings().data / "cache" / "offload"
     root.mkdir(parents=True, exist_ok=True)
     for other in root.iterdir():
         if not _running(other.name):
             shutil.rmtree(other, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{_this_process()}-", dir=root))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_this_process()}-", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _this_process() -> str:

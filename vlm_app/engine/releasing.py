@@ -20,6 +20,18 @@ def release() -> None:
         trim(0)
 
 
+def forget(processor: Any) -> None:
+    """Empty the caches that transformers keeps of a processor's methods.
+
+    Their keys hold `self`: the last ten image processors would stay, with their tensors.
+    """
+    for part in vars(processor).values():
+        for kind in type(part).__mro__:
+            for method in vars(kind).values():
+                if hasattr(method, "cache_clear"):
+                    method.cache_clear()
+
+
 def weight_bytes(model: Any) -> int:
     """Bytes of a model's parameters and buffers that are in memory, with what quantization adds."""
     seen = {tensor.data_ptr(): tensor.nbytes for tensor in _tensors(model) if tensor.device.type != "meta"}
