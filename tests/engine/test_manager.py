@@ -324,6 +324,35 @@ def test_a_model_that_need_not_leave_after_all_serves_its_users_at_once(make: An
     assert world.backend.count("load", "ant") == 1 and world.status(BEE) == "unloaded"
 
 
+def test_a_model_stays_when_who_waited_for_its_memory_has_left(make: Any) -> None:
+    world = make(limit=100 * MB)
+    with held(world, ANT):
+        waiting = world.manager.lease(BEE)
+        soon(lambda: world.status(BEE) == "waiting")
+        waiting.release()
+    soon(lambda: world.status(BEE) == "unloaded")
+    held(world, ANT).release()
+    assert world.backend.count("load", "ant") == 1
+
+
+def test_who_leaves_the_line_gives_the_place_to_the_next_in_it(make: Any) -> None:
+    world = make(limit=100 * MB)
+    first = held(world, ANT)
+    gone = world.manager.lease(BEE)
+    soon(lambda: world.status(BEE) == "waiting")
+    second = world.manager.lease(ANT)
+    soon(lambda: world.status(ANT) == "waiting")
+    third = world.manager.lease(CAT)
+    soon(lambda: world.status(CAT) == "waiting")
+    gone.release()
+    first.release()
+    assert second.ready(SOON) and not third.ready(0.05)
+    second.release()
+    assert third.ready(SOON)
+    third.release()
+    assert world.backend.count("load", "ant") == 1
+
+
 def test_who_waits_takes_what_becomes_free_first(make: Any) -> None:
     world = make()
     ant, bee = held(world, ANT), held(world, BEE)

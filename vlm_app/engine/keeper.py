@@ -15,6 +15,7 @@ from vlm_app.engine.slots import Slot
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5  # between two looks at what is free, while somebody waits for it
+_SHORT_SECONDS = 0.02
 _REST_SECONDS = 30.0  # the longest sleep: a keeper whose manager is gone ends after it
 
 
@@ -39,8 +40,9 @@ class Keeper:
         with self._residents.changed:
             if self._thread is None and not self._ended:
                 arguments = (weakref.ref(self), self._residents.stir)
-                self._thread = threading.Thread(target=_keep, args=arguments, name="models", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=_keep, args=arguments, name="models", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def end(self, seconds: float) -> None:
         """Stop the thread, and wait for it up to `seconds`."""
@@ -65,6 +67,8 @@ class Keeper:
             self._send_away()
             self._forget_unwanted()
             version, waiting = residents.version, bool(residents.line)
+            if not waiting:
+                self._mark([])
         residents.publish()
         if not waiting:
             return self._rest()
@@ -85,7 +89,7 @@ class Keeper:
             return _REST_SECONDS
         with self._residents.changed:
             ends = [slot.used + self._idle_seconds for slot in self._residents.slots if _idle(slot)]
-        return max(0.0, min([_REST_SECONDS, *(end - time.monotonic() for end in ends)]))
+        return max(_SHORT_SECONDS, min([_REST_SECONDS, *(end - time.monotonic() for end in ends)]))
 
     # --- all of this with the lock held ----------------------------------------------------------
 
@@ -94,6 +98,7 @@ class Keeper:
         for slot in sorted(residents.slots, key=lambda slot: slot.used):
             if _idle(slot) and residents.budget.over(residents.slots) > 0:
                 slot.leaving = slot.leaving or "evicted"
+                residents.unload(slot)
             elif _idle(slot) and self._idle_seconds and now - slot.used >= self._idle_seconds:
                 slot.leaving = slot.leaving or "idle"
             residents.let_go(slot)
@@ -119,7 +124,7 @@ class Keeper:
         residents = self._residents
         for slot in list(residents.line):
             if slot.plan is None or self._there_still(slot):
-                continue
+                continue  # those behind it need not wait for that
             if not residents.budget.fits(slot.plan.bytes, free, residents.slots):
                 return self._make_room(slot, free)
             residents.line.remove(slot)
@@ -129,8 +134,19 @@ class Keeper:
         self._mark([])
 
     def _there_still(self, slot: Slot) -> bool:
-        """Whether the same weights are in memory, on their way out: the others need not wait for that."""
-        return any(other.in_memory and other.same_weights(slot) for other in self._residents.slots)
+        """Whether the same weights are in memory, on their way out.
+
+        Whoever they were to make room for is no longer before us in the line: then they
+        may as well stay, for us.
+        """
+        residents = self._residents
+        there = [other for other in residents.slots if other.in_memory and other.same_weights(slot)]
+        for other in there:
+            if other.phase == "ready" and other.leaving in (None, "evicted"):
+                other.leaving = None
+                residents.merge(slot, other)
+                break
+        return bool(there)
 
     def _make_room(self, slot: Slot, free: int) -> None:
         residents, plan = self._residents, slot.plan
@@ -150,7 +166,8 @@ class Keeper:
                 slot.leaving = None
         for slot in [slot for slot in leave if slot.phase == "ready"]:
             slot.leaving = slot.leaving or "evicted"
-            self._residents.let_go(slot)
+            if _idle(slot):
+                self._residents.unload(slot)
 
     def _tell_places(self) -> None:
         for ahead, slot in zip(count(), self._residents.line, strict=False):

@@ -119,8 +119,11 @@ class Residents:
         self._stirred()
 
     def let_go(self, slot: Slot) -> None:
-        """A slot that is to leave does so once nobody uses it. Locked."""
-        if not slot.leaving or slot.queue:
+        """A slot that is to leave does so once nobody uses it. Locked.
+
+        One that is to make room waits for the keeper: perhaps nobody needs the room any more.
+        """
+        if slot.leaving in (None, "evicted") or slot.queue:
             return
         if slot.phase == "ready":
             self.unload(slot)

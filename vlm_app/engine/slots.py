@@ -87,8 +87,14 @@ class Slot:
 
     @property
     def in_use(self) -> int:
-        """Bytes of `reserved` that are no longer free for certain."""
-        return self.model.bytes if self.model else 0
+        """Bytes of `reserved` that its weights take.
+
+        What is spread over several devices was planned for the first one, of which the
+        budget is; only all of it together can be measured.
+        """
+        if self.model is None or self.plan is None:
+            return 0
+        return min(self.plan.weights, self.model.bytes) if self.plan.places else self.model.bytes
 
     @property
     def moving(self) -> bool:
@@ -108,7 +114,7 @@ class Slot:
         return ModelState(
             status,
             self._detail(status),
-            bytes=self.in_use,
+            bytes=self.model.bytes if self.model else 0,
             precision=self.precision,
             device=self.plan.device if self.plan else "",
             model=self.id,
