@@ -233,7 +233,6 @@ def _sign_out(arguments: argparse.Namespace) -> int:
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "explain": _explain_fully,
     "lock": _lock,
     "upgrade": _upgrade,
     "check": _check,
@@ -241,4 +240,5 @@ _VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "search": _search,
     "sign-in": _sign_in,
     "sign-out": _sign_out,
+    "explain": _explain_fully,
 }

@@ -86,7 +86,7 @@ def bandwidth(device: str) -> float:
         target.copy_(source)
         wait()
         best = min(best, time.perf_counter() - began)
-    return 2 * source.nbytes / best
+    return 2.0 * int(source.nbytes) / best
 
 
 def _offered(row: Checkpoint) -> bool:

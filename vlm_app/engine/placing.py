@@ -51,7 +51,7 @@ def device_map(model: Any, precision: str, room: Mapping[int | str, int]) -> Pla
     from accelerate import infer_auto_device_map
 
     # accelerate adds main memory and the disk by itself where they are left out.
-    most = {**room, **{name: 0 for name in ("cpu", "disk") if name not in room}}
+    most: dict[int | str, int] = {"cpu": 0, "disk": 0, **room}
     places: dict[str, str | int] = infer_auto_device_map(
         model,
         max_memory=most,
