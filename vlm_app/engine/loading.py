@@ -178,7 +178,7 @@ def _weights(plan: Plan, folder: Path, own: str) -> Any:
     from transformers import AutoModelForImageTextToText
 
     dtype = dtype_of(plan.precision, plan.device)
-    quantized = None if own else quantization(plan.precision, dtype, bool(plan.places))
+    quantized = None if own else quantization(plan.precision, dtype)
     more: dict[str, Any] = {"quantization_config": quantized} if quantized else {}
     with ExitStack() as held:
         if "disk" in plan.places.values():

@@ -63,22 +63,18 @@ def dtype_of(precision: str, device: str) -> torch.dtype:
     return found
 
 
-def quantization(precision: str, dtype: torch.dtype, offloaded: bool) -> Any:
-    """bitsandbytes' settings for a precision that it makes; None for the others.
-
-    What is offloaded beside a GPU stays unquantized.
-    """
+def quantization(precision: str, dtype: torch.dtype) -> Any:
+    """bitsandbytes' settings for a precision that it makes; None for the others."""
     from transformers import BitsAndBytesConfig
 
     if precision == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=offloaded)
+        return BitsAndBytesConfig(load_in_8bit=True)
     if precision == "nf4":
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
-            llm_int8_enable_fp32_cpu_offload=offloaded,
         )
     return None
 
