@@ -243,17 +243,17 @@ def test_what_another_model_would_not_get_is_said_before_sending(visitor: Visito
     files = [draw(tmp_path / f"{colour}.png", colour) for colour in ("red", "blue", "green")]
     visitor.ask("what is there?", *files[:2])
     expect(visitor.notice).to_have_count(0)
-    visitor.choose_model("LLaVA-1.5 7B")
-    expect(visitor.notice).to_have_text("LLaVA-1.5 7B takes 1 image: the earlier image would be left out.")
+    visitor.choose_model("LLaVA 1.5 7B")
+    expect(visitor.notice).to_have_text("LLaVA 1.5 7B takes 1 image: the earlier image would be left out.")
     visitor.attach(files[2])
-    expect(visitor.notice).to_have_text("LLaVA-1.5 7B takes 1 image: the 2 earlier images would be left out.")
+    expect(visitor.notice).to_have_text("LLaVA 1.5 7B takes 1 image: the 2 earlier images would be left out.")
     visitor.write("what is there?")
     visitor.send()
     expect(visitor.answers).to_have_count(2)
     third = visitor.questions.last.locator(".thumbnail").get_attribute("href")
     assert visitor.answers.last.locator(".overlay img").get_attribute("src") == third
     expect(visitor.answers.last.locator("figcaption")).to_contain_text("Image 3")
-    expect(visitor.notice).to_have_text("LLaVA-1.5 7B takes 1 image: the 2 earlier images would be left out.")
+    expect(visitor.notice).to_have_text("LLaVA 1.5 7B takes 1 image: the 2 earlier images would be left out.")
     visitor.choose_model("Pebble")
     expect(visitor.notice).to_have_count(0)
 
@@ -324,7 +324,11 @@ def test_sending_without_a_choice_goes_on_with_the_first_answer(visitor: Visitor
 
 
 def test_stop_ends_the_second_answer_and_leaves_the_first(visitor: Visitor) -> None:
-    visitor.ask("answer slow")
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    visitor.page.click("#message .stop-button")
+    expect(visitor.answers.last).to_contain_text("Stopped.")
     first = visitor.answers.last.locator(".prose-text").inner_text()
     visitor.ask_again_with("SmolVLM2 500M")
     expect(visitor.page.locator(".side.live .prose-text")).to_contain_text("slowly: 1")

@@ -83,5 +83,5 @@ def _entry(choice: Choice) -> str:
     model = escape(choice.model, quote=True)
     return (
         f'<button type="button" role="menuitem" data-act="again" data-model="{model}"{adapter}>'
-        f"{escape(choice.name)}{note}</button>"
+        f"<span>{escape(choice.name)}</span>{note}</button>"
     )
