@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from vlm_app.engine.offers import Offer
-
 from vlm_app.catalog import catalog, find, memory
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.backend import Progress
 from vlm_app.engine.devices import Device
 from vlm_app.engine.memory import Estimate, Fit
+from vlm_app.engine.offers import Offer
 from vlm_app.engine.states import ModelState
 from vlm_app.types import Runs
 

@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from vlm_app.engine.offers import Offer
 
 from tests.ui.fake_manager import DRIVER, FakeManager
 from vlm_app.catalog import catalog
@@ -16,6 +15,7 @@ from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.backend import Progress
 from vlm_app.engine.devices import Device
 from vlm_app.engine.memory import Estimate, Fit
+from vlm_app.engine.offers import Offer
 from vlm_app.engine.states import ModelState
 from vlm_app.ui import model_bar, offer_cards, verdicts
 from vlm_app.ui.machine import loaded, machine
@@ -209,11 +209,11 @@ def offer(download: int = GB, speed: float = 12.0, draws: bool = False) -> Offer
 
 def test_offer_says_what_it_does_its_size_speed_and_licence() -> None:
     html = offer_cards.offered([offer()], [])
-    for words in ("SmolVLM2 500M", "chats", "1.0 GB to download", "about 9 words/s", "Apache-2.0"):
+    for words in ("SmolVLM2 500M", "chats", "1.0 GB to download", "up to 9 words/s", "Apache-2.0"):
         assert words in html
     assert "Download and chat" in html
     assert "chats and draws boxes" in offer_cards.offered([offer(draws=True)], [])
-    assert "about 9 words/min" in offer_cards.offered([offer(speed=0.2)], [])
+    assert "up to 9 words/min" in offer_cards.offered([offer(speed=0.2)], [])
 
 
 def test_offer_on_disk_needs_no_download() -> None:

@@ -135,10 +135,11 @@ class EngineListeners:
 
     def _acted(self, asked: dict[str, Any], values: Values) -> Updates:
         row, precision = find(str(asked.get("model") or "")), str(asked.get("precision") or "")
+        chosen = precision or str(values[self.on.panel.precision] or "auto")
         acts: dict[str, Callable[[], Any]] = {
             "unload": lambda: self.engine.unload(row.id, precision or None),
             "cancel": lambda: self.engine.cancel(row.id),
-            "load": lambda: self.engine.warm(row.id, str(values[self.on.panel.precision] or "auto")),
+            "load": lambda: self.engine.warm(row.id, chosen),
             "offer": lambda: self.engine.warm(row.id, "auto"),
         }
         act = str(asked.get("act"))

@@ -61,7 +61,7 @@ def _facts(offer: Offer, state: ModelState | None) -> list[str]:
     if state is not None and state.status != "ready":
         return [state.detail if state.status in ("failed", "waiting") else status(state)]
     words = offer.tokens_per_second * WORD
-    speed = f"about {words:.0f} words/s" if words >= 1 else f"about {words * 60:.0f} words/min"
+    speed = f"up to {words:.0f} words/s" if words >= 1 else f"up to {words * 60:.0f} words/min"
     return [
         "loaded" if state else f"{size(offer.download)} to download" if offer.download else "on disk",
         *([speed] if offer.tokens_per_second else []),

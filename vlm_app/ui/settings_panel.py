@@ -96,10 +96,17 @@ class SettingsPanel:
         system, temperature, top_p, limit, seed, millions, precision, adapter = values
         checkpoint = catalog().get(model)
         budget = round((millions or 0) * 1e6) if checkpoint and has_budget(checkpoint) else 0
-        how = {"precision": precision or "auto", "adapter": adapter or None}
         try:
             sampling = Sampling(temperature, top_p, int(limit), None if seed is None else int(seed))
-            return ChatSettings(model, system or "", sampling, Task(task), budget or None, **how)
+            return ChatSettings(
+                model,
+                system or "",
+                sampling,
+                Task(task),
+                budget or None,
+                precision or "auto",
+                adapter or None,
+            )
         except (TypeError, ValueError) as error:
             raise BadInput(f"These settings cannot be used: {error}.") from error
 

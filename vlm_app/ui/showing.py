@@ -15,6 +15,7 @@ from gradio.components.chatbot import ComponentMessage
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
 from vlm_app.engine import Engine
+from vlm_app.engine.states import ModelState
 from vlm_app.errors import AppError, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Runs, Task
@@ -24,7 +25,7 @@ from vlm_app.ui.page import CHAT, Parts
 from vlm_app.ui.render import Row, Thread
 from vlm_app.ui.settings_panel import Choices
 from vlm_app.ui.sidebar import chat_list
-from vlm_app.ui.state_words import ON_THE_WAY, status
+from vlm_app.ui.state_words import status
 from vlm_app.ui.verdicts import PRECISIONS
 from vlm_app.ui.welcome import welcome
 
@@ -165,7 +166,9 @@ class Showing:
             return ""
         name = catalog()[model].name
         state = self.engine.state(model)
-        if state.status in ON_THE_WAY:
+        if state.status == "waiting":
+            return state.detail
+        if state.status == "loading":
             return f"{name} is {status(state)}…"
         if state.status != "ready":
             return f"{name} is loading…"
@@ -189,12 +192,21 @@ class Showing:
     def chip(self, model: str, precision: str = "auto", adapter: str = "") -> str:
         """How the chosen model is; before it is loaded, whether it fits as it was chosen."""
         try:
-            state = self.engine.state(model)
+            state = self._state(model, precision)
             fit = self.engine.fit(model, precision) if state.status == "unloaded" else None
             names = {each.id: each.name for each in self.engine.adapters(model)} if adapter else {}
             return model_bar.chip(replace(state, model=model), fit, names.get(adapter, ""))
         except AppError:  # a model that left the catalog has no state to show
             return ""
+
+    def _state(self, model: str, precision: str) -> ModelState:
+        """How a model is in the precision that was chosen."""
+        state = self.engine.state(model)
+        if precision in ("auto", state.precision) or state.status not in ("ready", "unloading"):
+            return state
+        same = [each for each in self.engine.models() if (each.model, each.precision) == (model, precision)]
+        none = ModelState("unloaded", f"{state.name} is not loaded in {precision}.", name=state.name)
+        return same[0] if same else none
 
 
 def checkpoint_of(model: str) -> Checkpoint:

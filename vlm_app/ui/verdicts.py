@@ -59,7 +59,7 @@ def estimates(fits: Mapping[str, Fit | None]) -> str:
     free = size(next(iter(known.values())).free)
     heads = "".join(
         f'<th scope="col">{name}</th>'
-        for name in ("Precision", "Weights", "Cache", "Images", "Reserve", "Together", "Here")
+        for name in ("Precision", "Here", "Together", "Weights", "Cache", "Images", "Reserve")
     )
     body = "".join(_estimate(precision, fit) for precision, fit in known.items())
     table = f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>"
@@ -71,11 +71,11 @@ def estimates(fits: Mapping[str, Fit | None]) -> str:
 
 def _estimate(precision: str, fit: Fit) -> str:
     parts = fit.estimate
-    counts = (parts.weights, parts.cache, parts.images, parts.reserve, parts.total)
+    counts = (parts.total, parts.weights, parts.cache, parts.images, parts.reserve)
     cells = "".join(f"<td>{size(count)}</td>" for count in counts)
     kind, word = ("fits", "fits") if fit.fits else ("large", "too large")
     name = "bf16, fp16" if precision == "bf16" else escape(precision)
-    return f'<tr><th scope="row">{name}</th>{cells}<td class="{kind}">{word}</td></tr>'
+    return f'<tr><th scope="row">{name}</th><td class="{kind}">{word}</td>{cells}</tr>'
 
 
 def _cell(id: str, state: ModelState | None, fitting: Fitting) -> dict[str, str]:
