@@ -155,18 +155,17 @@ def _weights(model: Any) -> Weights:
     quantized = {id(matrix) for matrix in matrices}
     softly = re.compile("|".join(map(re.escape, model._keep_in_fp32_modules)) or r"\Z.")
     strictly = re.compile("|".join(map(re.escape, model._keep_in_fp32_modules_strict)) or r"\Z.")
-    plain = soft = 0
-    fixed = sum(buffer.nbytes for buffer in model.buffers())
-    for name, parameter in model.named_parameters():  # tied ones once
-        if id(parameter) in quantized:
+    plain = soft = fixed = 0
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):  # tied ones once
+        if id(tensor) in quantized:
             continue
-        if parameter.dtype != torch.bfloat16:
-            fixed += parameter.nbytes
+        if tensor.dtype != torch.bfloat16:  # of its own accord, whatever it is built in
+            fixed += tensor.nbytes
         elif strictly.search(name):
-            fixed += parameter.numel() * _FP32
+            fixed += tensor.numel() * _FP32
         else:
-            plain += parameter.numel()
-            soft += parameter.numel() if softly.search(name) else 0
+            plain += tensor.numel()
+            soft += tensor.numel() if softly.search(name) else 0
     sizes = [matrix.numel() for matrix in matrices]
     return Weights(
         plain=plain,
