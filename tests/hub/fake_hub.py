@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
             if revision not in repo.commits:
                 return self._send(404, {"error": "Invalid"}, {"X-Error-Code": "RevisionNotFound"})
             if repo.gated and token != TOKEN and not api:
-                return self._send(403, {"error": "gated"}, {"X-Error-Code": "GatedRepo"})
+                return self._send(403 if token else 401, {"error": "gated"}, {"X-Error-Code": "GatedRepo"})
             files = repo.commits[revision]
             if rest[0] == "tree":
                 return self._send(200, [_entry(file, data) for file, data in files.items()])

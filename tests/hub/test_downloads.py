@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -15,9 +16,12 @@ from typing import Any
 
 import pytest
 
+from tests.engine.tiny import save_pebble
 from tests.hub.conftest import NEW, OLD, files, weights
 from tests.hub.fake_hub import TOKEN, FakeHub, Repo
 from vlm_app import hub as room
+from vlm_app.engine import LocalBackend
+from vlm_app.engine.backend import Plan, Progress, Watch
 from vlm_app.errors import ModelUnavailable
 from vlm_app.hub import fetching, reach
 from vlm_app.settings import settings
@@ -132,6 +136,18 @@ def test_two_who_download_at_once_download_it_once(big: FakeHub) -> None:
     assert len([path for path in big.asked if path.startswith("/large/")]) == 2  # its two files
 
 
+def test_a_model_that_is_not_here_is_downloaded_and_loaded_in_one_go(hub: FakeHub, tmp_path: Path) -> None:
+    folder = save_pebble(tmp_path / "pebble")
+    hub.repos["some/pebble"] = Repo({OLD: {path.name: path.read_bytes() for path in folder.iterdir()}})
+    told: list[Progress] = []
+    row = dataclasses.replace(ROW, source="some/pebble", family="pebble")
+    loaded = LocalBackend().load(Plan(row, "bf16", 0, 0), Watch(told.append))
+    assert loaded.bytes > 100_000
+    stages = [progress.stage for progress in told]
+    assert stages == sorted(stages) and set(stages) == {"downloading", "loading"}
+    assert told[stages.index("loading") - 1].share == 1
+
+
 # --- breaks -------------------------------------------------------------------------------
 
 
@@ -172,7 +188,7 @@ def test_a_connection_that_drops_is_made_again(big: FakeHub) -> None:
 
 def test_a_connection_that_brings_nothing_any_more_is_a_sentence_with_the_numbers(big: FakeHub) -> None:
     big.breaks = [1_000_000] + [0] * 20
-    with pytest.raises(ModelUnavailable, match=r"broke off after 1 of 4 MB: .* it goes on from there\.$"):
+    with pytest.raises(ModelUnavailable, match=r"broke off after 1 MB of 4 MB: .* it goes on from there\.$"):
         room.download(ROW)
     big.breaks.clear()
     assert (room.download(ROW) / "model-1.safetensors").read_bytes() == BIG
@@ -200,7 +216,7 @@ def test_a_hub_that_refuses_is_one_sentence(big: FakeHub, status: int, words: st
 
 
 def test_a_repository_that_is_gone_and_one_behind_a_licence_are_named(big: FakeHub) -> None:
-    lost = Checkpoint("lost", "Lost", "qwen2_5_vl", "some/lost", frozenset({Task.CHAT}))
+    lost = dataclasses.replace(ROW, source="some/lost")
     with pytest.raises(ModelUnavailable, match=r"there is no such public repository"):
         room.download(lost)
     big.repos["some/big"].gated = "manual"
@@ -220,7 +236,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_downloaded(
     usage = shutil.disk_usage(settings().data.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2_000_000))
     with pytest.raises(
-        ModelUnavailable, match=r"^Big needs 0\.0 GB more on the disk, and 0\.0 GB are free: free some space"
+        ModelUnavailable, match=r"^Big needs 4 MB more on the disk, and 2 MB are free: free some space"
     ):
         room.download(ROW)
     assert not [path for path in big.asked if "resolve" in path or "large" in path]

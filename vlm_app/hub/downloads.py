@@ -19,7 +19,7 @@ from typing import Any
 from vlm_app.catalog import ledger
 from vlm_app.errors import ModelUnavailable
 from vlm_app.hub.client import api, asking
-from vlm_app.hub.fetching import Count, File, Report, fetch
+from vlm_app.hub.fetching import Count, File, Report, fetch, size
 from vlm_app.hub.locks import keep, revision
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint
@@ -142,8 +142,8 @@ def _check_disk(name: str, missing: int) -> None:
     free = shutil.disk_usage(cache).free
     if missing > free:
         raise ModelUnavailable(
-            f"{name} needs {missing / 1e9:.1f} GB more on the disk, and {free / 1e9:.1f} GB are free: free "
-            "some space, or choose a smaller model."
+            f"{name} needs {size(missing)} more on the disk, and {size(free)} are free: free some space, or "
+            "choose a smaller model."
         )
 
 

@@ -51,6 +51,11 @@ class Count:
         self._report(self.done, self.total)
 
 
+def size(bytes: int) -> str:
+    """'5.2 GB', '340 MB'."""
+    return f"{bytes / 1e9:.1f} GB" if bytes >= 1e9 else f"{bytes / 1e6:.0f} MB"
+
+
 def fetch(url: str, part: Path, file: File, count: Count) -> None:
     """Complete a partial file, of which `count` counts what comes.
 
@@ -72,8 +77,8 @@ def fetch(url: str, part: Path, file: File, count: Count) -> None:
         have = _size(part)
         if tries == _TRIES:
             raise ModelUnavailable(
-                f"The download broke off after {count.done / 1e6:,.0f} of {count.total / 1e6:,.0f} MB: check "
-                "the network and load the model again, it goes on from there."
+                f"The download broke off after {size(count.done)} of {size(count.total)}: check the network "
+                "and load the model again, it goes on from there."
             )
     if have > file.size or (begun and not _whole(part, file)):
         part.unlink()

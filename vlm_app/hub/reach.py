@@ -59,7 +59,7 @@ def _answers(seconds: float) -> bool:
     from huggingface_hub.errors import HTTPError
 
     try:
-        return get_session().head(constants.ENDPOINT, timeout=seconds).status_code < 500
+        return bool(get_session().head(constants.ENDPOINT, timeout=seconds).status_code < 500)
     except (OSError, HTTPError) as error:
         _log.info("The Hub cannot be reached: %s", type(error).__name__)
         return False
