@@ -259,7 +259,16 @@ def test_only_remedies_that_fit_are_named() -> None:
     assert remedy(row, "nf4", None, 1000) == "choose a smaller model"
 
 
-def test_half_the_pixels_are_a_remedy_where_they_save_something() -> None:
-    row = scaled("qwen2_5_vl")
-    assert families.get(row.family).pixel_budget
-    assert remedy(row, "nf4", None, 10**12) == "choose a smaller model"  # tiny images: nothing to save
+def test_half_the_pixels_are_a_remedy_where_they_save_something(tmp_path: Path) -> None:
+    small = scaled("qwen2_5_vl")
+    assert remedy(small, "nf4", None, 10**12) == "choose a smaller model"  # its images are tiny
+    folder = shutil.copytree(small.source, tmp_path / "large")
+    config = json.loads((folder / "processor_config.json").read_text())
+    config["image_processor"]["size"]["longest_edge"] = 3_000_000
+    (folder / "processor_config.json").write_text(json.dumps(config))
+    row = replace(small, source=str(folder))
+    whole, half = (estimate(row, "nf4", pixels=pixels) for pixels in (3_000_000, 1_500_000))
+    assert whole is not None and half is not None and half.images < 0.6 * whole.images
+    words = f"halving the pixel budget saves {memory.size(whole.total - half.total)}"
+    assert remedy(row, "nf4", 3_000_000, half.total) == words
+    assert remedy(row, "nf4", 3_000_000, half.total - 1) == "choose a smaller model"
