@@ -21,7 +21,6 @@ LEAK_BYTES = size(3_000_000, 1_000_000)  # that a round may add; the first ones 
 LEAK_WHOLE = bool(size(0, 1))  # whether a round takes all nine pairs of family and precision, or three
 CROWD_SECONDS = size(3, 120)  # for which 32 users share three models
 CROWD_ROUNDS = size(2, 4)  # into which that is cut
-CROWD_BYTES = size(60_000_000, 15_000_000)  # by which the process may grow over the last half of them
 ESTIMATED_FAMILIES = size(3, 20)  # whose memory is estimated, and measured while they answer
 PRECISION_SCENES = size(100, 1000)  # held-out scenes on which int8 and nf4 are compared with bf16
 PRECISION_LOSS = size(5, 2)  # points: the most that the upper end of the loss's interval may be
