@@ -121,6 +121,7 @@ def test_a_load_that_was_cancelled_or_failed_leaves_nothing(monkeypatch: pytest.
     assert live_bytes() == before
 
 
+@pytest.mark.timeout(1800)  # the full size takes minutes
 def test_loading_asking_and_unloading_over_and_over_takes_no_more_memory() -> None:
     process = psutil.Process()
     held = []
