@@ -7,8 +7,10 @@ way keeps all adapters in one set of layers, where a further one takes a second.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,13 +157,23 @@ def _quantized(module: Any) -> bool:
 
 def _built(model: Any, config: Any) -> tuple[Layers, str]:
     """The layers, off the model again, and what went wrong. Their weights have no numbers yet."""
+    import torch
     from peft import inject_adapter_in_model
     from peft.tuners.tuners_utils import NoMatchingPeftModuleError
+    from torch.overrides import TorchFunctionMode
+
+    class Unfilled(TorchFunctionMode):  # random numbers would take longer than the file's
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.nn.init.kaiming_uniform_:
+                return (args or (kwargs["tensor"],))[0]
+            return func(*args, **(kwargs or {}))
 
     before = dict(model.named_modules())
     layers: Layers = ()
     try:
-        inject_adapter_in_model(config, model, _NAME, low_cpu_mem_usage=True)
+        # In this thread only: peft's own `low_cpu_mem_usage` changes torch for all of them.
+        with torch.device("meta"), Unfilled(), _uncollected():
+            inject_adapter_in_model(config, model, _NAME)
     except NoMatchingPeftModuleError:
         targets = config.target_modules
         named = targets if isinstance(targets, str) else ", ".join(sorted(targets or ()))
@@ -173,6 +185,18 @@ def _built(model: Any, config: Any) -> tuple[Layers, str]:
         layers = _changed(before)
         put_off(layers)
     return layers, ""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: so many new objects start one, which takes longer than all else."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _changed(before: dict[str, Any]) -> Layers:
