@@ -46,6 +46,17 @@ def test_an_older_chat_without_them_reads_as_before(chats: Chats, store: Store) 
     assert chats.import_json(OWNER, json.dumps(file).encode()).settings == shown.settings
 
 
+def test_a_precision_and_an_adapter_that_are_not_here_are_left_behind(chats: Chats) -> None:
+    shown = said(chats, RED, "Hi", to=replace(chats.new(OWNER), settings=ChatSettings("pebble")))
+    file = json.loads(chats.export_json(OWNER, shown.id))
+    file["settings"] |= {"precision": "int8", "adapter": "somebody's"}
+    assert chats.import_json(OWNER, json.dumps(file).encode()).settings == ChatSettings(
+        "pebble", precision="int8"
+    )
+    file["settings"]["precision"] = "<b>"
+    assert chats.import_json(OWNER, json.dumps(file).encode()).settings == ChatSettings("pebble")
+
+
 def test_an_answer_that_never_began_still_names_who_was_asked(chats: Chats, engine: FakeEngine) -> None:
     engine.refuses = Refusal("Busy.")
     chosen = ChatSettings("pebble", precision="int8", adapter="signs")

@@ -9,7 +9,6 @@ from datetime import datetime
 from vlm_app.types import Answer, Part, Picture, Sampling, Task, Turn
 
 TITLE_LENGTH = 60
-WITHOUT_ADAPTER = "__base__"  # the name of a model without an adapter, where adapters are compared
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vlm_app.chat.conversation import WITHOUT_ADAPTER, ChatSettings
+from vlm_app.chat.conversation import ChatSettings
+from vlm_app.engine.adapters import BASE
 from vlm_app.types import Answer, Delta, Finish, Region, Task, Timings, Usage
 
 
@@ -47,7 +48,7 @@ class Draft:
 def _blank(chosen: ChatSettings, task: Task) -> Answer:
     """Who was asked; which precision 'auto' is, nobody knows before the model is there."""
     precision = "" if chosen.precision == "auto" else chosen.precision
-    adapter = None if chosen.adapter == WITHOUT_ADAPTER else chosen.adapter
+    adapter = None if chosen.adapter == BASE else chosen.adapter
     return Answer("", task=task, model=chosen.model, precision=precision, adapter=adapter)
 
 

@@ -26,6 +26,8 @@ from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, M
 from vlm_app.chat.records import Records
 from vlm_app.chat.rows import Answered, Asked, Said, settings_from_dict, settings_to_dict
 from vlm_app.chat.taking import Find
+from vlm_app.engine import adapters
+from vlm_app.engine.loading import PRECISIONS
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.media import open_image
 from vlm_app.settings import settings as app_settings
@@ -241,15 +243,19 @@ def _answered(message: _Assistant, images: int, where: str) -> Answered:
 
 
 def _settings(data: object, find: Find) -> ChatSettings:
-    """The settings of the file, with the default model where its own is not in the catalog."""
+    """The settings of the file, without what is not here: with the default model where its own is
+    not in the catalog, and only with an adapter and a precision that this app has."""
     try:
         chosen = settings_from_dict(data)
     except ValidationError as error:
         raise _unfit(error) from error
+    precision = chosen.precision if chosen.precision in PRECISIONS else "auto"
+    adapter = chosen.adapter if chosen.adapter in {each.id for each in adapters.installed()} else None
+    chosen = replace(chosen, precision=precision, adapter=adapter)
     try:
         find(chosen.model)
     except ModelUnavailable:
-        return replace(chosen, model=app_settings().model)
+        return replace(chosen, model=app_settings().model, precision="auto", adapter=None)
     return chosen
 
 

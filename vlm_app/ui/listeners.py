@@ -68,7 +68,7 @@ class Listeners:
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
         on.message.change(None, [on.message], [on.attached], js=ATTACHED, **quiet)
-        noticed: set[Component] = {on.chat, on.model, on.attached}
+        noticed: set[Component] = {on.chat, on.model, on.message}
         now: dict[str, Any] = {**quiet, "queue": False}
         for done in (sent, pressed):
             done.then(self.notice, noticed, [on.notice], **now)
@@ -221,8 +221,9 @@ class Listeners:
     def notice(self, values: Values, request: gr.Request) -> Updates:
         """What the chosen model would not get of the chat and the images that are attached."""
         owner = self.owners.read(request.cookies.get("vlm_app_owner"))
-        chat, model, images = (values[each] for each in (self.on.chat, self.on.model, self.on.attached))
-        return {self.on.notice: self.showing.notice(owner, chat, model, int(images or 0))}
+        _, files = message_of(values[self.on.message])
+        chat, model = values[self.on.chat], values[self.on.model]
+        return {self.on.notice: self.showing.notice(owner, chat, model, len(files))}
 
     def choose_task(self, model: str, task: str | None) -> Any:
         """Another task was picked: the message box says what it wants."""
