@@ -90,6 +90,14 @@ def test_json_holds_the_whole_answer(speaking: None, image: Path, capsys: pytest
     assert answer["usage"]["completion_tokens"] > 5
     assert answer["timings"]["total"] >= answer["timings"]["first_token"] > 0
     assert (answer["model"], answer["task"], answer["finish"]) == ("pebble", "detect", "stop")
+    assert answer["precision"] in ("bf16", "fp32") and answer["adapter"] is None
+
+
+def test_an_adapter_that_is_not_there_is_said(
+    speaking: None, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", str(image), "-q", "x", "--adapter", "signs"]) != 0
+    assert "There is no adapter 'signs'" in capsys.readouterr().err
 
 
 def test_the_drawn_image_can_be_saved(speaking: None, image: Path, tmp_path: Path) -> None:
@@ -124,6 +132,7 @@ def test_a_picture_of_another_world_is_said_to_be_one(
         (["ask", "scene.png", "-q", "x", "--task", "ground"], "can do: chat, caption, detect"),
         (["ask", "scene.png", "-q", "x", "--out", "drawn.jpg"], "ends with .png"),
         (["ask", "scene.png", "-q", "x", "--out", "no/where.png"], "folder that exists"),
+        (["ask", "scene.png", "-q", "x", "--precision", "nf5"], "found 'nf5': choose one of these"),
         (["ask", "scene.png", "--fast"], "--help"),
         (["dance"], "--help"),
         ([], "--help"),
