@@ -26,6 +26,7 @@ from vlm_app.engine.loading import load_checkpoint
 from vlm_app.engine.memory import Estimate, Fit, estimate, fit, remedy
 from vlm_app.engine.working import TOKENS
 from vlm_app.errors import ModelUnavailable
+from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Role, Task, Turn
 
 WEIGHTS, PEAK = 0.05, 0.15
@@ -177,6 +178,26 @@ def test_the_hub_is_asked_for_headers_and_not_for_weights(hub: FakeHub) -> None:
     assert hub.ranges and not any(path.endswith("tokenizer.json") for path in hub.asked)
     hub.asked.clear()
     assert estimate(row, "bf16", ask_hub=True) and not hub.asked
+
+
+def test_weights_in_several_files_are_all_counted(hub: FakeHub, tmp_path: Path) -> None:  # noqa: F811
+    whole = checkpoints.row("qwen2_vl")
+    model = load_checkpoint(whole, "bf16").model
+    model.save_pretrained(tmp_path, max_shard_size="300KB")
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    preprocessor = Path(whole.source, "processor_config.json")
+    hub.repos["some/model"] = Repo({"1" * 40: files | {preprocessor.name: preprocessor.read_bytes()}})
+    assert sum(name.endswith(".safetensors") for name in files) > 2
+    found = estimate(replace(whole, source="some/model"), "nf4", ask_hub=True)
+    assert found == estimate(whole, "nf4")
+    assert not any((settings().data / "cache" / "hub").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("file", [b"", b"\xff" * 100, b"\x05\0\0\0\0\0\0\0[1,2]"])
+def test_damaged_headers_on_the_hub_are_a_sentence(hub: FakeHub, file: bytes) -> None:  # noqa: F811
+    hub.repos["some/big"] = Repo({"1" * 40: {"config.json": b"{}", "model.safetensors": file}})
+    with pytest.raises(ModelUnavailable, match="The size of some/big could not be found out"):
+        estimate(_rough(), "bf16", ask_hub=True)
 
 
 def test_without_a_network_it_is_said_that_the_size_could_not_be_found_out() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_app.catalog.ledger import write_whole
+from vlm_app.errors import ModelUnavailable
 from vlm_app.hub.client import api, asking
 from vlm_app.hub.locks import revision
 from vlm_app.settings import settings
@@ -52,11 +53,18 @@ class Headers:
 def fetch(repo: str) -> Headers:
     """Ask the Hub for the headers and configs of the locked commit, or of the newest; they are kept.
 
-    Some hundred kilobytes. Raises `ModelUnavailable` when the Hub does not answer.
+    Some hundred kilobytes. Raises `ModelUnavailable` when the Hub does not answer, or has no
+    safetensors in it.
     """
+    from huggingface_hub.errors import SafetensorsParsingError
+
+    what = f"The size of {repo} could not be found out"
     found: list[Headers] = []
-    with asking(repo, f"The size of {repo} could not be found out"):
-        found.append(_fetch(repo))
+    try:
+        with asking(repo, what):
+            found.append(_fetch(repo))
+    except (SafetensorsParsingError, ValueError, KeyError, AttributeError) as error:
+        raise ModelUnavailable(f"{what}: its files are damaged; choose another model.") from error
     return found[0]
 
 
@@ -92,27 +100,39 @@ def stamp(source: str) -> tuple[Any, ...] | None:
 
 
 def _fetch(repo: str) -> Headers:
-    from huggingface_hub.errors import EntryNotFoundError
-
     hub = api()
     commit = revision(repo) or str(hub.model_info(repo).sha)
-    cache = settings().data / "cache" / "hub"
-    path = hub.hf_hub_download(repo, _CONFIGS[0], revision=commit, cache_dir=cache)
+    folder = _download(hub, repo, commit, _CONFIGS[0]).parent
     for name in _CONFIGS[1:]:
-        try:
-            hub.hf_hub_download(repo, name, revision=commit, cache_dir=cache)
-        except EntryNotFoundError:  # hardly any repository has all of them
-            continue
-    files = hub.get_safetensors_metadata(repo, revision=commit).files_metadata.values()
-    tensors = {
-        name: Tensor(tensor.dtype, tuple(tensor.shape))
-        for file in files
-        for name, tensor in file.tensors.items()
-    }
+        _optional(hub, repo, commit, name)
+    tensors: dict[str, Tensor] = {}
+    for name in _shards(_optional(hub, repo, commit, "model.safetensors.index.json")):
+        file = hub.parse_safetensors_file_metadata(repo, name, revision=commit)  # asks for its first bytes
+        tensors |= {key: Tensor(each.dtype, tuple(each.shape)) for key, each in file.tensors.items()}
     rows = {name: [tensor.dtype, *tensor.shape] for name, tensor in tensors.items()}
-    # A snapshot's folder is named after its commit.
-    write_whole(_file(repo, Path(path).parent.name), json.dumps(rows))
-    return Headers(Path(path).parent, tensors)
+    write_whole(_file(repo, folder.name), json.dumps(rows))  # a snapshot's folder is named after its commit
+    return Headers(folder, tensors)
+
+
+def _download(hub: Any, repo: str, commit: str, name: str) -> Path:
+    cache = settings().data / "cache" / "hub"
+    return Path(hub.hf_hub_download(repo, name, revision=commit, cache_dir=cache))
+
+
+def _optional(hub: Any, repo: str, commit: str, name: str) -> Path | None:
+    """A file that not every repository has; None where it is not there."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return _download(hub, repo, commit, name)
+    except EntryNotFoundError:
+        return None
+
+
+def _shards(index: Path | None) -> list[str]:
+    if index is None:
+        return ["model.safetensors"]
+    return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
 
 
 def _file(repo: str, commit: str) -> Path:
