@@ -37,7 +37,8 @@ ANSWERS = [
     ('<|begin_of_box|>[{"box_2d": [94, 598, 177, 991], "label": "cat"}]<|end_of_box|>', "cat", 1),
     # The tokens mark short answers as well.
     ("<|begin_of_box|>42<|end_of_box|>", "42", 0),
-    # Truncated, and empty.
+    # Truncated in the second box, and in the first; empty.
+    ("<|begin_of_box|>[[94,598,177,991],[1,2,30", "cat", 1),
     ("<|begin_of_box|>[[94,598,1", "", 0),
     ("", "", 0),
 ]
@@ -81,3 +82,20 @@ def test_a_box_is_asked_for_and_written_in_the_readme_s_form() -> None:
     assert family.write(regions, image_size=(1000, 500)) == (
         "<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"
     )
+
+
+def test_several_classes_are_asked_for_as_a_list_of_labels_and_boxes() -> None:
+    # The words are those of Z.ai's example for GLM-4.6V, which asks for breeds of cats.
+    family = families.get("glm4v")
+    asked = family.ask(Task.DETECT, "cat; dog")
+    assert asked.startswith(
+        "Detect all objects of these categories in the image: cat, dog. Return the results"
+    )
+    assert asked.endswith(
+        '[{"label": "cat", "bbox_2d": [1, 2, 3, 4]}, {"label": "cat", "bbox_2d": [4, 5, 6, 7]}]'
+    )
+    assert family.ask(Task.DETECT).startswith("Detect all objects in the image. Return")
+    regions = [Region("cat", Box(0.1, 0.2, 0.3, 0.4)), Region("dög", Box(0, 0, 1, 1))]
+    raw = family.write(regions, image_size=(1000, 500), asked=(Task.DETECT, "cat, dög"))
+    assert places("glm4v", raw) == [("cat", (0.1, 0.2, 0.3, 0.4)), ("dög", (0, 0, 1, 1))]
+    assert places("glm4v", raw[: raw.index("dög")]) == [("cat", (0.1, 0.2, 0.3, 0.4))]

@@ -4,18 +4,20 @@ From the repository zai-org/GLM-V: boxes are [x1, y1, x2, y2] on a grid of 1000 
 `<|begin_of_box|>` and `<|end_of_box|>`, in brackets of any style. The same tokens also
 mark a short final answer. A server that drops special tokens leaves the brackets alone,
 so these are read as well where a place was asked for. Thinking and answer may be wrapped
-in `<think>` and `<answer>`.
+in `<think>` and `<answer>`. Objects of several classes are asked for in the words of the
+example that Z.ai gives for GLM-4.6V (breeds of cats), and come as JSON between the tokens.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from vlm_app.families.base import Asked, Parsed, Size
 from vlm_app.families.objects import read_objects, teller
-from vlm_app.families.qwen import ToShape, check_shape, needs_query, shape_in, size_options
+from vlm_app.families.qwen import ToShape, check_shape, classes, needs_query, shape_in, size_options
 from vlm_app.families.reading import Reader, corners, numbers, scaled
 from vlm_app.families.templated import TemplatedFamily
 from vlm_app.types import Picture, Region, Role, Seen, Task, Turn
@@ -38,10 +40,13 @@ _CONTROL = (
     "<|video|>",
 )
 _BOXED = re.compile(rf"(?P<gap> ?){re.escape(_BOX)}(?P<boxed>[^|{{]{{0,1500}}?){re.escape(_UNBOX)}")
-_OPEN_BOX = rf"{re.escape(_BOX)}(?s:(?!{re.escape(_UNBOX)}).)*\Z"
+_OPEN_BOX = rf"{re.escape(_BOX)}(?!\s*\[?\s*\{{)(?s:(?!{re.escape(_UNBOX)}).)*\Z"
 _NUMBER = r"\s*-?\d{1,5}(?:\.\d{1,6})?\s*"
 _PLACE = rf"[\[(<]{_NUMBER}(?:,{_NUMBER}){{1,3}}[\])>]"
 _PLACES = re.compile(rf"[\[(<\s]{{0,4}}{_PLACE}(?:\s{{0,4}},?\s{{0,4}}{_PLACE}){{0,60}}[\])>\s]{{0,4}}")
+_LEADING = rf"[\[(<\s]{{0,4}}{_PLACE}(?:\s{{0,4}},?\s{{0,4}}{_PLACE}){{0,60}}"
+# The places that are whole between tokens of which the second has not come: an answer may end there.
+_PART = rf"(?P<part_gap> ?){re.escape(_BOX)}(?P<part>{_LEADING})(?s:(?!{re.escape(_UNBOX)}).)*?(?=<?\Z)"
 # Boxes whose tokens were dropped, and what stands between and behind them.
 _BEHIND = r"(?<=\d[\])>])"
 _FIRST = r"(?<!: )(?<!:)(?<![\[(<])"  # not the value of a JSON key
@@ -50,6 +55,12 @@ _BARE = re.compile(
 )
 _OPEN_BARE = rf"(?:{_BEHIND}\s*,\s*|{_FIRST})[\[(<]{{1,2}}[\d\s.,-]{{0,60}}\Z|{_BEHIND}\s*,\s*\Z"
 _GROUNDING = (Task.GROUND, Task.COUNT)
+_LIST = (
+    "Return the results in valid JSON format. The result should be a list, where each element in the list "
+    "corresponds to a dictionary of target detection results. The dictionary keys are label and bbox_2d, "
+    "with values being the object's category and the result bounding box coordinates respectively. "
+    "For example: "
+)
 
 
 class Glm4v(TemplatedFamily):
@@ -61,7 +72,7 @@ class Glm4v(TemplatedFamily):
     pixel_budget = True
     text_only = True
     video = True
-    tasks = frozenset({Task.CHAT, Task.CAPTION, Task.OCR, *_GROUNDING})
+    tasks = frozenset({Task.CHAT, Task.CAPTION, Task.OCR, Task.DETECT, *_GROUNDING})
     convention = "0–1000 of the image, x first, between box tokens"
     grid = _GRID
     lora_towers: ClassVar[Mapping[str, str]] = {
@@ -79,6 +90,8 @@ class Glm4v(TemplatedFamily):
             return "Describe this image."
         if task is Task.OCR:
             return "Read all the text in the image."
+        if task is Task.DETECT:
+            return _detecting(classes(query))
         return (
             "Please pinpoint the bounding box [[x1,y1,x2,y2], …] in the image as per the given description. "
             + needs_query(task, query)
@@ -156,6 +169,8 @@ class Glm4v(TemplatedFamily):
         input_size: Size | None = None,
         asked: Asked | None = None,
     ) -> str:
+        if asked and asked[0] is Task.DETECT:
+            return f"{_BOX}[{', '.join(map(_labelled, regions))}]{_UNBOX}"
         places = [scaled(corners(region.shape), _GRID, _GRID) for region in regions]
         return _BOX + "[" + ",".join(str(place).replace(" ", "") for place in places) + "]" + _UNBOX
 
@@ -175,7 +190,7 @@ class Glm4v(TemplatedFamily):
             text,
             reader,
             teller(reader, shape, asked),
-            whole=re.compile(f"{_BOXED.pattern}|{_BARE.pattern}") if bare else _BOXED,
+            whole=re.compile(f"{_BOXED.pattern}|{_PART}|{_BARE.pattern}") if bare else _BOXED,
             read=_reading(reader, shape, asked),
             opened=re.compile(f"{_OPEN_BOX}|{_OPEN_BARE}" if bare else _OPEN_BOX),
             control=_CONTROL,
@@ -183,21 +198,40 @@ class Glm4v(TemplatedFamily):
         )
 
 
+def _detecting(wanted: str) -> str:
+    named = (
+        f"all objects of these categories in the image: {wanted}" if wanted else "all objects in the image"
+    )
+    name = wanted.partition(",")[0] or "cat"
+    example = [{"label": name, "bbox_2d": box} for box in ([1, 2, 3, 4], [4, 5, 6, 7])]
+    return f"Detect {named}. {_LIST}{json.dumps(example, ensure_ascii=False)}"
+
+
+def _labelled(region: Region) -> str:
+    place = scaled(corners(region.shape), _GRID, _GRID)
+    return json.dumps({"label": region.label, "bbox_2d": place}, ensure_ascii=False)
+
+
 def _reading(reader: Reader, shape: ToShape, asked: Asked | None) -> Callable[[re.Match[str]], None]:
     """What is done with what stands between box tokens: places, or a short answer."""
     query = asked[1] if asked else ""
+    leading = re.compile(_LEADING) if asked and asked[0] in _GROUNDING else None
 
     def read(match: re.Match[str]) -> None:
         groups = match.groupdict()
-        boxed, bare = groups["boxed"], groups.get("bare") or ""
-        if boxed is not None and not _PLACES.fullmatch(boxed):
+        boxed, rest = groups["boxed"], ""
+        if boxed is not None and leading and (found := leading.match(boxed)):
+            boxed, rest = found.group(), boxed[found.end() :].lstrip("])> \n")
+        elif boxed is not None and not _PLACES.fullmatch(boxed):
             reader.prose(groups["gap"] + boxed)
             return
-        places = [shape(numbers(place)) for place in re.findall(_PLACE, boxed or bare)]
+        text = boxed or groups.get("part") or groups.get("bare") or ""
+        places = [shape(numbers(place)) for place in re.findall(_PLACE, text)]
         if reader.out.rpartition("</think>")[2].strip() and query:
             reader.behind(query, *places)
         elif places:
             reader.thing(query, *places)
+        reader.prose(rest)
 
     return read
 
