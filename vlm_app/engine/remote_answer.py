@@ -94,7 +94,9 @@ class RemoteAnswer:
 
     def _body(self, server: Server) -> dict[str, Any]:
         request, kind = self._request, server.kind
-        turns = asked_turns(request, self._family)
+        # Before the family's words are put around it: in those its marks are meant.
+        typed = replace(request, turns=servers.plain(request.turns), query=servers.harmless(request.query))
+        turns = asked_turns(typed, self._family)
         extra = dict(kind.extra)
         if turns[-1].role is Role.ASSISTANT:
             if kind.resumes is None:

@@ -10,7 +10,7 @@ from vlm_app.servers.client import Completion, Said
 from vlm_app.servers.discovery import discover
 from vlm_app.servers.guessing import family_for
 from vlm_app.servers.kinds import KINDS, Kind
-from vlm_app.servers.messages import messages
+from vlm_app.servers.messages import harmless, messages, plain
 from vlm_app.servers.registry import Server, add, assign, find, key_place, remove, servers
 from vlm_app.servers.retrying import Patience
 
@@ -27,9 +27,11 @@ __all__ = [
     "discover",
     "family_for",
     "find",
+    "harmless",
     "health",
     "key_place",
     "messages",
+    "plain",
     "remove",
     "servers",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vlm_app.errors import BadInput
@@ -71,10 +71,23 @@ def _message(family: Family, turn: Turn, urls: dict[Picture, str]) -> dict[str, 
 def _part(part: Part, urls: dict[Picture, str]) -> dict[str, Any]:
     if isinstance(part, Picture):
         return {"type": "image_url", "image_url": {"url": urls[part]}}
-    return {"type": "text", "text": plain(part)}
+    return {"type": "text", "text": part}
 
 
-def plain(text: str) -> str:
+# --- what users type ----------------------------------------------------------------------
+
+
+def plain(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """The turns with what a user wrote made harmless; a model's own words stay as they are."""
+    return tuple(
+        turn
+        if turn.role is Role.ASSISTANT
+        else Turn(turn.role, tuple(harmless(part) if isinstance(part, str) else part for part in turn.parts))
+        for turn in turns
+    )
+
+
+def harmless(text: str) -> str:
     """A text in which no mark of a chat template is whole: a character without width breaks it."""
     return _MARKS.sub(lambda mark: mark.group() + _NOTHING, text)
 
