@@ -24,7 +24,9 @@ from vlm_app.types import Answer, Box, Picture, Point, Region, Request, Role, Sa
 
 GROUNDED = [name for name in checkpoints.names() if checkpoints.family(name).convention]
 FIRST = ("qwen2_5_vl", "paligemma", "florence2")  # what the small size takes: JSON, tokens, encoder-decoder
-TAUGHT = sorted(GROUNDED, key=lambda name: (name not in FIRST, name))[:TAUGHT_FAMILIES]
+TAUGHT = sorted(GROUNDED, key=lambda name: (name not in FIRST, name != checkpoints.family(name).name, name))[
+    :TAUGHT_FAMILIES
+]
 # An encoder that reads 4,096 patches of any image: it looks once and is not trained.
 FROZEN = {"deepseek_ocr2": "model.vision_tower.sam_encoder"}
 STEPS = 250  # rounds over the examples, at most
