@@ -572,7 +572,8 @@ def test_a_load_that_does_not_hear_is_unloaded_when_it_ends(make: Any) -> None:
     hang.reached.wait(SOON)
     world.manager.cancel("ant")
     assert "was cancelled" in refused(lease)
-    assert world.status(ANT) == "unloading"
+    state = world.manager.state(ANT)
+    assert (state.status, state.detail) == ("unloading", "Loading Ant is being stopped.")
     again = world.manager.lease(ANT)  # waits for the end of the first: never twice in memory
     assert not again.ready(0.1)
     world.backend.heal()

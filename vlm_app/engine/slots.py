@@ -144,6 +144,8 @@ class Slot:
             return f"{name} waits for {in_words(self.plan.bytes)}: {self._place()}."
         if status == "ready":
             return f"{name} is ready{self._next()}."
+        if self.cancelled:
+            return f"Loading {name} is being stopped."
         if status == "unloading":
             return f"{name} is being unloaded{self._last_users()}."
         return f"{name} is not loaded."
