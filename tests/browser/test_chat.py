@@ -235,7 +235,7 @@ def test_likely_wrong_answer_is_marked_and_another_model_is_one_click_away(visit
         "Pebble only knows drawn shapes; this answer is likely wrong."
     )
     visitor.press("Ask SmolVLM2 500M instead", answer)
-    expect(visitor.answers.last.locator(".saw summary")).to_contain_text("SmolVLM2 500M")
+    expect(visitor.page.locator(".side.going .writer")).to_contain_text("SmolVLM2 500M")
     expect(visitor.page.locator("#model input")).to_have_value("SmolVLM2 500M")
 
 
@@ -290,13 +290,13 @@ def test_a_second_answer_stands_beside_the_first(visitor: Visitor, picture: Path
 
 
 def test_answers_are_stacked_on_a_phone(visitor: Visitor) -> None:
-    visitor.page.set_viewport_size({"width": 390, "height": 844})
     visitor.ask("hello")
     visitor.ask_again_with("SmolVLM2 500M")
     expect(visitor.sides.locator(".foot")).to_have_count(2)
-    boxes = [visitor.sides.nth(at).bounding_box() for at in range(2)]
-    assert boxes[0] is not None and boxes[1] is not None
-    assert boxes[0]["x"] == boxes[1]["x"] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    corners = "all => all.map(each => each.getBoundingClientRect()).map(at => [at.left, at.top, at.bottom])"
+    (left, _, bottom), (other_left, other_top, _) = visitor.sides.evaluate_all(corners)
+    assert left == other_left and bottom <= other_top
     assert visitor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
