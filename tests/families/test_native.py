@@ -27,7 +27,6 @@ UNBUILT: dict[str, str] = {"pebble": "the real one is in models/: tests/pebble a
 UNQUANTIZED: dict[tuple[str, str], str] = {
     ("deepseek_ocr2", "int8"): "on a CPU its int8 takes three dimensions, and the encoder gives four",
     ("deepseek_vl_hybrid", "int8"): "on a CPU its int8 takes three dimensions, and SAM's encoder gives four",
-    ("fuyu", "nf4"): "on a CPU it takes widths of whole blocks of 64, and a patch has 2700 numbers",
     ("got_ocr2", "int8"): "on a CPU its int8 takes three dimensions, and the encoder gives four",
     ("lfm2_vl", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
     ("mllama", "int8"): "on a CPU its int8 takes three dimensions, and the connector gives four",
