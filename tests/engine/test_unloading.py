@@ -49,7 +49,11 @@ def ask(loaded: LoadedModel) -> str:
     tasks = loaded.family.tasks
     task = Task.CHAT if Task.CHAT in tasks else next(task for task in Task if task in tasks)
     asked = Request(turns, loaded.checkpoint.id, task, "a circle", sampling=Sampling(max_tokens=4))
-    *_, last = Engine({loaded.checkpoint.id: loaded.checkpoint}, Ready(loaded)).answer(asked)
+    engine = Engine({loaded.checkpoint.id: loaded.checkpoint}, Ready(loaded))
+    try:
+        *_, last = engine.answer(asked)
+    finally:
+        engine.close()
     assert last.answer is not None
     return last.answer.raw
 
