@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
@@ -163,17 +163,20 @@ class Completion:
 def _read(chunk: Any) -> Said:
     """A chunk as we know it; servers leave out much, and add more."""
     usage = getattr(chunk, "usage", None)
-    tokens = {name: int(getattr(usage, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens")}
+    said = Said(
+        prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
+        completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+    )
     choices = getattr(chunk, "choices", None)
     if not choices:
-        return Said(**tokens)  # type: ignore[arg-type]
+        return said
     delta = choices[0].delta
     thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-    return Said(
+    return replace(
+        said,
         text=(getattr(delta, "content", None) or "") if delta else "",
         thought=thought if isinstance(thought, str) else "",
         finish=choices[0].finish_reason or "",
-        **tokens,  # type: ignore[arg-type]
     )
 
 
