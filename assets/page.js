@@ -118,7 +118,7 @@
   // --- the table of models ---------------------------------------------------------------
   const models = () => [...document.querySelectorAll("#model-table tbody")];
   window.vlmShow = (ids) => {
-    const shown = new Set((ids || "").split(" "));
+    const shown = new Set(JSON.parse(ids || "[]"));
     for (const each of models()) each.hidden = !shown.has(each.dataset.model);
   };
   const compare = (one, other) => one !== "" && other !== "" && !isNaN(one) && !isNaN(other)
@@ -142,11 +142,26 @@
     on.setAttribute("aria-expanded", String(!more.hidden));
     if (!more.hidden && more.querySelector(".estimate-slot")) engine("estimate", on);
   };
-  const toSignIn = () => {
-    const fold = document.querySelector("#sign-in");
-    if (!fold.querySelector("input")?.checkVisibility()) fold.querySelector("button").click();
-    fold.scrollIntoView({ block: "center" });
-    setTimeout(() => fold.querySelector("input[type=password]")?.focus(), 50);
+  const toFold = (fold, first) => {
+    const its = document.querySelector(fold);
+    if (!its.querySelector("input")?.checkVisibility()) its.querySelector("button").click();
+    its.scrollIntoView({ block: "center" });
+    setTimeout(() => its.querySelector(first)?.focus(), 50);
+  };
+  const toSignIn = () => toFold("#sign-in", "input[type=password]");
+  const toServers = () => toFold("#add-a-server", "#server-name input");
+
+  // --- servers ---------------------------------------------------------------------------
+  const server = (act, on, more = {}) =>
+    window.vlmServers?.({ act, server: on.closest("[data-server]").dataset.server, ...more });
+  document.addEventListener("change", (event) => {
+    const on = near(event, "[data-family]");
+    if (on) server("family", on, { model: on.dataset.family, family: on.value });
+  });
+  const sure = (on, asks) => {
+    const ways = on.closest(".ways");
+    ways.classList.toggle("asking", asks);
+    ways.querySelector(asks ? "[data-act=server-keep]" : "[data-act=server-ask]").focus();
   };
 
   // --- the engine: verdicts in the table, loading and unloading ---------------------------
@@ -215,7 +230,12 @@
     sort,
     unfold,
     "to-sign-in": toSignIn,
+    "to-servers": toServers,
     "to-models": toModels,
+    "server-look": (on) => server("look", on),
+    "server-ask": (on) => sure(on, true),
+    "server-keep": (on) => sure(on, false),
+    "server-remove": (on) => server("remove", on),
     unload: once("unload"),
     cancel: once("cancel"),
     load: (on) => engine("load", on),

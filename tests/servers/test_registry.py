@@ -9,7 +9,7 @@ import pytest
 from tests.servers.fault_server import KEY, Faults
 from vlm_app import servers
 from vlm_app.catalog import catalog
-from vlm_app.errors import BadInput, NotFound
+from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.servers import family_for, registry
 from vlm_app.settings import settings
 
@@ -54,6 +54,23 @@ def test_a_changed_address_keeps_the_models(faults: Faults) -> None:
     servers.discover("gpu")
     moved = servers.add("gpu", "http://127.0.0.1:2/v1", "sglang")
     assert set(moved.models) == {"Qwen/Qwen3-VL-4B-Instruct", "my-finetune"} and moved.kind.name == "sglang"
+
+
+def test_a_typed_key_does_not_go_to_a_new_address(faults: Faults) -> None:
+    kept = servers.add("gpu", faults.url, "vllm", KEY)
+    assert registry.key(servers.add("gpu", f"{faults.url}/", "sglang")) == KEY
+    assert registry.key(servers.add("gpu", "http://elsewhere.invalid/v1")) == ""
+    assert KEY not in (settings().data / "models" / "server-keys.json").read_text()
+    assert registry.key(servers.add("gpu", kept.url, "vllm", "another")) == "another"
+
+
+def test_a_changed_server_begins_anew(faults: Faults) -> None:
+    servers.add("gpu", "http://127.0.0.1:2/v1")
+    with pytest.raises(ModelUnavailable):
+        servers.discover("gpu")
+    assert servers.health("gpu").error
+    servers.add("gpu", faults.url)
+    assert servers.health("gpu") == servers.Health()
 
 
 @pytest.mark.parametrize(

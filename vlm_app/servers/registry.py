@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from vlm_app import families
 from vlm_app.catalog import ledger
 from vlm_app.errors import BadInput, NotFound
+from vlm_app.servers import breaker
 from vlm_app.servers.kinds import KINDS, Kind
 from vlm_app.settings import environment_key, settings
 from vlm_app.types import Runs, Task
@@ -59,7 +60,8 @@ def find(name: str) -> Server:
 def add(name: str, url: str, kind: str = "other", key: str = "") -> Server:
     """Add a server, or change the address, kind or key of one.
 
-    Its models are those of `discover`. Raises `BadInput`.
+    Its models are those of `discover`. A key that was typed for another address does not
+    go to the new one. Raises `BadInput`.
     """
     name = name.strip().lower()
     if not _NAME.fullmatch(name):
@@ -70,9 +72,11 @@ def add(name: str, url: str, kind: str = "other", key: str = "") -> Server:
         raise BadInput(f"There is no kind of server '{kind}': choose one of {', '.join(KINDS)}.")
     old = ledger.read("servers").get(name, {})
     server = replace(_server(name, {**old, "kind": kind}), url=_address(url))
+    typed = _checked(key) if key.strip() else ""
+    if typed or old.get("url", server.url) != server.url:
+        _keep_key(name, typed)
     _keep(server)
-    if key.strip():
-        _keep_key(name, _checked(key))
+    breaker.forget(name)
     return server
 
 
@@ -81,6 +85,7 @@ def remove(name: str) -> None:
     server = find(name)
     ledger.remove("servers", server.name)
     _keep_key(server.name, "")
+    breaker.forget(server.name)
 
 
 def know(name: str, models: Mapping[str, str]) -> Server:

@@ -23,23 +23,28 @@ class Choice:
     adapter: str = ""
     ready: bool = False
     note: str = ""
+    remote: bool = False  # a server has it
 
 
 def models(
     rows: Iterable[Checkpoint], task: Task, images: int, *, ready: Collection[str], room: int
 ) -> list[Choice]:
-    """The models that can answer a message with so many images, loaded ones first.
+    """The models that can answer a message with so many images, loaded ones first, then servers'.
 
-    They run in this app, do the task or chat in words, and fit into `room` bytes in their
-    smallest precision; 0 stands for a room that is not known.
+    They run on a server, or in this app and fit into `room` bytes in their smallest precision
+    (0: a room that is not known); and they do the task, or chat in words.
     """
     able_here = [row for row in rows if _here(row, room) and able(row, task) and _takes(row, images)]
-    ordered = sorted(able_here, key=lambda row: (row.id not in ready, task is Task.CHAT and not row.chat))
-    return [Choice(row.name, row.id, "", row.id in ready, _note(row, task)) for row in ordered]
+    ordered = sorted(
+        able_here, key=lambda row: (row.id not in ready, not row.server, task is Task.CHAT and not row.chat)
+    )
+    return [
+        Choice(row.name, row.id, "", row.id in ready, _note(row, task), bool(row.server)) for row in ordered
+    ]
 
 
 def _here(row: Checkpoint, room: int) -> bool:
-    return row.runs is Runs.IN_PROCESS and (not room or memory(row) <= room)
+    return bool(row.server) or (row.runs is Runs.IN_PROCESS and (not room or memory(row) <= room))
 
 
 def _takes(row: Checkpoint, images: int) -> bool:
@@ -66,7 +71,8 @@ def menu(choices: Sequence[Choice]) -> str:
     """The menu as HTML; '' where nobody else can answer."""
     groups = (
         ("Loaded", [each for each in choices if each.ready]),
-        ("Loaded when asked", [each for each in choices if not each.ready]),
+        ("On a server", [each for each in choices if not each.ready and each.remote]),
+        ("Loaded when asked", [each for each in choices if not each.ready and not each.remote]),
     )
     listed = "".join(f"<h4>{title}</h4>{''.join(map(_entry, group))}" for title, group in groups if group)
     if not listed:

@@ -13,12 +13,13 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from vlm_app import hub
+from vlm_app import hub, servers
 from vlm_app.catalog import catalog, find
 from vlm_app.engine.states import ModelState
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui import machine, offer_cards, verdicts
 from vlm_app.ui.page import Parts
+from vlm_app.ui.server_words import standing
 from vlm_app.ui.showing import Showing, Updates, Values
 from vlm_app.ui.told import Told
 
@@ -29,23 +30,27 @@ LOOK = "(...values) => [...values.slice(0, -1), window.vlmSees('#machine') ? 'ye
 class EngineListeners:
     """The listeners of everything that the engine changes by itself, for `Parts` that were just drawn."""
 
-    def __init__(self, parts: Parts, showing: Showing) -> None:
+    def __init__(self, parts: Parts, showing: Showing, servers: Callable[[str], Updates]) -> None:
+        """`servers` makes the list of servers, where it is not the one that is known."""
         self.on = parts
         self.page = parts.models
         self.showing = showing
         self.engine = showing.engine
+        self._servers = servers
 
     def connect(self) -> None:
         """Ties timers and buttons to listeners."""
         on, page = self.on, self.page
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         tell: dict[str, Any] = {"js": TELL, **quiet}
-        live: list[Component] = [page.machine, page.loaded, page.told, page.known]
+        live: list[Component] = [
+            page.machine, page.loaded, page.servers_list, page.served, page.told, page.known,
+        ]  # fmt: skip
         chosen: set[Component] = {on.model, on.chip, on.panel.precision, on.panel.adapter}
         on.models_tab.select(self.open, [on.shown], [*live, page.watch], **quiet)
         page.watch.tick(
-            self.look, [page.machine, page.loaded, page.known, on.shown], [*live, page.watch],
-            js=LOOK, queue=False, **quiet,
+            self.look, [page.machine, page.loaded, page.served, page.known, on.shown],
+            [*live, page.watch], js=LOOK, queue=False, **quiet,
         )  # fmt: skip
         page.told.change(None, [page.told], None, queue=False, **tell)
         on.clock.tick(self.tick, chosen | {on.offers}, [on.chip, on.offers], queue=False, **quiet)
@@ -64,18 +69,19 @@ class EngineListeners:
             return self._live() | {self.page.watch: gr.Timer(active=True)}
         return {self.page.watch: gr.skip()}
 
-    def look(self, drawn: str, loaded: str, known: str, shown: str) -> list[Any]:
+    def look(self, drawn: str, loaded: str, served: str, known: str, shown: str) -> list[Any]:
         """What changed since the last look; the timer rests while the page is out of sight."""
         page = self.page
-        order = [page.machine, page.loaded, page.told, page.known, page.watch]
+        order = [page.machine, page.loaded, page.servers_list, page.served, page.told, page.known, page.watch]
         if not shown:
             return [gr.Timer(active=False) if part is page.watch else gr.skip() for part in order]
         with Told():
             states = self.engine.models()
             updates: Updates = {page.machine: self._machine(states), page.loaded: self._loaded(states)}
+            updates |= self._servers(served)
             same = {page.machine: drawn, page.loaded: loaded}
             if _known(states) != known:
-                updates |= self._verdicts(states)
+                updates |= self.verdicts()
             return [updates[part] if updates.get(part, gr.skip()) != same.get(part) and part in updates
                     else gr.skip() for part in order]  # fmt: skip
         return [gr.skip() for _ in order]
@@ -83,7 +89,7 @@ class EngineListeners:
     def _live(self) -> Updates:
         states = self.engine.models()
         drawn: Updates = {self.page.machine: self._machine(states), self.page.loaded: self._loaded(states)}
-        return drawn | self._verdicts(states)
+        return drawn | self._servers("") | self.verdicts()
 
     def _machine(self, states: Sequence[ModelState]) -> str:
         return machine.machine(self.engine.devices(), states, self.engine.capacity())
@@ -92,7 +98,9 @@ class EngineListeners:
         adapters = [each for state in states if state.adapters for each in self.engine.adapters(state.model)]
         return machine.loaded(states, time.monotonic(), {each.id: each.name for each in adapters})
 
-    def _verdicts(self, states: Sequence[ModelState]) -> Updates:
+    def verdicts(self) -> Updates:
+        """The cells of the table that change by themselves."""
+        states = self.engine.models()
         cells = verdicts.column(catalog().values(), states, self.engine.fit)
         return {self.page.told: cells, self.page.known: _known(states)}
 
@@ -158,8 +166,10 @@ class EngineListeners:
 
 
 def _known(states: Sequence[ModelState]) -> str:
-    """What the verdicts depend on: who is loaded, and who is about to be."""
-    return " ".join(f"{each.model}/{each.precision}/{each.status}" for each in states)
+    """What the verdicts depend on: who is loaded, who is about to be, and how the servers are."""
+    models = [f"{each.model}/{each.precision}/{each.status}" for each in states]
+    lately = [(each.name, standing(servers.health(each.name)).words) for each in servers.servers()]
+    return " ".join([*models, *(f"{name}/{words}" for name, words in lately)])
 
 
 def _on_disk() -> list[Checkpoint]:

@@ -22,11 +22,12 @@ from vlm_app.errors import AppError
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.asking import Asking, Steps
-from vlm_app.ui.engine_listeners import EngineListeners
+from vlm_app.ui.engine_listeners import TELL, EngineListeners
 from vlm_app.ui.models_listeners import ModelListeners
 from vlm_app.ui.page import Parts
 from vlm_app.ui.parts import message_of
 from vlm_app.ui.running import Running
+from vlm_app.ui.servers_listeners import ServersListeners
 from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
 from vlm_app.ui.told import Told
 
@@ -74,8 +75,12 @@ class Listeners:
             done.then(self.notice, noticed, [on.notice], **now)
         changed = [on.attached.change, on.model.change, on.chat.change]
         gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
-        ModelListeners(on, self.showing).connect()
-        EngineListeners(on, self.showing).connect()
+        table = ModelListeners(on, self.showing)
+        table.connect()
+        served = ServersListeners(on, self.showing, table)
+        engine = EngineListeners(on, self.showing, served.now)
+        engine.connect()
+        served.connect(engine.verdicts, TELL)
 
     def _outputs(self) -> list[Component]:
         on = self.on
@@ -160,7 +165,7 @@ class Listeners:
 
     def load(self, values: Values, request: gr.Request) -> Updates:
         """The page was opened, perhaps with a chat in its address."""
-        opened = self._safely(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
+        opened = self._tried(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
         return opened or self._as_kept("", {**values, self.on.chat: ""}, request)
 
     def new(self, values: Values, request: gr.Request) -> Updates:
@@ -231,6 +236,9 @@ class Listeners:
 
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and nothing changes."""
+        return self._tried(make, request) or {self.on.chats.chats: gr.skip()}  # Gradio takes no empty dict
+
+    def _tried(self, make: Callable[[str], Updates], request: gr.Request) -> Updates | None:
         with Told():
             return make(self.owners.of(request.cookies))
-        return {}
+        return None

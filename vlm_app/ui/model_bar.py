@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from vlm_app.types import Checkpoint, Runs, Task
+from vlm_app.ui import server_words
 from vlm_app.ui.machine import meter, way_out
 from vlm_app.ui.render import TASKS
 from vlm_app.ui.state_words import size, status
@@ -15,6 +16,7 @@ from vlm_app.ui.verdicts import short
 if TYPE_CHECKING:
     from vlm_app.engine.memory import Fit
     from vlm_app.engine.states import ModelState
+    from vlm_app.ui.server_words import Standing
 
 HINTS: Mapping[Task, str] = {
     Task.CHAT: "Ask about your image…",
@@ -31,12 +33,12 @@ HINTS: Mapping[Task, str] = {
 
 
 def runnable(checkpoints: Mapping[str, Checkpoint]) -> list[Checkpoint]:
-    """The models that this app can load, in the catalog's order."""
-    return [each for each in checkpoints.values() if each.runs is Runs.IN_PROCESS]
+    """The models that can be asked: this app can load them, or a server that was added has them."""
+    return [each for each in checkpoints.values() if each.server or each.runs is Runs.IN_PROCESS]
 
 
 def models(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, str]]:
-    """The picker's choices: name, id. Models that cannot run here stand on the page of all models."""
+    """The picker's choices: name, id. Models that cannot be asked stand on the page of all models."""
     return [(each.name, each.id) for each in runnable(checkpoints)]
 
 
@@ -73,6 +75,34 @@ def chip(state: ModelState, fit: Fit | None = None, adapter: str = "") -> str:
     )
 
 
+def server_chip(checkpoint: Checkpoint) -> str:
+    """The same of a model on a server: the server's state and latency."""
+    now = server_words.of(checkpoint)
+    latency = f'<span class="memory"> · {now.latency}</span>' if now.latency else ""
+    return (
+        f'<button type="button" class="chip {now.kind}" popovertarget="chip-more">'
+        f'<i></i><span role="status">{escape(now.words)}{latency}</span></button>'
+        f'<div id="chip-more" popover data-model="{escape(checkpoint.id, quote=True)}">'
+        f"{_of_server(checkpoint, now)}</div>"
+    )
+
+
+def _of_server(checkpoint: Checkpoint, now: Standing) -> str:
+    """What the chip of a model on a server unfolds to."""
+    facts = {
+        "Server": checkpoint.server,
+        "State": now.words,
+        "First word": f"after {now.latency}" if now.latency else "",
+        "Last error": now.error,
+        "Speaks like": checkpoint.family,
+    }
+    listed = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items() if fact)
+    return (
+        f"<p>{escape(checkpoint.name)}</p><dl>{listed}</dl>"
+        '<p class="ways"><button type="button" class="plain" data-act="to-models">All models</button></p>'
+    )
+
+
 def _line(state: ModelState, fit: Fit | None, adapter: str) -> list[str]:
     """The pieces of the line; a narrow page leaves some of them out."""
     verdict = _verdict(fit) if state.status == "unloaded" and fit is not None else ""
@@ -105,9 +135,11 @@ def _more(state: ModelState, fit: Fit | None, adapter: str) -> str:
 
 
 def knows(checkpoint: Checkpoint) -> str:
-    """The line under the message box."""
+    """The line under the message box; it also says where images go that leave this computer."""
     said = " ".join(filter(None, (completes(checkpoint), escape(checkpoint.knows))))
-    return f"{escape(checkpoint.name)}: {said}" if said else ""
+    known = f"{escape(checkpoint.name)}: {said}" if said else ""
+    goes = server_words.leaves(checkpoint)
+    return " ".join(filter(None, (f'<span class="goes">{escape(goes)}</span>' if goes else "", known)))
 
 
 def completes(checkpoint: Checkpoint) -> str:

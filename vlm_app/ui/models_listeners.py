@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,10 @@ class ModelListeners:
 
     def open(self, values: Values) -> Updates:
         """The tab was opened: the table is drawn where the catalog is not the one shown."""
-        return self._safely(lambda: self._drawn(values))
+        return self._safely(lambda: self.drawn(values))
 
-    def _drawn(self, values: Values) -> Updates:
+    def drawn(self, values: Values) -> Updates:
+        """The rows that fit; the table itself where it is not the one that is shown."""
         rows = list(catalog().values())
         shown = self._fitting(values, rows)
         html = table(rows, shown)
@@ -108,7 +110,7 @@ class ModelListeners:
 
     def _shown(self, shown: list[str], rows: list[Checkpoint]) -> Updates:
         line = f'<p role="status">{counted(len(shown), rows)}</p>'
-        return {self.page.ids: " ".join(shown), self.page.filters.count: line}
+        return {self.page.ids: json.dumps(shown), self.page.filters.count: line}
 
     # --- buttons inside the table and the results of a search ---------------------------
 
@@ -141,7 +143,7 @@ class ModelListeners:
         if not folders and Path(source).expanduser().is_absolute():
             raise BadInput(FOLDERS_AT_HOME)
         row = hub.add(source)
-        updates = self._drawn(values) | {self.page.found: added(row.name), self.page.words: ""}
+        updates = self.drawn(values) | {self.page.found: added(row.name), self.page.words: ""}
         return updates | {self.on.model: gr.update(choices=model_bar.models(catalog()))}
 
     # --- the account --------------------------------------------------------------------

@@ -14,8 +14,10 @@ from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui.languages import language
 from vlm_app.ui.models_table import RUNS
 from vlm_app.ui.render import TASKS
+from vlm_app.ui.servers_page import ServersPage
 
 ANY = "any"
+ADDED = ("On your servers", "added")  # of the picker 'Runs'
 GIGABYTES = (2, 4, 6, 8, 12, 16, 24, 48, 80)
 BRIDGE = "window.vlmModels = (data) => trigger('click', data);"
 TITLE = "<h1>Models</h1>"
@@ -50,6 +52,7 @@ class Filters:
     def build(cls, rows: Sequence[Checkpoint]) -> Filters:
         """Draws the filters where it is called."""
         tasks = [(name, task.value) for task, name in TASKS.items()]
+        places = [*((RUNS[each], each.value) for each in Runs), ADDED]
         with gr.Row(elem_id="model-filters"):
             pickers = {
                 "text": gr.Textbox(
@@ -59,7 +62,7 @@ class Filters:
                 "task": _picker("Task", "Any task", tasks),
                 "memory": _picker("Memory", "Any size", [(f"Fits in {each} GB", each) for each in GIGABYTES]),
                 "language": _picker("Language", "Any language", languages(rows)),
-                "runs": _picker("Runs", "Runs anywhere", [(RUNS[each], each.value) for each in Runs]),
+                "runs": _picker("Runs", "Runs anywhere", places),
             }  # fmt: skip
         with gr.Row(elem_id="model-line"):
             return cls(
@@ -86,7 +89,9 @@ class Filters:
             language=spoken if _chosen(spoken) else None,
             permissive=True if permissive else None,
         )
-        return [row.id for row in fitting if not _chosen(runs) or row.runs == runs]
+        return [
+            row.id for row in fitting if not _chosen(runs) or runs == (ADDED[1] if row.server else row.runs)
+        ]
 
     def cleared(self) -> list[Any]:
         """The values of `fields` that leave nothing out."""
@@ -99,9 +104,12 @@ class ModelsPage:
 
     machine: gr.HTML
     loaded: gr.HTML
+    servers_list: gr.HTML
+    served: gr.Textbox  # which list of servers is shown
     watch: gr.Timer  # ticks while the page is shown
     told: gr.Textbox  # verdicts and estimates, for the browser
     known: gr.Textbox  # which models were loaded when the verdicts were made
+    servers: ServersPage
     filters: Filters
     table: gr.HTML
     words: gr.Textbox  # what is searched on the Hub, or added
@@ -112,7 +120,7 @@ class ModelsPage:
     sign_in: gr.Button
     sign_out: gr.Button
     signed: gr.HTML
-    ids: gr.Textbox  # of the rows that fit the filters, for the browser
+    ids: gr.Textbox  # of the rows that fit the filters, as JSON for the browser
     drawn: gr.Textbox  # which table the tab shows
     bridge: gr.HTML  # what buttons inside the table report to
 
@@ -123,12 +131,15 @@ class ModelsPage:
             gr.HTML(TITLE, js_on_load=None)
             machine = gr.HTML(elem_id="machine", js_on_load=None)
             loaded = gr.HTML(elem_id="loaded", js_on_load=None)
+            served = gr.HTML(elem_id="servers", js_on_load=None), gr.Textbox(visible=False)
             watch = gr.Timer(BEAT, active=False)
             told, known = gr.Textbox(visible=False), gr.Textbox(visible=False)
             gr.HTML(CATALOG, js_on_load=None)
             with gr.Row(elem_id="model-ways"):
                 with gr.Accordion("Add a model", open=False, elem_id="hub"):
                     words, search, add, found = _more()
+                with gr.Accordion("Add a server", open=False, elem_id="add-a-server"):
+                    servers = ServersPage.build()
                 with gr.Accordion("Sign in", open=False, elem_id="sign-in"):
                     token, sign_in, sign_out, signed = _account()
             filters = Filters.build(rows)
@@ -137,8 +148,8 @@ class ModelsPage:
             drawn = gr.Textbox(visible=False)
             bridge = gr.HTML(elem_id="model-bridge", js_on_load=BRIDGE)
         ways = (words, search, add, found, token, sign_in, sign_out, signed)
-        live = (machine, loaded, watch, told, known)
-        return cls(*live, filters, table, *ways, ids, drawn, bridge)
+        live = (machine, loaded, *served, watch, told, known)
+        return cls(*live, servers, filters, table, *ways, ids, drawn, bridge)
 
 
 def languages(rows: Iterable[Checkpoint]) -> list[tuple[str, str]]:

@@ -19,11 +19,12 @@ from vlm_app.ui.languages import language
 from vlm_app.ui.model_bar import completes
 from vlm_app.ui.render import TASKS
 from vlm_app.ui.state_words import parameters, size
-from vlm_app.ui.verdicts import ELSEWHERE, TOO_LARGE
+from vlm_app.ui.verdicts import ELSEWHERE, TOO_LARGE, on_a_server
 
 COLUMNS = {"name": "Model", "size": "Size", "licence": "Licence", "tasks": "Can do", "runs": "Fits here"}
 PRECISIONS = {"bf16": "16 bits", "int8": "8 bits", "nf4": "4 bits"}
 NOT_CHECKED = "not checked yet"
+ADD_A_SERVER = '<button type="button" class="inline" data-act="to-servers">Add a server</button>'
 RUNS = {
     Runs.IN_PROCESS: "Here",
     Runs.SERVER: "Needs a server",
@@ -58,6 +59,8 @@ def counted(shown: int, rows: Sequence[Checkpoint]) -> str:
 
 def where(row: Checkpoint) -> str:
     """Where a model runs, in a few words: 'Needs a server: vLLM'."""
+    if row.server:
+        return f"On {row.server}"
     servers = ", ".join(_servers(row)) if row.runs is Runs.SERVER else ""
     return f"{RUNS[row.runs]}: {servers}" if servers else RUNS[row.runs]
 
@@ -93,7 +96,7 @@ def _name(row: Checkpoint, number: int) -> str:
         "gated": bool(row.gated),
         "base model": chats and not row.chat,
         "tasks only": not chats,
-        "unlisted": not row.listed,
+        "unlisted": not row.listed and not row.server,
     }
     badges = "".join(f'<span class="badge">{state}</span>' for state, holds in states.items() if holds)
     checked = "" if _checked(row) != NOT_CHECKED else f" · {NOT_CHECKED}"
@@ -128,17 +131,22 @@ def _labels(row: Checkpoint) -> list[str]:
 
 
 def _runs(row: Checkpoint) -> str:
-    kind = row.runs.replace(" ", "-")
-    return f'<td class="runs"><span class="where {kind}"><i></i><span>{escape(where(row))}</span></span></td>'
+    if row.server:
+        return f'<td class="runs">{on_a_server(row)}</td>'
+    kind, words = row.runs.replace(" ", "-"), escape(where(row))
+    if row.runs is Runs.SERVER:
+        words = f'<button type="button" class="inline quiet" data-act="to-servers">{words}</button>'
+    return f'<td class="runs"><span class="where {kind}"><i></i><span>{words}</span></span></td>'
 
 
 def _place(row: Checkpoint) -> int:
     """Where a row stands by its machine, until its verdict is known: what runs here comes first."""
-    return TOO_LARGE - 1 if row.runs is Runs.IN_PROCESS else ELSEWHERE + list(Runs).index(row.runs)
+    here = row.server or row.runs is Runs.IN_PROCESS
+    return TOO_LARGE - 1 if here else ELSEWHERE + list(Runs).index(row.runs)
 
 
 def _button(row: Checkpoint) -> str:
-    if row.runs is not Runs.IN_PROCESS:
+    if row.runs is not Runs.IN_PROCESS and not row.server:
         return ""
     label = escape(f"Chat with {row.name}", quote=True)
     return (
@@ -179,6 +187,8 @@ def _facts(row: Checkpoint) -> list[tuple[str, str]]:
     }
     links = " ".join(_link(each) for each in (*_page(row), *row.sources) if each)
     facts = [(name, escape(text)) for name, text in texts.items()]
+    if row.runs is Runs.SERVER and not row.server:
+        facts.append(("", ADD_A_SERVER))
     return [*facts, ("Memory", _slot(row)), ("Sources", links)]
 
 
@@ -210,6 +220,8 @@ def _why(row: Checkpoint) -> str:
     servers = " or ".join(_servers(row)) or "a server that speaks the OpenAI protocol"
     base = f" {completes(row)}" if completes(row) else ""
     code = " It needs code of its own, which is refused unless it was allowed." if row.remote_code else ""
+    if row.server:
+        return f"On the server '{row.server}'; it speaks like {row.family}.{base}"
     match row.runs:
         case Runs.IN_PROCESS:
             return f"In this app.{base}{code}"
@@ -225,7 +237,7 @@ def _why(row: Checkpoint) -> str:
 
 def _checked(row: Checkpoint) -> str:
     """When the Hub was asked about it; nothing where the Hub does not have it."""
-    if _folder(row) or row.runs is Runs.HOSTED:
+    if _folder(row) or row.server or row.runs is Runs.HOSTED:
         return ""
     return f"checked on {row.checked}" if row.checked else NOT_CHECKED
 
@@ -236,13 +248,14 @@ def _folder(row: Checkpoint) -> bool:
 
 def _source(row: Checkpoint) -> str:
     """The repo, or the last name of a folder: the rest of the path is nobody's business."""
-    return f"folder {Path(row.source).name}" if _folder(row) else row.source
+    folder = "" if row.server else "folder "
+    return f"{folder}{Path(row.source).name}" if _folder(row) else row.source
 
 
 def _page(row: Checkpoint) -> tuple[str, ...]:
     """The model's page on the Hub, where it has one and no source names it."""
     page = f"https://huggingface.co/{row.source}"
-    hosted = _folder(row) or row.runs is Runs.HOSTED
+    hosted = _folder(row) or bool(row.server) or row.runs is Runs.HOSTED
     return () if hosted or page in row.sources else (page,)
 
 

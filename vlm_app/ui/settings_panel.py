@@ -30,6 +30,7 @@ class Choices:
 
     fits: Mapping[str, Fit | None] = field(default_factory=dict)
     adapters: Sequence[Adapter] = ()
+    remote: bool = False  # on a server, which has a precision of its own
 
     @property
     def of_precision(self) -> list[tuple[str, str]]:
@@ -95,6 +96,8 @@ class SettingsPanel:
         """Settings of the values that a listener got. Raises BadInput where they are impossible."""
         system, temperature, top_p, limit, seed, millions, precision, adapter = values
         checkpoint = catalog().get(model)
+        if checkpoint and checkpoint.server:  # it has its own
+            precision, adapter = "auto", None
         budget = round((millions or 0) * 1e6) if checkpoint and has_budget(checkpoint) else 0
         try:
             sampling = Sampling(temperature, top_p, int(limit), None if seed is None else int(seed))
@@ -140,7 +143,7 @@ class SettingsPanel:
     ) -> dict[gr.components.Component, Any]:
         chosen = {} if precision is None else {"value": precision}
         return {
-            self.precision: gr.update(choices=choices.of_precision, **chosen),
+            self.precision: gr.update(choices=choices.of_precision, visible=not choices.remote, **chosen),
             self.adapter: gr.update(
                 choices=choices.of_adapter, value=adapter or "", visible=bool(choices.adapters)
             ),

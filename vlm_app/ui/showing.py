@@ -95,6 +95,8 @@ class Showing:
         """What can be chosen for a model, with the verdicts of this moment."""
         if model not in catalog():
             return Choices()
+        if catalog()[model].server:
+            return Choices(remote=True)
         fits = {each: self.engine.fit(model, each) for each in PRECISIONS}
         return Choices(fits, self.engine.adapters(model))
 
@@ -104,9 +106,14 @@ class Showing:
         on = self.on
         return [on.model, on.task, on.knows, on.chip, *on.panel.offered, on.thread, on.tabs]
 
+    @property
+    def around_model(self) -> list[Component]:
+        """What `choice` updates."""
+        return [part for part in self.picked if part is not self.on.tabs]
+
     def pick(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
         """A model was picked on the page of all models: it is chosen, and the chat is shown."""
-        if checkpoint.runs is not Runs.IN_PROCESS:
+        if checkpoint.runs is not Runs.IN_PROCESS and not checkpoint.server:
             raise ModelUnavailable(f"{checkpoint.name} cannot run here: choose a model that can.")
         return self.choice(checkpoint, task, chat) | {self.on.tabs: gr.update(selected=CHAT)}
 
@@ -143,7 +150,7 @@ class Showing:
 
     def _variants(self, answer: Answer) -> list[Choice]:
         """The model that answered with its other adapters."""
-        if answer.model not in catalog():
+        if answer.model not in catalog() or catalog()[answer.model].server:
             return []
         name, made = catalog()[answer.model].name, self.engine.adapters(answer.model)
         return [
@@ -164,7 +171,9 @@ class Showing:
         model = step.answer.model
         if step.answer.text or step.answer.regions or model not in catalog():
             return ""
-        name = catalog()[model].name
+        name, server = catalog()[model].name, catalog()[model].server
+        if server:
+            return f"{server} has the question…"
         state = self.engine.state(model)
         if state.status == "waiting":
             return state.detail
@@ -191,6 +200,9 @@ class Showing:
 
     def chip(self, model: str, precision: str = "auto", adapter: str = "") -> str:
         """How the chosen model is; before it is loaded, whether it fits as it was chosen."""
+        row = catalog().get(model)
+        if row is not None and row.server:
+            return model_bar.server_chip(row)
         try:
             state = self._state(model, precision)
             fit = self.engine.fit(model, precision) if state.status == "unloaded" else None

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from vlm_app.types import Checkpoint, Runs
+from vlm_app.ui import server_words
 from vlm_app.ui.state_words import size, status
 
 if TYPE_CHECKING:
@@ -21,11 +22,25 @@ Fitting = Callable[[str, str], "Fit | None"]  # of a model's id in a precision
 
 
 def column(rows: Iterable[Checkpoint], states: Sequence[ModelState], fitting: Fitting) -> str:
-    """JSON for the browser: by id the cell of each row that runs here, its place, and its state."""
+    """JSON for the browser: by id the cell of each row that can be asked, its place, and its state."""
     now = {each.model: each for each in states}
-    here = [row.id for row in rows if row.runs is Runs.IN_PROCESS]
-    cells = {id: _cell(id, now.get(id), fitting) for id in here}
+    cells = {
+        row.id: _remote(row) if row.server else _cell(row.id, now.get(row.id), fitting)
+        for row in rows
+        if row.server or row.runs is Runs.IN_PROCESS
+    }
     return json.dumps({"cells": cells})
+
+
+def on_a_server(row: Checkpoint) -> str:
+    """The cell of a row that a user's server has: where, and how that server is."""
+    now = server_words.of(row)
+    words = escape(f"on a server · {now.words}")
+    title = f' title="{escape(now.error, quote=True)}"' if now.error else ""
+    return (
+        f'<span class="where served {now.kind}"{title}><i></i>'
+        f"<span>On {escape(row.server)}<small>{words}</small></span></span>"
+    )
 
 
 def details(model: str, fits: Mapping[str, Fit | None]) -> str:
@@ -76,6 +91,10 @@ def _estimate(precision: str, fit: Fit) -> str:
     kind, word = ("fits", "fits") if fit.fits else ("large", "too large")
     name = "bf16, fp16" if precision == "bf16" else escape(precision)
     return f'<tr><th scope="row">{name}</th><td class="{kind}">{word}</td>{cells}</tr>'
+
+
+def _remote(row: Checkpoint) -> dict[str, str]:
+    return {"html": on_a_server(row), "key": str(TOO_LARGE - 2), "state": server_words.of(row).kind}
 
 
 def _cell(id: str, state: ModelState | None, fitting: Fitting) -> dict[str, str]:

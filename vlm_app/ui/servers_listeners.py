@@ -1,0 +1,152 @@
+"""What happens with servers on the page 'Models': adding, looking again, correcting, removing.
+
+A server is asked in the background, in a line of its own, and never for longer than its time
+limit: one that is down costs its own row only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from vlm_app import servers
+from vlm_app.catalog import catalog
+from vlm_app.errors import BadInput
+from vlm_app.types import Task
+from vlm_app.ui import model_bar
+from vlm_app.ui.models_listeners import ModelListeners, is_at_home
+from vlm_app.ui.page import Parts
+from vlm_app.ui.servers_list import section
+from vlm_app.ui.servers_page import picked
+from vlm_app.ui.showing import Showing, Updates, Values, checkpoint_of
+from vlm_app.ui.told import Told
+
+AT_HOME = (
+    "Servers and their keys are added and removed at the computer that the app runs on: open it there as "
+    "127.0.0.1, or run 'vlm-app servers'."
+)
+MOST = 8  # servers that are asked at the same time
+
+
+class ServersListeners:
+    """The listeners of servers, for `Parts` that were just drawn."""
+
+    def __init__(self, parts: Parts, showing: Showing, table: ModelListeners) -> None:
+        self.on = parts
+        self.page = parts.models
+        self.form = parts.models.servers
+        self.showing = showing
+        self.table = table
+        self._asking: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def connect(self, verdicts: Callable[[], Updates], tell: str) -> None:
+        """Ties buttons to listeners; `verdicts` are the cells that `tell` puts into a new table."""
+        self._verdicts = verdicts
+        page, form, on = self.page, self.form, self.on
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        lines: dict[str, Any] = {**quiet, "concurrency_id": "servers", "concurrency_limit": MOST}
+        here: set[Component] = {*page.filters.fields, page.drawn, on.model, on.task, on.chat}
+        shown: list[Component] = [page.served, page.told, page.known, page.ids, page.filters.count]
+        drawn = [*shown, page.servers_list, page.table, page.drawn, page.signed, *self.showing.around_model]
+        form.kind.input(
+            lambda kind, name, url: picked(kind, name, url), [form.kind, form.name, form.url], form.usual,
+            queue=False, **quiet,
+        )  # fmt: skip
+        sent = gr.on(
+            [form.add.click, form.key.submit, form.url.submit, form.name.submit], self.add,
+            here | form.given, [*drawn, form.name, form.key], **lines,
+        )  # fmt: skip
+        acted = form.bridge.click(self.act, here, drawn, trigger_mode="multiple", **lines)
+        for done in (sent, acted):
+            done.then(None, [page.told], None, js=tell, **quiet)
+
+    # --- buttons --------------------------------------------------------------------------
+
+    def add(self, values: Values, request: gr.Request) -> Iterator[Updates]:
+        """A server was given. Its key goes into its file and nowhere else; the field is emptied."""
+        form = self.form
+        name, url, kind, key = (
+            str(values[each] or "") for each in (form.name, form.url, form.kind, form.key)
+        )
+        with Told():
+            _at_home(request)
+            added = servers.add(name, url, kind, key).name
+            yield {form.key: "", form.name: ""}
+            yield from self._looked(added, values)
+            return
+        yield {form.key: ""}
+
+    def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """A button of a server, or another family for one of its models."""
+        asked = dict(event._data or {})
+        name = str(asked.get("server") or "")
+        with Told():
+            match asked.get("act"):
+                case "look":
+                    yield from self._looked(servers.find(name).name, values)
+                case "family":
+                    servers.assign(name, str(asked.get("model")), str(asked.get("family")))
+                    yield self._drawn(values)
+                case "remove":
+                    _at_home(request)
+                    servers.remove(name)
+                    yield self._drawn(values)
+            return
+        yield self._drawn(values)  # as it is, so that a choice that was refused goes back
+
+    def _looked(self, name: str, values: Values) -> Iterator[Updates]:
+        """The server is asked for its models; where it fails, its row says so as well."""
+        with self._asked(name):
+            yield self.now()
+            with Told():
+                servers.discover(name)
+        yield self._drawn(values)
+
+    @contextmanager
+    def _asked(self, name: str) -> Iterator[None]:
+        with self._lock:
+            self._asking[name] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking[name] -= 1
+
+    # --- showing --------------------------------------------------------------------------
+
+    def now(self, known: str = "") -> Updates:
+        """The list of servers where it is not the `known` one."""
+        with self._lock:
+            asking = {name for name, count in self._asking.items() if count > 0}
+        html = section(servers.servers(), asking)
+        version = hashlib.sha256(html.encode()).hexdigest()
+        if version == known:
+            return {self.page.servers_list: gr.skip(), self.page.served: gr.skip()}
+        return {self.page.servers_list: html, self.page.served: version}
+
+    def _drawn(self, values: Values) -> Updates:
+        """Everything that a change of the servers' models shows in."""
+        return self.now() | self.table.drawn(values) | self._verdicts() | self._chosen(values)
+
+    def _chosen(self, values: Values) -> Updates:
+        """The chosen model's tasks and state; another model where it is gone."""
+        model, task = str(values[self.on.model] or ""), Task(values[self.on.task] or Task.CHAT)
+        row = checkpoint_of(model)
+        if row.id != model:
+            return self.showing.choice(row, task, str(values[self.on.chat] or ""))
+        if row.server:
+            return self.showing.model(row, task)
+        return {self.on.model: gr.update(choices=model_bar.models(catalog()))}
+
+
+def _at_home(request: gr.Request) -> None:
+    if not is_at_home(request):
+        raise BadInput(AT_HOME)
