@@ -24,7 +24,9 @@ How each family of models is asked and read, generated from the code by
 - **Tested**: *tiny* is a checkpoint of random weights, one of each of these classes, that is
   loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
   four boxes or points until it repeated them through the engine; *parser* is a table of
-  documented answers, fuzzing, and, where the family writes coordinates, a round trip.
+  documented answers, fuzzing, and, where the family writes coordinates, a round trip; *server*
+  means that each of its tasks was asked in its own words through a server of the OpenAI
+  protocol on the same computer, and the answer read.
 - **Run on real weights** is 'not yet' until somebody ran `vlm-app verify` on them and
   wrote down when and where. Nothing here claims more.
 
@@ -72,7 +74,9 @@ def _tested(family: Family) -> str:
     if family.name == "pebble":
         return "its own weights"
     built = family.name in {checkpoints.family(name).name for name in checkpoints.names()}
-    return ", ".join(["tiny"] * built + ["taught"] * (built and bool(family.convention)) + ["parser"])
+    taught = built and bool(family.convention)
+    served = bool(family.servers)
+    return ", ".join(["tiny"] * built + ["taught"] * taught + ["parser"] + ["server"] * served)
 
 
 if __name__ == "__main__":
