@@ -61,7 +61,7 @@ def explained(row: Checkpoint, finding: Finding | None) -> str:
         "language model": row.backbone,
         "languages": ", ".join(row.languages),
         "images": "no limit of its own" if row.max_images is None else str(row.max_images),
-        "video": "yes" if row.video else "no",
+        "video": "the model takes it, this app not yet" if row.video else "no",
         "licence": row.licence + {True: " (permissive)", False: " (restricted)", None: ""}[row.permissive],
         "commit": row.revision or _no_commit(row),
         "the Hub": _hub(row, finding),
