@@ -155,6 +155,7 @@ def made(checkpoint: Checkpoint, loaded: LoadedModel, folder: Path) -> adapters.
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.02)
     tuned.save_pretrained(folder)
+    tuned.unload()
     return adapters.Adapter(folder.name, folder.name, checkpoint.source, "", folder)
 
 

@@ -243,8 +243,9 @@ def _fill(model: Any, config: Any, layers: Layers, weights: dict[str, Any]) -> s
 def _places(layer: Layer) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
     """Where the weights of a layer go: module, attribute and device, by their names in the file."""
     device = next(layer.own.parameters()).device
+    base = set(layer.own.modules())
     for path, module in layer.around.named_modules():
-        if path.split(".")[0] in ("base_layer", "original_module"):
+        if module in base:
             continue
         for child, _ in module.named_parameters(recurse=False):
             full = f".{path}.{child}" if path else f".{child}"
