@@ -260,7 +260,6 @@ def test_auto_is_the_best_precision_that_fits() -> None:
 
 
 def test_what_bitsandbytes_cannot_do_on_this_device_is_not_tried() -> None:
-    assert "nf4" not in memory.choices(checkpoints.row("fuyu"))  # its patches have 2700 numbers
     assert "int8" not in memory.choices(checkpoints.row("mllama"))
 
 

@@ -36,7 +36,6 @@ class Weights:
     rows: int
     packed: int
     largest: int
-    ragged: bool  # whether a matrix has rows that are no whole blocks of nf4
 
     def bytes(self, precision: str, base: str) -> int:
         """In a precision; `base` is the one of what int8 and nf4 leave as it is."""
@@ -175,7 +174,6 @@ def _weights(model: Any) -> Weights:
         rows=sum(matrix.shape[0] for matrix in matrices),
         packed=sum(map(packed, sizes)),
         largest=max(sizes, default=0),
-        ragged=any(matrix.shape[1] % BLOCK for matrix in matrices),
     )
 
 

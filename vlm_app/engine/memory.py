@@ -187,8 +187,6 @@ def _unquantizable(checkpoint: Checkpoint, precision: str, known: Shapes | None)
         return ""
     if precision == "int8" and checkpoint.family in _NO_INT8_ON_CPU:
         return "bitsandbytes' int8 cannot multiply what it hands over on a CPU"
-    if precision == "nf4" and known is not None and known.anatomy.weights.ragged:
-        return "its matrices are no whole blocks of 64, which nf4 needs on a CPU"
     return ""
 
 
