@@ -397,3 +397,14 @@ def test_an_adapter_that_was_removed_while_warm_still_switches(pebble: LoadedMod
     adapters.use(pebble, None)
     adapters.use(pebble, adapter)
     assert tokens(pebble) == answer
+
+
+def test_experts_are_adapted_and_let_go_as_exactly() -> None:
+    base = checkpoints.row("glm4v_moe")  # peft wraps its experts twice, one layer in the other
+    adapter = made(Path(base.source), "experts", target_modules="all-linear")
+    loaded = load_checkpoint(base, "bf16")
+    before, first = state(loaded), tokens(loaded)
+    adapters.use(loaded, adapter)
+    assert tokens(loaded) != first
+    adapters.detach(loaded, "experts")
+    assert same(before, state(loaded)) and tokens(loaded) == first
