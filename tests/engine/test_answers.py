@@ -256,7 +256,7 @@ def test_running_out_of_memory_names_a_remedy(
 
     with monkeypatch.context() as patched:
         patched.setattr(loaded.model, "forward", full)
-        with pytest.raises(GenerationFailed, match=r"ran out of memory on this answer: .*(would need|saves|smaller)"):
+        with pytest.raises(GenerationFailed, match=r"ran out of memory .*: .*(would need|saves|smaller)"):
             list(engine.answer(request(picture(), "x")))
     assert whole(engine, request(picture(), "x")).raw
 
