@@ -158,6 +158,12 @@
     const on = near(event, "[data-family]");
     if (on) server("family", on, { model: on.dataset.family, family: on.value });
   });
+  // Another kind of server: what nobody typed by hand changes with it.
+  window.vlmKind = (kinds, kind, name, url) => {
+    const [named, usual, about] = kinds[kind], all = Object.values(kinds);
+    const own = (text, at) => text.trim() && !all.some((each) => each[at] === text.trim());
+    return [own(name, 0) ? name : named, own(url, 1) ? url : usual, about];
+  };
   const sure = (on, asks) => {
     const ways = on.closest(".ways");
     ways.classList.toggle("asking", asks);

@@ -92,7 +92,7 @@ def _of_server(checkpoint: Checkpoint, now: Standing) -> str:
     facts = {
         "Server": checkpoint.server,
         "State": now.words,
-        "First word": f"after {now.latency}" if now.latency else "",
+        "Latency": now.latency,
         "Last error": now.error,
         "Speaks like": checkpoint.family,
     }

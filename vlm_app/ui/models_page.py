@@ -132,14 +132,14 @@ class ModelsPage:
             machine = gr.HTML(elem_id="machine", js_on_load=None)
             loaded = gr.HTML(elem_id="loaded", js_on_load=None)
             served = gr.HTML(elem_id="servers", js_on_load=None), gr.Textbox(visible=False)
+            with gr.Accordion("Add a server", open=False, elem_id="add-a-server"):
+                servers = ServersPage.build()
             watch = gr.Timer(BEAT, active=False)
             told, known = gr.Textbox(visible=False), gr.Textbox(visible=False)
             gr.HTML(CATALOG, js_on_load=None)
             with gr.Row(elem_id="model-ways"):
                 with gr.Accordion("Add a model", open=False, elem_id="hub"):
                     words, search, add, found = _more()
-                with gr.Accordion("Add a server", open=False, elem_id="add-a-server"):
-                    servers = ServersPage.build()
                 with gr.Accordion("Sign in", open=False, elem_id="sign-in"):
                     token, sign_in, sign_out, signed = _account()
             filters = Filters.build(rows)

@@ -41,7 +41,8 @@ class Pieces:
         self.adapters = adapters
 
     def warning(self, answer: Answer, last: bool) -> str:
-        if not answer.seen.note:
+        """What makes the answer doubtful; a note of a server's answer is a fact like others."""
+        if not answer.seen.note or self._is_remote(answer):
             return ""
         other = self._other_model(answer)
         button = (
@@ -51,6 +52,11 @@ class Pieces:
             else ""
         )
         return f'<div class="notice warning"><span>{escape(answer.seen.note)}</span>{button}</div>'
+
+    def _is_remote(self, answer: Answer) -> bool:
+        """A server doesn't say in how many tokens it saw an image, and may be removed by now."""
+        row, seen = self.checkpoints.get(answer.model), answer.seen
+        return bool(row and row.server) or (seen.size is not None and not seen.visual_tokens)
 
     def _other_model(self, answer: Answer) -> Checkpoint | None:
         """The first that anybody can ask at once: it runs here, chats, and no licence stands before it."""
@@ -108,7 +114,8 @@ class Pieces:
         """Who wrote it, unless that is `named` above already, unfolding to what the model saw."""
         time = [f"{answer.timings.total:.1f} s"] if answer.timings.total else []
         line = " · ".join([*([] if named else self._written_by(answer)), *time, _saw(answer.seen)])
-        facts = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in _facts(answer) if value)
+        told = [*_facts(answer), ("Note", answer.seen.note if self._is_remote(answer) else "")]
+        facts = "".join(f"<dt>{key}</dt><dd>{escape(value)}</dd>" for key, value in told if value)
         code = {"Prompt": _last(answer.prompt), "As written": answer.raw}
         written = "".join(
             f"<dt>{key}</dt><dd><code>{escape(text)}</code></dd>" for key, text in code.items() if text
@@ -156,8 +163,13 @@ def _saw(seen: Seen) -> str:
     if seen.size is None:
         return "what the model saw"
     tiles = f" · {seen.tiles} tiles" if seen.tiles > 1 else ""
-    tokens = f"{seen.visual_tokens} visual token{'s' if seen.visual_tokens != 1 else ''}"
-    return f"saw {seen.size[0]} × {seen.size[1]}{tiles} · {tokens}"
+    return f"saw {seen.size[0]} × {seen.size[1]}{tiles}" + _tokens(seen, " · ")
+
+
+def _tokens(seen: Seen, before: str) -> str:
+    """Empty where nobody knows: a server doesn't say."""
+    count = seen.visual_tokens
+    return f"{before}{count} visual token{'s' if count != 1 else ''}" if count else ""
 
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:
@@ -183,4 +195,4 @@ def _image_facts(seen: Seen) -> str:
     if seen.size is None:
         return ""
     tiles = f"{seen.tiles} tile{'s' if seen.tiles != 1 else ''}"
-    return f"{seen.size[0]} × {seen.size[1]} pixels, {tiles}, {seen.visual_tokens} visual tokens"
+    return f"{seen.size[0]} × {seen.size[1]} pixels, {tiles}" + _tokens(seen, ", ")

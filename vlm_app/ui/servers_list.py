@@ -11,8 +11,7 @@ from vlm_app.ui.server_words import Standing, standing
 
 NONE = (
     '<p class="hint">No server was added. One that runs vLLM, llama.cpp or Ollama, or a service such as '
-    'OpenAI, can answer here as well. <button type="button" class="inline" data-act="to-servers">'
-    "Add a server</button></p>"
+    "OpenAI, can answer here as well.</p>"
 )
 
 
@@ -41,10 +40,10 @@ def _kind(server: Server) -> str:
 
 
 def _facts(server: Server, now: Standing) -> list[str]:
-    latency = f"first word after {now.latency}" if now.latency and now.kind == "ready" else ""
+    words = f"{now.words} in {now.latency}" if now.kind == "ready" else now.words
     place = servers.key_place(server)
     key = "no key" if not place else "key kept here" if place == "kept here" else f"key from {place}"
-    return [each for each in (now.words, latency, server.url, key) if each]
+    return [each for each in (words, server.url, key) if each]
 
 
 def _ways(server: Server, asking: bool) -> str:

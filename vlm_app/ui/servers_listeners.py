@@ -24,7 +24,7 @@ from vlm_app.ui import model_bar
 from vlm_app.ui.models_listeners import ModelListeners, is_at_home
 from vlm_app.ui.page import Parts
 from vlm_app.ui.servers_list import section
-from vlm_app.ui.servers_page import picked
+from vlm_app.ui.servers_page import pick
 from vlm_app.ui.showing import Showing, Updates, Values, checkpoint_of
 from vlm_app.ui.told import Told
 
@@ -56,10 +56,7 @@ class ServersListeners:
         here: set[Component] = {*page.filters.fields, page.drawn, on.model, on.task, on.chat}
         shown: list[Component] = [page.served, page.told, page.known, page.ids, page.filters.count]
         drawn = [*shown, page.servers_list, page.table, page.drawn, page.signed, *self.showing.around_model]
-        form.kind.input(
-            lambda kind, name, url: picked(kind, name, url), [form.kind, form.name, form.url], form.usual,
-            queue=False, **quiet,
-        )  # fmt: skip
+        form.kind.input(None, [form.kind, form.name, form.url], form.usual, js=pick(), **quiet)
         sent = gr.on(
             [form.add.click, form.key.submit, form.url.submit, form.name.submit], self.add,
             here | form.given, [*drawn, form.name, form.key], **lines,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -34,19 +36,9 @@ class ServersPage:
             kind = gr.Dropdown(
                 kinds, value=FIRST.name, label="Kind", filterable=False, min_width=160, elem_id="server-kind"
             )
-            name = gr.Textbox(
-                label="Name", value=_named(FIRST), placeholder="my-gpu", max_lines=1, min_width=120,
-                html_attributes=_plain(), elem_id="server-name",
-            )  # fmt: skip
-        with gr.Row():
-            url = gr.Textbox(
-                label="Address", value=FIRST.url, placeholder="http://127.0.0.1:8000/v1", max_lines=1,
-                min_width=200, html_attributes=_plain(), elem_id="server-url",
-            )  # fmt: skip
-            key = gr.Textbox(
-                label="Key, where it wants one", type="password", min_width=160, elem_id="server-key",
-                html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
-            )  # fmt: skip
+            name = _text("Name", _named(FIRST), "my-gpu", "server-name")
+            url = _text("Address", FIRST.url, "http://127.0.0.1:8000/v1", "server-url", scale=2)
+            key = _text("Key, if it wants one", "", "", "server-key", type="password")
         hint = gr.HTML(about(FIRST), elem_id="server-hint", js_on_load=None)
         add = gr.Button("Add server", variant="primary", size="md", elem_id="add-server")
         return cls(name, kind, url, key, add, hint, gr.HTML(elem_id="server-bridge", js_on_load=BRIDGE))
@@ -58,19 +50,14 @@ class ServersPage:
 
     @property
     def usual(self) -> list[Component]:
-        """What another kind changes, in the order of `picked`."""
+        """What another kind changes, in the order of `pick`."""
         return [self.name, self.url, self.hint]
 
 
-def picked(kind: str, name: str, url: str) -> tuple[str, str, str]:
-    """Name, address and hint after another kind was picked; what a user wrote by hand stays."""
-    chosen = KINDS[kind]
-    names, urls = {_named(each) for each in KINDS.values()}, {each.url for each in KINDS.values()}
-    return (
-        _named(chosen) if name.strip() in names | {""} else name,
-        chosen.url if url.strip() in urls | {""} else url,
-        about(chosen),
-    )
+def pick() -> str:
+    """Script that brings the name, address and hint of another kind; what a user wrote by hand stays."""
+    kinds = {kind.name: [_named(kind), kind.url, about(kind)] for kind in KINDS.values()}
+    return f"(kind, name, url) => window.vlmKind({json.dumps(kinds)}, kind, name, url)"
 
 
 def about(kind: Kind) -> str:
@@ -91,5 +78,9 @@ def _named(kind: Kind) -> str:
     return "" if kind.name == "other" else kind.name.replace(".", "-")
 
 
-def _plain() -> gr.InputHTMLAttributes:
-    return gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, autocapitalize="off")
+def _text(label: str, value: str, placeholder: str, id: str, **more: Any) -> gr.Textbox:
+    plain = gr.InputHTMLAttributes(autocomplete="off", spellcheck=False, autocapitalize="off")
+    return gr.Textbox(
+        value, label=label, placeholder=placeholder, max_lines=1, min_width=160, elem_id=id,
+        html_attributes=plain, **more,
+    )  # fmt: skip
