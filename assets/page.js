@@ -241,7 +241,7 @@
     "server-look": (on) => server("look", on),
     "server-ask": (on) => sure(on, true),
     "server-keep": (on) => sure(on, false),
-    "server-remove": (on) => server("remove", on),
+    "server-remove": (on) => { server("remove", on); sure(on, false); },
     unload: once("unload"),
     cancel: once("cancel"),
     load: (on) => engine("load", on),

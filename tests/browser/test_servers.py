@@ -215,7 +215,7 @@ def test_servers_are_added_and_removed_at_home_only(models: Visitor, app: Server
     expect(row(models, "theirs")).to_have_count(0)
     models.press("Remove: my-gpu")
     models.press("Remove it: my-gpu")
-    expect(models.sentence).to_have_count(2)
+    expect(models.page.locator(".toast-message-text")).to_have_count(2)
     models.page.set_extra_http_headers({})
     expect(row(models)).to_have_count(1)
     assert KEY not in "".join(path.read_text() for path in app.data.glob("models/server-keys.json"))
@@ -223,7 +223,7 @@ def test_servers_are_added_and_removed_at_home_only(models: Visitor, app: Server
 
 def test_page_with_servers_fits_a_phone(models: Visitor, faults: Faults) -> None:
     add(models, faults.url)
-    expect(row(models)).to_contain_text("answers")
+    expect(line(models).locator(".runs")).to_contain_text("answers")
     models.page.set_viewport_size({"width": 390, "height": 844})
     assert models.page.evaluate("document.querySelector('#models').scrollWidth") <= 390
     models.page.set_viewport_size({"width": 1280, "height": 800})

@@ -78,7 +78,8 @@ def chip(state: ModelState, fit: Fit | None = None, adapter: str = "") -> str:
 def server_chip(checkpoint: Checkpoint) -> str:
     """The same of a model on a server: the server's state and latency."""
     now = server_words.of(checkpoint)
-    latency = f'<span class="memory"> · {now.latency}</span>' if now.latency else ""
+    shown = now.latency and now.kind == "ready"
+    latency = f'<span class="memory"> · {now.latency}</span>' if shown else ""
     return (
         f'<button type="button" class="chip {now.kind}" popovertarget="chip-more">'
         f'<i></i><span role="status">{escape(now.words)}{latency}</span></button>'
