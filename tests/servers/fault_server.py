@@ -27,6 +27,7 @@ class Faults:
     thought: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)  # a client went away in mid-answer
     url: str = ""
 
@@ -71,12 +72,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.how.keys.append(self.headers.get("Authorization", ""))
+        self.how.headers.append({name.lower(): value for name, value in self.headers.items()})
         self.how.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         fault = self.how.next()
         ways = {
             "answer": self._answer,
             "slow": lambda: self._answer(pause=0.05),
             "stall": lambda: self._answer(stop_after=3, stall=True),
+            "stays": lambda: self._answer(stays=True),
             "silent": lambda: time.sleep(3),
             "cut number": lambda: self._answer(stop_after=self.how.text.index("20")),
             "cut byte": self._cut_in_a_character,
@@ -97,6 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         stop_after: int | None = None,
         stall: bool = False,
         reason: str | None = "stop",
+        stays: bool = False,
     ) -> None:
         self._begin()
         try:
@@ -110,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
             if stop_after is not None:
                 return self._hang_up()
             self._chunk({}, reason)
+            if stays:
+                time.sleep(3)
             usage = {"prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37}
             self._event(_EMPTY | {"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -10,7 +11,7 @@ import pytest
 from tests.servers.fault_server import KEY, TEXT, Faults
 from vlm_app import servers
 from vlm_app.errors import AppError, GenerationFailed, ModelUnavailable
-from vlm_app.servers import Completion, Patience, Said, Server
+from vlm_app.servers import Completion, Patience, Said, Server, breaker, client
 from vlm_app.servers import health as lately
 
 QUICK = Patience(connect=2, first_token=1.0, stall=1.0, backoff=0.01)
@@ -155,3 +156,50 @@ def test_an_address_where_nothing_is_says_so_at_once() -> None:
     with pytest.raises(ModelUnavailable, match=r"'nowhere' cannot be reached at http://127\.0\.0\.1:9/v1"):
         ask(nowhere)
     assert time.monotonic() - begun < 3
+
+
+def test_an_answer_is_whole_though_its_server_keeps_the_connection(faults: Faults, server: Server) -> None:
+    faults.script = ["stays"]
+    pieces = ask(server)
+    assert text_of(pieces) == TEXT and pieces[-1].finish == "stop"
+    assert not lately(server.name).error
+
+
+def test_a_server_may_be_down_for_a_week() -> None:
+    for _ in range(1100):
+        breaker.failed("gone", "It is down.", broken=True)
+    assert lately("gone").rests_until <= time.monotonic() + breaker.LONGEST_REST
+    breaker.forget("gone")
+
+
+def test_a_fault_of_the_app_leaves_nobody_waiting(
+    faults: Faults, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "fault", lambda *_, **__: 1 / 0)
+    faults.script = ["cut number"]
+    with (
+        Completion(server, BODY, QUICK) as completion,
+        pytest.raises(GenerationFailed, match="by a fault in"),
+    ):
+        for _ in zip(range(60), completion.pieces(0.05), strict=False):
+            pass
+
+
+def test_what_the_environment_holds_for_openai_goes_to_no_other_server(
+    faults: Faults, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-elsewhere")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-elsewhere")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "key-elsewhere")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer elsewhere\nX-Gateway: elsewhere")
+    ask(server)
+    assert "elsewhere" not in str(faults.headers) and faults.keys == [f"Bearer {KEY}"]
+
+
+def test_a_list_of_models_that_never_comes_is_a_sentence(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_models", lambda server: asyncio.sleep(60))
+    monkeypatch.setattr(client, "_LIST_SECONDS", 0.1)
+    with pytest.raises(ModelUnavailable, match="did not say in time which models it has"):
+        client.models(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 from collections.abc import Iterator
 
@@ -12,12 +13,14 @@ from PIL import Image
 
 from tests.engine.ready import Ready
 from tests.servers.fault_server import Faults
-from vlm_app import servers
+from vlm_app import families, servers
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError, BadInput, GenerationFailed
 from vlm_app.media import picture_from
-from vlm_app.servers import Server
+from vlm_app.servers import Server, messages
+from vlm_app.servers.kind import Kind
+from vlm_app.settings import settings
 from vlm_app.types import Answer, Box, Delta, Finish, Picture, Request, Role, Sampling, Task, Turn
 
 QWEN3 = "gpu/Qwen/Qwen3-VL-4B-Instruct"
@@ -177,3 +180,22 @@ def test_what_a_server_cannot_go_on_with_is_said_before_sending(engine: Engine, 
     with pytest.raises(BadInput, match="cannot go on from an answer that was cut"):
         whole(engine, cut)
     assert not faults.asked
+
+
+def test_an_adapter_of_this_computer_is_not_left_out_in_silence(engine: Engine) -> None:
+    folder = settings().data / "adapters" / "mine"
+    folder.mkdir(parents=True)
+    base = {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-VL-4B-Instruct"}
+    (folder / "adapter_config.json").write_text(json.dumps(base))
+    assert engine.adapters(QWEN3) == ()
+    with pytest.raises(BadInput, match="runs on the server 'gpu', where adapters of this computer cannot"):
+        whole(engine, request(picture(), "What?", adapter="mine"))
+
+
+def test_an_image_that_is_sent_twice_counts_twice() -> None:
+    noise = picture_from(Image.effect_noise((100, 100), 50).convert("RGB"))
+    small = Server("small", "http://small/v1", Kind("small", "Small", "", max_request_bytes=50_000))
+    family, once = families.get("openai"), Turn(Role.USER, (noise, "What?"))
+    messages(small, family, (once,), None)
+    with pytest.raises(BadInput, match="as they are sent, and Small takes"):
+        messages(small, family, (once, Turn(Role.ASSISTANT, ("Grey.",)), once), None)

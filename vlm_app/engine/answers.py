@@ -97,8 +97,10 @@ class Engine:
         return offers(self._rows.values(), self.capacity(), self.devices()[0])
 
     def adapters(self, model: str) -> tuple[Adapter, ...]:
-        """The adapters that were made for a model."""
+        """The adapters that were made for a model; none for one on a server, which has its own."""
         row = catalog.find(model, self._rows)
+        if row.server:
+            return ()
         return tuple(each for each in adapters.installed() if adapters.made_for(each, row))
 
     # --- answers ------------------------------------------------------------------------

@@ -40,6 +40,11 @@ def check(request: Request, checkpoint: Checkpoint, family: Family) -> Adapter |
 def _adapter(id: str | None, checkpoint: Checkpoint) -> Adapter | None:
     if id is None or id == adapters.BASE:
         return None
+    if checkpoint.server:
+        raise BadInput(
+            f"{checkpoint.name} runs on the server '{checkpoint.server}', where adapters of this computer "
+            "cannot be attached: choose none, or a model that runs here."
+        )
     adapter = adapters.find(id)
     adapters.check(adapter, checkpoint)
     return adapter

@@ -65,7 +65,8 @@ def failed(server: str, error: str, broken: bool) -> None:
     with _lock:
         old = _known.get(server, Health())
         failures = old.failures + 1 if broken else old.failures
-        rest = min(REST * 2 ** max(failures - FAILURES, 0), LONGEST_REST) if failures >= FAILURES else 0.0
+        doubled = min(max(failures - FAILURES, 0), 10)  # more is longer than the longest, and soon no float
+        rest = min(REST * 2**doubled, LONGEST_REST) if failures >= FAILURES else 0.0
         until = time.monotonic() + rest if broken and rest else old.rests_until
         _known[server] = replace(old, failures=failures, error=error, at=time.monotonic(), rests_until=until)
 

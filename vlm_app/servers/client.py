@@ -18,7 +18,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
-from vlm_app.errors import AppError
+from vlm_app.errors import AppError, GenerationFailed, ModelUnavailable
 from vlm_app.servers import breaker
 from vlm_app.servers.faults import fault
 from vlm_app.servers.registry import Server, key
@@ -54,13 +54,18 @@ def _run(work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
 
 def models(server: Server) -> list[str]:
     """The ids of the models that a server has. Raises `ModelUnavailable`."""
-    return _run(_models(server)).result(2 * _LIST_SECONDS)
+    asking = _run(_models(server))
+    try:
+        return asking.result(2 * _LIST_SECONDS)
+    except TimeoutError:  # not even its own time limit ended it
+        asking.cancel()
+    raise ModelUnavailable(f"The server '{server.name}' did not say in time which models it has: try again.")
 
 
 async def _models(server: Server) -> list[str]:
     begun = time.monotonic()
     try:
-        async with _client(server) as client, asyncio.timeout(_LIST_SECONDS):
+        async with _client(server, Patience()) as client, asyncio.timeout(_LIST_SECONDS):
             ids = [str(model.id) async for model in client.models.list()]
     except Exception as error:  # noqa: BLE001 - every fault of a foreign server becomes a sentence
         said = fault(error, server)
@@ -115,21 +120,25 @@ class Completion:
     # --- in the loop ----------------------------------------------------------------------
 
     async def _ask(self) -> None:
-        ended: AppError | None = None
+        ended: AppError | None = GenerationFailed(
+            f"The server '{self._server.name}' could not be heard by a fault in the app: ask again."
+        )
         begun = time.monotonic()
         try:
-            async with _client(self._server) as client:
+            async with _client(self._server, self._patience) as client:
                 stream = await retrying(lambda: self._opened(client), self._server, self._patience)
                 async for said in self._said(stream):
                     if self.first_at is None:
                         self.first_at = time.monotonic()
                         breaker.answered(self._server.name, self.first_at - begun)
                     self._arrived.put(said)
+            ended = None
         except Exception as error:  # noqa: BLE001 - every fault of a foreign server becomes a sentence
             said_of_it = fault(error, self._server, begun=self.first_at is not None)
             breaker.failed(self._server.name, said_of_it.sentence, said_of_it.broken)
             ended = said_of_it.error()
-        self._arrived.put(ended)
+        finally:  # whatever it was, nobody may wait for ever
+            self._arrived.put(ended)
 
     async def _opened(self, client: Any) -> tuple[Any, Any]:
         """The stream and its first chunk: until then nothing was shown, and it may be tried again."""
@@ -154,8 +163,13 @@ class Completion:
             said = _read(chunk)
             finished = finished or bool(said.finish)
             yield said
-            async with asyncio.timeout(self._patience.stall):
-                chunk = await anext(chunks, None)
+            try:
+                async with asyncio.timeout(self._patience.stall):
+                    chunk = await anext(chunks, None)
+            except Exception:
+                if finished:  # the answer is whole: only its counts could have followed
+                    return
+                raise
         if not finished:
             raise EOFError("the stream ended without its reason")
 
@@ -180,12 +194,16 @@ def _read(chunk: Any) -> Said:
     )
 
 
-def _client(server: Server) -> Any:
+def _client(server: Server, patience: Patience) -> Any:
     from openai import AsyncOpenAI, Timeout
 
-    return AsyncOpenAI(
+    client = AsyncOpenAI(
         base_url=server.url,
         api_key=key(server) or "none",  # the library wants one
         max_retries=0,  # ours: they are told of, and end with Stop
-        timeout=Timeout(None, connect=Patience().connect),
+        timeout=Timeout(None, connect=patience.connect),
     )
+    # The library adds what the environment holds for OpenAI, keys of gateways too, to any server's requests.
+    client.organization = client.project = None
+    client._custom_headers = {}
+    return client

@@ -41,7 +41,7 @@ def messages(
             "begin a new chat, or leave some out."
         )
     sent = {picture: _sent(server, family, picture, pixels) for picture in pictures}
-    total, limit = sum(len(url) for url, _ in sent.values()), server.kind.max_request_bytes
+    total, limit = sum(len(sent[each][0]) for each in pictures), server.kind.max_request_bytes
     if limit is not None and total > limit:
         raise BadInput(
             f"The images have {total / 1e6:.1f} MB as they are sent, and {server.kind.title} takes "
