@@ -34,6 +34,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         "memory_allocated": lambda number: 0,
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(module._leading, "name", "")
 
 
 def test_a_computer_without_gpus_has_its_main_memory(tmp_path: Path) -> None:
@@ -77,6 +78,19 @@ def test_the_gpu_with_the_most_free_memory_comes_first(gpu: None, tmp_path: Path
         ("cuda:0", 5 * GB),
     ]
     assert devices(tmp_path)[-1].name == "cpu"
+
+
+def test_the_gpu_that_holds_models_stays_the_first(
+    gpu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert devices(tmp_path)[0].name == "cuda:1"
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda number: 18 * GB * number)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda number: 18 * GB * number)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", {0: (5 * GB, 8 * GB), 1: (2 * GB, 24 * GB)}.__getitem__)
+    assert (devices(tmp_path)[0].name, devices(tmp_path)[0].free) == ("cuda:1", 2 * GB)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda number: 0)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda number: 0)
+    assert devices(tmp_path)[0].name == "cuda:0"
 
 
 def test_what_torch_keeps_of_unloaded_models_is_free(

@@ -76,6 +76,12 @@ def test_every_tensor_has_a_place(model: Any) -> None:
         assert any(name == place or name.startswith(f"{place}.") or not place for place in places), name
 
 
+def test_a_model_in_fp32_takes_twice_the_room(row: Checkpoint, model: Any) -> None:
+    large = build(Path(row.source), "float32")
+    half, whole = (placed(each, "", {"": 0})[0] for each in (model, large))
+    assert whole == pytest.approx(2 * half, rel=0.01)
+
+
 def test_where_two_gpus_do_not_suffice_there_is_no_map(model: Any) -> None:
     assert device_map(model, "bf16", {0: 1_000_000, 1: 1_000_000}) is None
 
@@ -140,6 +146,17 @@ def test_a_refusal_names_the_numbers_and_what_would_fit(
     said = refusal.value.sentence
     assert f"needs {memory.size(needed.total)} in bf16 and {memory.size(free)} can be had on CPU" in said
     assert f"nf4 would need {memory.size(smaller.total)}" in said
+
+
+def test_a_refusal_names_the_limit_that_was_set(row: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    computer(monkeypatch, host=GB)
+    chosen = settings().model_copy(update={"memory": 1_000_000})
+    monkeypatch.setattr(memory, "settings", lambda: chosen)
+    with pytest.raises(ModelUnavailable, match="or raise VLM_APP_MEMORY, which is 1 MB"):
+        plan(row, "auto", 1_000_000, Watch())
+    with pytest.raises(ModelUnavailable) as refusal:
+        plan(row, "auto", 900_000, Watch())  # less than the limit: what is short is memory
+    assert "VLM_APP_MEMORY" not in refusal.value.sentence
 
 
 def test_auto_says_which_precisions_it_could_not_try(

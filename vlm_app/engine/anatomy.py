@@ -96,7 +96,9 @@ def build(folder: Path, dtype: str = "bfloat16") -> Any:
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16, trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_config(
+            config, dtype=getattr(torch, dtype), trust_remote_code=False
+        )
     model.tie_weights()
     return model
 

@@ -32,7 +32,7 @@ def devices(root: Path = _SYSTEM) -> tuple[Device, ...]:
 
     What the system says of itself stands in files below `root`.
     """
-    found = tuple(_cuda())
+    found = _cuda()
     usable = tuple(device for device in found if not device.problem)
     useless = tuple(device for device in found if device.problem) or (
         () if usable else tuple(_idle_gpus(root))
@@ -122,14 +122,36 @@ def _stat(path: Path, name: str) -> int:
 # --- GPUs ---------------------------------------------------------------------------------
 
 
-def _cuda() -> Iterator[Device]:
-    """The GPUs that torch sees, those with the most free memory first."""
+class _Leading:
+    """The GPU that was the first one last time."""
+
+    name = ""
+
+
+_leading = _Leading()
+
+
+def _cuda() -> list[Device]:
+    """The GPUs that torch sees, those with the most free memory first.
+
+    But the first one stays so while anything of ours lies on it: the budget of all models
+    is what can be had there, and a count over two GPUs would be of neither.
+    """
     import torch
 
     if not torch.cuda.is_available():
-        return
+        return []
     found = [_gpu(number) for number in range(torch.cuda.device_count())]
-    yield from sorted(found, key=lambda device: -device.free)
+    found.sort(key=lambda device: (not _leads(device), -device.free))
+    _leading.name = found[0].name if found else ""
+    return found
+
+
+def _leads(device: Device) -> bool:
+    import torch
+
+    number = int(device.name.partition(":")[2])
+    return not device.problem and device.name == _leading.name and torch.cuda.memory_allocated(number) > 0
 
 
 def _gpu(number: int) -> Device:
