@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from functools import wraps
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from tests.engine.ready import Ready
 from tests.engine.tiny import END, picture, request, row, speak
-from vlm_app.engine import Engine, LoadedModel, manager
+from vlm_app.engine import Engine, LoadedModel, local_answer, manager
 from vlm_app.engine.events import Answered, Answering, Event, Loaded, Loading, Queued
 from vlm_app.errors import AppError, BadInput, GenerationFailed, ModelUnavailable
 from vlm_app.types import Answer, Box, Delta, Finish, Point, Request, Role, Task, Turn
@@ -345,3 +346,20 @@ def test_a_listener_that_fails_disturbs_nobody(engine: Engine) -> None:
     heard.clear()
     whole(engine, request(picture(), "x"))
     assert heard == []
+
+
+def test_what_the_model_was_given_leaves_the_memory_with_its_last_token(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    place = local_answer._placed
+
+    def placed(value: torch.Tensor, loaded: LoadedModel) -> torch.Tensor:
+        tensor = place(value, loaded).clone()
+        given.append(weakref.ref(tensor))
+        return tensor
+
+    monkeypatch.setattr(local_answer, "_placed", placed)
+    for delta in engine.answer(request(picture(), "What is it?")):
+        if delta.answer:
+            assert given and not any(tensor() is not None for tensor in given)

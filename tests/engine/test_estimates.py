@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.sizes import ESTIMATED_FAMILIES
 from vlm_app import families
 from vlm_app.catalog import catalog
 from vlm_app.engine import memory
+from vlm_app.engine import shapes as shapes_module
+from vlm_app.engine.backend import Watch
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.engine.memory import Estimate, Fit, estimate, fit, remedy
 from vlm_app.engine.working import TOKENS
@@ -292,3 +295,12 @@ def test_half_the_pixels_are_a_remedy_where_they_save_something(tmp_path: Path) 
     words = f"halving the pixel budget saves {memory.size(whole.total - half.total)}"
     assert remedy(row, "nf4", 3_000_000, half.total) == words
     assert remedy(row, "nf4", 3_000_000, half.total - 1) == "choose a smaller model"
+
+
+def test_whoever_asked_first_is_not_kept_with_the_shapes() -> None:
+    shapes_module._shapes.cache_clear()
+    watch = Watch()
+    kept = weakref.ref(watch)
+    assert shapes_module.shapes(scaled("smolvlm"), watch)
+    del watch
+    assert kept() is None

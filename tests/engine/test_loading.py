@@ -19,7 +19,7 @@ from tests.families import checkpoints
 from vlm_app.engine import Engine, LoadedModel, LocalBackend, loading, set_library_defaults
 from vlm_app.engine.backend import LoadCancelled, Plan, Progress, Watch
 from vlm_app.engine.events import Event, Loaded, LoadFailed, Loading, LoadProgress
-from vlm_app.engine.loading import load_checkpoint
+from vlm_app.engine.loading import load_checkpoint, out_of_memory, peak_bytes
 from vlm_app.errors import ModelUnavailable
 from vlm_app.types import Checkpoint
 
@@ -217,3 +217,15 @@ def test_code_that_lies_beside_a_model_is_never_run(folder: Path, tmp_path: Path
             (copy / name).write_text(json.dumps(said | {"auto_map": dict.fromkeys(kinds, "evil.Evil")}))
     assert load_checkpoint(row(copy)).model is not None
     assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "said", ["CUDA error: out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"]
+)
+def test_a_gpu_without_memory_for_its_libraries_is_out_of_memory(said: str) -> None:
+    assert out_of_memory(RuntimeError(said))
+
+
+def test_the_peak_is_that_of_the_models_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device=None: {"cuda:1": 7}.get(device, 0))
+    assert peak_bytes("cuda:1") == 7

@@ -707,3 +707,23 @@ def test_a_manager_that_is_forgotten_leaves_no_thread(monkeypatch: pytest.Monkey
         assert lease.ready(SOON)
     del manager, lease
     soon(lambda: threading.active_count() == before)
+
+
+def test_who_comes_while_the_computer_has_no_thread_left_is_not_lost(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, start = make(), threading.Thread.start
+
+    def no_keeper(thread: threading.Thread) -> None:
+        if thread.name == "models":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_keeper)
+        first = world.manager.lease(ANT)
+        assert not first.ready(0.1)
+    with world.manager.lease(ANT) as second:
+        assert first.ready(SOON)
+        first.release()
+        assert second.ready(SOON)

@@ -38,10 +38,15 @@ class Keeper:
     def start(self) -> None:
         """Begin where it has not begun yet."""
         with self._residents.changed:
-            if self._thread is None and not self._ended:
-                arguments = (weakref.ref(self), self._residents.stir)
-                thread = threading.Thread(target=_keep, args=arguments, name="models", daemon=True)
+            if self._thread is not None or self._ended:
+                return
+            arguments = (weakref.ref(self), self._residents.stir)
+            thread = threading.Thread(target=_keep, args=arguments, name="models", daemon=True)
+            try:
                 thread.start()
+            except RuntimeError:  # out of threads: the next user tries again
+                _log.exception("The models' keeper could not start")
+            else:
                 self._thread = thread
 
     def end(self, seconds: float) -> None:

@@ -50,6 +50,8 @@ _LIBRARY_DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",  # we encode one prompt at a time
     "USE_HUB_KERNELS": "0",  # no native code from the Hub
 }
+# How memory that runs out is told by torch's CPU allocator, and by CUDA and cuBLAS beside torch's own.
+_FULL = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _building = threading.Lock()
 _here = threading.local()  # `watch` of the load that runs in this thread
 
@@ -126,7 +128,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
 
 
 def peak_bytes(device: str) -> int:
@@ -134,7 +136,7 @@ def peak_bytes(device: str) -> int:
     if device.startswith("cuda"):
         import torch
 
-        return int(torch.cuda.max_memory_allocated())
+        return int(torch.cuda.max_memory_allocated(device))
     try:
         import resource
     except ImportError:  # Windows

@@ -98,6 +98,7 @@ class LocalAnswer:
         generation = Generation(
             loaded, inputs, self._request.sampling, limit, self._stop, on_end=lease.release
         )
+        del inputs  # the generation lets go of them when it ends
         with generation:
             held.pop_all()  # from here on the thread gives the lease back, when it really ends
             self._generation = generation

@@ -85,7 +85,7 @@ class Manager:
     def _begin(self, slot: Slot, new: bool) -> None:
         if new:
             self._models.start(slot)
-            self._keeper.start()
+        self._keeper.start()
         self._models.publish()
 
     # --- looking ------------------------------------------------------------------------------

@@ -49,12 +49,15 @@ def shapes(checkpoint: Checkpoint, watch: Watch | None = None) -> Shapes | None:
     stamp = headers.stamp(checkpoint.source)
     if stamp is None:
         return None
+    wanted = _Wanted(watch)
     try:
-        return _shapes(checkpoint.source, checkpoint.family, settings().data, stamp, _Wanted(watch))
+        return _shapes(checkpoint.source, checkpoint.family, settings().data, stamp, wanted)
     except LoadCancelled:
         if watch is not None:
             raise
         return None
+    finally:
+        wanted.watch = Watch()  # the cache keeps its keys: not whoever hears of this load
 
 
 class _Wanted:
