@@ -12,6 +12,6 @@ def discover(name: str) -> Server:
 
     Raises `NotFound`, and `ModelUnavailable` when the server does not say.
     """
-    server = registry.find(name)
-    ids = client.models(server)
-    return registry.know(name, {id: server.models.get(id) or family_for(id) for id in ids})
+    ids = client.models(registry.find(name))
+    known = registry.find(name).models  # as they are now: one may have been corrected meanwhile
+    return registry.know(name, {id: known.get(id) or family_for(id) for id in ids})

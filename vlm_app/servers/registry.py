@@ -121,8 +121,8 @@ def key_place(server: Server) -> str:
 
 def _own_key(server: Server) -> str:
     """A service's key, as its users keep it: sent to the service's own address only."""
-    kind = server.kind
-    home = urlsplit(kind.url).hostname == urlsplit(server.url).hostname
+    kind, ours, theirs = server.kind, urlsplit(server.url), urlsplit(server.kind.url)
+    home = (ours.scheme, ours.hostname) == (theirs.scheme, theirs.hostname)
     return environment_key(kind.key) if kind.key and home else ""
 
 
