@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """What can be set from outside. Each field is `VLM_APP_<NAME>` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="VLM_APP_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="VLM_APP_", env_ignore_empty=True, frozen=True)
 
     data: Path = Field(
         default_factory=lambda: user_data_path("vlm-app"), description="Folder for everything written"

@@ -19,6 +19,7 @@ from tests.engine.tiny import END, row, save_pebble, speak
 from vlm_app.cli import main
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.loading import load_checkpoint
+from vlm_app.settings import Settings, settings
 
 BOX = "<loc_64><loc_64><loc_128><loc_192>"
 ANSWER = f" There is <ref>a red circle{BOX}.{END}"
@@ -162,13 +163,29 @@ def test_bad_input_is_refused_with_status_2_and_one_sentence(
     assert error.count("\n") == 1 and error.rstrip().endswith(".")
 
 
-def test_a_setting_that_cannot_be_used_is_named(models: Path, image: Path) -> None:
-    done = run("models", models=models, VLM_APP_PORT="many")
-    assert done.returncode == 2
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "99999", "less than or equal to 65535"),
+        ("MEMORY", "lots", "an amount such as 8GB or 500MB"),
+        ("OFFLOAD", "x", "'never', 'cpu' or 'disk'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"VLM_APP_{name}", value)
+    settings.cache_clear()
+    assert main(["models"]) == 2
     assert (
-        done.stderr
-        == "The environment sets VLM_APP_PORT to a value that cannot be used; correct or unset it.\n"
+        capsys.readouterr().err
+        == f"The environment sets VLM_APP_{name} to '{value}', expected {expected}: correct or unset it.\n"
     )
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLM_APP_MEMORY", "")
+    assert Settings().memory is None
 
 
 # --- as a process -------------------------------------------------------------------------

@@ -294,6 +294,15 @@ def test_adapters_are_listed_by_name_and_a_damaged_one_is_left_out() -> None:
     assert [adapter.name for adapter in adapters.installed()] == ["Signs", "trees"]
 
 
+def test_a_damaged_one_is_told_of_once_however_often_the_page_looks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (settings().data / "adapters" / "told-once").mkdir(parents=True)
+    for _ in range(3):
+        assert adapters.installed() == ()
+    assert caplog.text.count("The adapter told-once cannot be used") == 1
+
+
 @pytest.mark.parametrize("id", ["nobody", "..", "../adapters/signs", "/etc", ""])
 def test_an_unknown_id_is_not_found_and_is_no_path(id: str) -> None:
     written("signs", base_model_name_or_path="x/y")

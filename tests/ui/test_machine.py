@@ -6,6 +6,7 @@ import json
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from vlm_app.engine.devices import Device
 from vlm_app.engine.memory import Estimate, Fit
 from vlm_app.engine.offers import Offer
 from vlm_app.engine.states import ModelState
-from vlm_app.ui import model_bar, offer_cards, verdicts
+from vlm_app.ui import engine_listeners, model_bar, offer_cards, verdicts
 from vlm_app.ui.machine import loaded, machine
 from vlm_app.ui.settings_panel import Choices
 from vlm_app.ui.state_words import ago, duration, how_far, size, status
@@ -234,6 +235,14 @@ def test_offline_page_lists_what_is_on_disk() -> None:
     assert "cannot be reached" in html
     assert 'data-model="smolvlm2-500m"' in html
     assert "No other model is on disk" in offer_cards.offline([])
+
+
+def test_added_folder_is_on_disk_until_it_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = replace(catalog()["smolvlm2-500m"], id="mine", source=str(tmp_path), listed=False)
+    monkeypatch.setattr(engine_listeners, "catalog", lambda: dict(catalog()) | {"mine": added})
+    assert [row.id for row in engine_listeners._on_disk()] == ["mine"]
+    tmp_path.rmdir()
+    assert engine_listeners._on_disk() == []
 
 
 # --- nothing acts ---------------------------------------------------------------------------

@@ -29,10 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except ValidationError as error:
-        names = ", ".join(f"VLM_APP_{str(item['loc'][0]).upper()}" for item in error.errors() if item["loc"])
-        return _refused(
-            f"The environment sets {names} to a value that cannot be used; correct or unset it.", 2
-        )
+        return _refused(_unusable(error), 2)
     except (BadInput, NotFound) as error:
         return _refused(error.sentence, 2)
     except AppError as error:
@@ -43,6 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away. What is still buffered has nowhere to go, and must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
+
+
+def _unusable(error: ValidationError) -> str:
+    """What the environment sets wrongly: which variable, to what, and what was expected."""
+    wrong = []
+    for item in error.errors():
+        amount = str(item["type"]).startswith("byte_size")  # of which pydantic only says that it is none
+        expected = (
+            "an amount such as 8GB or 500MB" if amount else item["msg"].removeprefix("Input should be ")
+        )
+        wrong.append(f"VLM_APP_{str(item['loc'][0]).upper()} to '{item['input']}', expected {expected}")
+    return f"The environment sets {'; '.join(wrong)}: correct or unset it."
 
 
 def _refused(sentence: str, status: int) -> int:

@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from vlm_app.engine.attaching import CONFIG, Layers, attach, damaged, put_off, put_on, read_json
@@ -51,8 +52,14 @@ def installed() -> tuple[Adapter, ...]:
         try:
             found.append(_read(folder))
         except ModelUnavailable as error:
-            _log.warning("%s", error)
+            _warn(error.sentence)
     return tuple(sorted(found, key=lambda adapter: (adapter.name.casefold(), adapter.id)))
+
+
+@cache
+def _warn(sentence: str) -> None:
+    """Once: the page looks every second."""
+    _log.warning("%s", sentence)
 
 
 def find(id: str) -> Adapter:

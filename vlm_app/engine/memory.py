@@ -267,7 +267,7 @@ def _refusal(checkpoint: Checkpoint, names: tuple[str, ...], asked: str, capacit
     return (
         f"{checkpoint.name} needs {about}{size(found.total)} in {names[-1]}{smallest}{why} and "
         f"{size(capacity)} can be had on {device.title}: {remedy(checkpoint, names[-1], None, capacity)}"
-        f"{_offload()}."
+        f"{_offload()}{_limit(capacity)}."
     )
 
 
@@ -275,6 +275,12 @@ def _offload() -> str:
     if settings().offload != "never":
         return ""
     return ", or let a part of it lie in slower memory (VLM_APP_OFFLOAD=cpu or disk)"
+
+
+def _limit(capacity: int) -> str:
+    """A limit that was set from outside is named where it is what models are short of."""
+    most = settings().memory
+    return "" if most is None or capacity < most else f", or raise VLM_APP_MEMORY, which is {size(most)}"
 
 
 def _local(checkpoint: Checkpoint) -> bool:

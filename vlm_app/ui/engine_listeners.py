@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -175,4 +176,9 @@ def _known(states: Sequence[ModelState]) -> str:
 def _on_disk() -> list[Checkpoint]:
     """What can be asked without a network; the built-in model needs no mention."""
     kept = hub.on_disk()
-    return [row for row in catalog().values() if row.source in kept and row.runs is Runs.IN_PROCESS]
+    rows = [row for row in catalog().values() if row.runs is Runs.IN_PROCESS]
+    return [row for row in rows if row.source in kept or (not row.listed and _is_folder(row.source))]
+
+
+def _is_folder(source: str) -> bool:
+    return Path(source).is_absolute() and Path(source).is_dir()
