@@ -207,7 +207,7 @@ def test_kind_brings_its_address_and_the_line_that_starts_it(models: Visitor) ->
 
 
 def test_servers_are_added_and_removed_at_home_only(models: Visitor, app: Server, faults: Faults) -> None:
-    add(models, faults.url)
+    expect(add(models, faults.url)).to_contain_text("answers")
     models.page.set_extra_http_headers({"x-forwarded-for": "10.1.2.3"})
     add(models, faults.url, name="theirs", key=KEY)
     expect(models.sentence.first).to_contain_text("at the computer that the app runs on")

@@ -59,7 +59,7 @@ class ServersListeners:
         form.kind.input(None, [form.kind, form.name, form.url], form.usual, js=pick(), **quiet)
         sent = gr.on(
             [form.add.click, form.key.submit, form.url.submit, form.name.submit], self.add,
-            here | form.given, [*drawn, form.name, form.key], **lines,
+            here | form.given, [*drawn, form.name, form.key], trigger_mode="multiple", **lines,
         )  # fmt: skip
         acted = form.bridge.click(self.act, here, drawn, trigger_mode="multiple", **lines)
         for done in (sent, acted):
