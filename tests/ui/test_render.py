@@ -239,7 +239,8 @@ def test_offered_models_can_do_the_task_loaded_ones_first() -> None:
         return Checkpoint(id, id, "pebble", "", frozenset(tasks), **more)
 
     rows = [
-        row("finds", Task.DETECT),
+        row("unknown", Task.DETECT),
+        row("finds", Task.DETECT, parameters=1_000_000_000),
         row("talks", Task.CHAT),
         row("completes", Task.CHAT, chat=False),
         row("reads", Task.OCR),
@@ -251,6 +252,7 @@ def test_offered_models_can_do_the_task_loaded_ones_first() -> None:
     found = models(rows, Task.DETECT, 2, ready={"talks"}, room=8_000_000_000)
     assert [(each.model, each.ready, each.note) for each in found] == [
         ("talks", True, "in words"),
-        ("finds", False, ""),
+        ("finds", False, "1 B"),
         ("gated", False, "2.5 B, licence to accept"),
+        ("unknown", False, ""),  # nobody states its size: it may not fit
     ]

@@ -31,12 +31,20 @@ def models(
 ) -> list[Choice]:
     """The models that can answer a message with so many images, loaded ones first, then servers'.
 
+    Those of a size that nobody states, which may not fit, come last.
+
     They run on a server, or in this app and fit into `room` bytes in their smallest precision
     (0: a room that is not known); and they do the task, or chat in words.
     """
     able_here = [row for row in rows if _here(row, room) and able(row, task) and _takes(row, images)]
     ordered = sorted(
-        able_here, key=lambda row: (row.id not in ready, not row.server, task is Task.CHAT and not row.chat)
+        able_here,
+        key=lambda row: (
+            row.id not in ready,
+            not row.server,
+            not row.server and not memory(row),
+            task is Task.CHAT and not row.chat,
+        ),
     )
     return [
         Choice(row.name, row.id, "", row.id in ready, _note(row, task), bool(row.server)) for row in ordered
