@@ -51,12 +51,12 @@ class Server:
 
 
 @contextmanager
-def served(data: Path, *command: str, **variables: str) -> Iterator[Server]:
+def served(data: Path, *command: str, port: int = 0, **variables: str) -> Iterator[Server]:
     """Runs `python <command>` with PORT replaced, until it answers; ends it by SIGTERM.
 
-    `variables` are added to its environment.
+    `variables` are added to its environment. Without a port it gets a free one.
     """
-    port = _free_port()
+    port = port or _free_port()
     environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port), **variables}
     words = [sys.executable, *(word.replace("PORT", str(port)) for word in command)]
     log = (data.parent / f"{data.name}.log").open("w+")

@@ -17,7 +17,7 @@ from vlm_app import __version__, grounding, media
 from vlm_app.api.drawn import regions_of
 from vlm_app.chat import Chats
 from vlm_app.errors import AppError, NotFound
-from vlm_app.store import Store
+from vlm_app.store import Store, new_id
 
 SIDES = (32, 2048)  # smallest and largest thumbnail, in pixels
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
@@ -44,10 +44,11 @@ class Served:
         self.store = store
         self.chats = chats
         self.examples = examples
+        self.started = new_id()
 
     async def health(self, request: Request) -> Response:
-        """The server is alive; says nothing about models."""
-        return JSONResponse({"status": "ok", "version": __version__})
+        """The server is alive; says nothing about models. `started` is another one after a restart."""
+        return JSONResponse({"status": "ok", "version": __version__, "started": self.started})
 
     async def picture(self, request: Request) -> Response:
         """A stored picture, or with `?side=320` a smaller copy of it."""

@@ -66,7 +66,7 @@ def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
-    script = (assets / "page.js").read_text(encoding="utf-8")
+    script = "\n".join((assets / name).read_text(encoding="utf-8") for name in ("page.js", "restart.js"))
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
