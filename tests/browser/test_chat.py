@@ -140,7 +140,7 @@ def test_thinking_is_folded(visitor: Visitor) -> None:
     answer = visitor.ask("think about it")
     expect(answer.locator(".prose-text")).to_have_text("It is round.")
     expect(answer.locator(".thinking")).not_to_have_attribute("open", "")
-    answer.get_by_text("Thinking").click()
+    answer.get_by_text("Thinking", exact=True).click()
     expect(answer.locator(".thinking")).to_contain_text("Circles are round.")
 
 
@@ -384,6 +384,29 @@ def test_chats_survive_a_restart_of_the_server(tmp_path: Path, context: BrowserC
     with served(tmp_path / "data", *command) as server:
         visitor = Visitor.come(context, server.url)  # a cookie counts for the host, whatever its port
         expect(visitor.chats.get_by_role("link")).to_have_text(["remember this"])
+
+
+def test_question_that_a_killed_server_left_is_asked_again(tmp_path: Path, context: BrowserContext) -> None:
+    from tests.browser.conftest import served
+
+    command = ("-m", "tests.browser.fake_app", "PORT")
+    with served(tmp_path / "data", *command, "0.1") as server:
+        visitor = Visitor.come(context, server.url)
+        visitor.write("answer slowly")
+        visitor.send()
+        expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+        expect(visitor.page.get_by_role("button", name="Ask again")).to_have_count(0)
+        server.process.kill()
+        server.process.wait()
+        visitor.page.close()
+    with served(tmp_path / "data", *command, "0.0") as server:
+        visitor = Visitor.come(context, server.url)
+        visitor.chats.first.get_by_role("link").click()
+        visitor.page.get_by_role("button", name="Ask again").click()
+        expect(visitor.answers).to_have_count(1)
+        expect(visitor.answers.last).to_contain_text("I count slowly: 1 2 3")
+        expect(visitor.questions).to_have_text(["answer slowly"])
+        expect(visitor.page.get_by_role("button", name="Ask again", exact=True)).to_have_count(0)
 
 
 HOLD_A_PICTURE = """name => {

@@ -153,6 +153,16 @@ def test_a_failed_load_says_why_and_is_tried_again_by_the_next_request(make: Any
     assert world.status(ANT) == "ready" and len(world.manager.states()) == 1
 
 
+def test_what_failed_before_it_had_a_precision_is_dropped_alone(make: Any) -> None:
+    world = make()
+    world.ready(ANT)
+    world.backend.fail("plan", "ant")
+    refused(world.manager.lease(ANT, "nf4"))
+    assert sorted(each.status for each in world.manager.states()) == ["failed", "ready"]
+    world.manager.unload("ant", "")
+    assert [each.status for each in world.manager.states()] == ["ready"]
+
+
 @pytest.mark.parametrize("step", ["plan", "download", "load"])
 def test_a_fault_inside_ends_every_wait_with_a_sentence(make: Any, step: Any) -> None:
     world = make()
@@ -279,8 +289,10 @@ def test_a_request_waits_for_held_memory_and_its_place_is_shown(make: Any) -> No
 def test_nobody_small_passes_somebody_large(make: Any) -> None:
     world = make(memory=350 * MB)
     ant, bee = held(world, ANT), held(world, BEE)
-    large, small = world.manager.lease(DOG), world.manager.lease(CAT)  # 150 MB are free
-    soon(lambda: world.status(DOG) == world.status(CAT) == "waiting")
+    large = world.manager.lease(DOG)  # 150 MB are free
+    soon(lambda: world.status(DOG) == "waiting")
+    small = world.manager.lease(CAT)
+    soon(lambda: world.status(CAT) == "waiting")
     assert not small.ready(0.1)
     ant.release()
     assert large.ready(SOON)

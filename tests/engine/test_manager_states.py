@@ -59,6 +59,7 @@ class Crowd(RuleBasedStateMachine):
     )
     def begin(self, limit: int | None, working: int, idle: float) -> None:
         self.limit = limit
+        self.others = set(threading.enumerate())  # whatever tests before left behind
         self.backend = FakeBackend(MEMORY, PARAMETERS, working)
         self.manager = Manager(self.backend, Broadcaster(), limit, idle)
         self.users: dict[int, User] = {}
@@ -154,7 +155,7 @@ class Crowd(RuleBasedStateMachine):
             self.patch.stop()
         assert self.manager.leases() == {} and self.manager.states() == ()
         assert self.backend.taken == 0 and self.backend.wrongs == []
-        names = [thread.name for thread in threading.enumerate()]
+        names = [thread.name for thread in set(threading.enumerate()) - self.others]
         assert not any(name == "models" or name.startswith("unload ") for name in names), names
 
     def _everybody_s_turn_comes(self) -> None:

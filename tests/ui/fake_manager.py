@@ -74,6 +74,9 @@ class FakeManager:
     def unload(self, model: str, precision: str | None = None) -> None:
         self.held.pop(model, None)
 
+    def close(self) -> None:
+        self.held.clear()
+
     def cancel(self, model: str) -> None:
         if self.state(model).status in ("loading", "waiting"):
             self.held.pop(model)
