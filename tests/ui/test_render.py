@@ -97,6 +97,14 @@ def test_only_the_last_answer_is_asked_again() -> None:
     assert ["regenerate" in html for _, html in rows] == [False, False, False, True]
 
 
+def test_question_without_an_answer_can_be_asked_again() -> None:
+    *before, last = thread(asked("?"), answered(Answer("one")), asked("?")).rows()
+    assert 'data-act="regenerate">Ask again</button>' in last[1]
+    assert not any("Ask again" in html for _, html in before)
+    growing = thread(asked("?")).rows_with(Answer(""), "Pebble is looking…")
+    assert not any("Ask again" in html for _, html in growing)
+
+
 def test_growing_answer_shows_its_status_until_the_first_word() -> None:
     waiting = thread(asked("?")).rows_with(Answer(""), "Pebble is looking…")
     assert "Pebble is looking…" in waiting[-1][1]

@@ -17,6 +17,10 @@ from vlm_app.ui.sides import act, acts, compared, growing, switcher, writers
 
 Row = tuple[str, str]
 NOBODY: Mapping[str, str] = {}
+UNANSWERED = (
+    '<div class="notice"><span>No answer yet.</span>'
+    '<button type="button" class="plain" data-act="regenerate">Ask again</button></div>'
+)  # as when the app ended in the middle of an answer
 
 TASKS: Mapping[Task, str] = {
     Task.CHAT: "Chat",
@@ -52,12 +56,13 @@ class Thread:
 
     def rows(self) -> list[Row]:
         """All messages, when nothing is being written."""
-        return [self._row(at) for at in range(len(self.messages))]
+        return [self._row(at, still=True) for at in range(len(self.messages))]
 
     def rows_with(self, answer: Answer, status: str = "") -> list[Row]:
         """All messages and the answer that is being written; before its first word, `status`."""
         live = self._live(answer, status)
-        return [*self.rows(), ("assistant", f'<article class="turn answer live">{live}</article>')]
+        before = [self._row(at) for at in range(len(self.messages))]
+        return [*before, ("assistant", f'<article class="turn answer live">{live}</article>')]
 
     def rows_beside(self, answer: Answer, status: str = "") -> list[Row]:
         """All messages, the last with the answer that is being written beside it."""
@@ -70,24 +75,24 @@ class Thread:
         waiting = f'<p class="status" role="status">{escape(status)}</p>' if status else ""
         return body + waiting
 
-    def _row(self, at: int) -> Row:
-        message = self.messages[at]
+    def _row(self, at: int, still: bool = False) -> Row:
+        message, last = self.messages[at], at == len(self.messages) - 1
         if message.turn.role is Role.USER:
-            return "user", self._asked(message)
-        last = at == len(self.messages) - 1
+            return "user", self._asked(message, UNANSWERED if last and still else "")
         if last and len(writers(message)) > 1:
             return "assistant", compared(self.pieces, message, self._again(message.answer))
         return "assistant", self._answered(message, last=last)
 
     # --- what a person said -----------------------------------------------------------
 
-    def _asked(self, message: Message) -> str:
+    def _asked(self, message: Message, below: str) -> str:
         task = message.task
         badge = "" if task is Task.CHAT else f'<span class="badge">{TASKS.get(task, task.value)}</span>'
         return (
             f'<article class="turn asked" data-message="{attribute(message.id)}">{badge}'
             f'<div class="parts">{self._parts(message)}</div>'
-            f'<div class="acts">{act("edit", "Edit this message")}{act("copy", "Copy")}</div></article>'
+            f'<div class="acts">{act("edit", "Edit this message")}{act("copy", "Copy")}</div>'
+            f"{below}</article>"
         )
 
     def _parts(self, message: Message) -> str:
