@@ -116,9 +116,7 @@ class EngineListeners:
         return {on.chip: gr.skip()}
 
     def _chip(self, values: Values) -> str:
-        panel = self.on.panel
-        precision, adapter = str(values[panel.precision] or "auto"), str(values[panel.adapter] or "")
-        return self.showing.chip(values[self.on.model], precision, adapter)
+        return self.showing.chip(values[self.on.model], *self.showing.chosen(values))
 
     def weigh(self, model: str) -> Any:
         """The settings were unfolded: the verdicts of this moment."""
@@ -146,7 +144,7 @@ class EngineListeners:
         row, precision = find(str(asked.get("model") or "")), str(asked.get("precision") or "")
         chosen = precision or str(values[self.on.panel.precision] or "auto")
         acts: dict[str, Callable[[], Any]] = {
-            "unload": lambda: self.engine.unload(row.id, precision or None),
+            "unload": lambda: self.engine.unload(row.id, precision),  # '': what failed before it had one
             "cancel": lambda: self.engine.cancel(row.id),
             "load": lambda: self.engine.warm(row.id, chosen),
             "offer": lambda: self.engine.warm(row.id, "auto"),
@@ -157,8 +155,8 @@ class EngineListeners:
         if act in acts:
             acts[act]()
         if act in ("offer", "pick"):
-            task, chat = Task(values[self.on.task] or Task.CHAT), str(values[self.on.chat] or "")
-            return self.showing.pick(row, task, chat) | {self.on.offers: self._offers()}
+            task = Task(values[self.on.task] or Task.CHAT)
+            return self.showing.pick(row, task, values) | {self.on.offers: self._offers()}
         return self._live() | self.tick(values)
 
     def _estimated(self, row: Checkpoint) -> str:

@@ -65,7 +65,7 @@ class Listeners:
         on.chats.new.click(self.new, here, outputs, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
         on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
-        on.model.input(self.choose, {*here, on.task}, outputs, **quiet)
+        on.model.input(self.choose, {*here, on.task, on.panel.precision}, outputs, **quiet)
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
         on.message.change(None, [on.message], [on.attached], js=ATTACHED, **quiet)
@@ -221,7 +221,7 @@ class Listeners:
     def choose(self, values: Values) -> Updates:
         """Another model was picked."""
         checkpoint = checkpoint_of(values[self.on.model])
-        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values[self.on.chat])
+        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values)
 
     def notice(self, values: Values, request: gr.Request) -> Updates:
         """What the chosen model would not get of the chat and the images that are attached."""

@@ -61,7 +61,7 @@ class ModelListeners:
         filters.clear.click(self.clear, asked, [*chosen, *filters.fields], **quiet).then(
             None, [page.ids], None, js=SHOW, **quiet
         )
-        here: set[Component] = {*asked, self.on.chat, self.on.task}
+        here: set[Component] = {*asked, self.on.chat, self.on.task, self.on.panel.precision}
         added: list[Component] = [*drawn, page.found, page.words]
         page.bridge.click(self.act, here, [*added, *self.showing.picked], **quiet)
         self._connect_hub(asked, added, quiet)
@@ -123,8 +123,7 @@ class ModelListeners:
         model = str(asked.get("model") or "")
         if asked.get("act") == "add":
             return self._added(model, values)
-        task, chat = Task(values[self.on.task] or Task.CHAT), str(values[self.on.chat] or "")
-        return self.showing.pick(find(model), task, chat)
+        return self.showing.pick(find(model), Task(values[self.on.task] or Task.CHAT), values)
 
     # --- more models --------------------------------------------------------------------
 

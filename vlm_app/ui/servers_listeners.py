@@ -53,7 +53,8 @@ class ServersListeners:
         page, form, on = self.page, self.form, self.on
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         lines: dict[str, Any] = {**quiet, "concurrency_id": "servers", "concurrency_limit": MOST}
-        here: set[Component] = {*page.filters.fields, page.drawn, on.model, on.task, on.chat}
+        picked = (on.model, on.task, on.chat, on.panel.precision)
+        here: set[Component] = {*page.filters.fields, page.drawn, *picked}
         shown: list[Component] = [page.served, page.told, page.known, page.ids, page.filters.count]
         drawn = [*shown, page.servers_list, page.table, page.drawn, page.signed, *self.showing.around_model]
         form.kind.input(None, [form.kind, form.name, form.url], form.usual, js=pick(), **quiet)
@@ -138,7 +139,7 @@ class ServersListeners:
         model, task = str(values[self.on.model] or ""), Task(values[self.on.task] or Task.CHAT)
         row = checkpoint_of(model)
         if row.id != model:
-            return self.showing.choice(row, task, str(values[self.on.chat] or ""))
+            return self.showing.choice(row, task, values)
         if row.server:
             return self.showing.model(row, task)
         return {self.on.model: gr.update(choices=model_bar.models(catalog()))}

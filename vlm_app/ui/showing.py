@@ -52,17 +52,19 @@ class Showing:
 
     def whole(self, owner: str, conversation: Conversation, values: Values) -> Updates:
         """Everything about a chat."""
-        return self.around(owner, conversation, values) | {
+        kept, panel = conversation.settings, self.on.panel
+        chosen = {**values, panel.precision: kept.precision, panel.adapter: kept.adapter}
+        return self.around(owner, conversation, chosen) | {
             self.on.thread: self.thread(conversation),
             self.on.message: gr.update(**IDLE),
             self.on.tabs: gr.update(selected=CHAT),
-            **self.on.panel.show(conversation.settings, self.choices(conversation.settings.model)),
+            **self.on.panel.show(kept, self.choices(kept.model)),
         }
 
     def around(self, owner: str, conversation: Conversation, values: Values) -> Updates:
-        """Everything about a chat but its messages and settings."""
+        """Everything about a chat but its messages and settings, which `values` has."""
         checkpoint = checkpoint_of(conversation.settings.model)
-        return self.model(checkpoint, conversation.settings.task) | {
+        return self.model(checkpoint, conversation.settings.task, self.chosen(values)) | {
             self.on.chat: conversation.id,
             self.on.chats.chats: self.list(owner, conversation.id, values),
             self.on.export: _export(conversation.id),
@@ -81,14 +83,19 @@ class Showing:
             **self.on.panel.show(ChatSettings(checkpoint.id), self.choices(checkpoint.id)),
         }
 
-    def model(self, checkpoint: Checkpoint, task: Task) -> Updates:
-        """What a model can do, what it knows, how it is."""
+    def chosen(self, values: Values) -> tuple[str, str]:
+        """Precision and adapter, as the panel has them."""
+        panel = self.on.panel
+        return str(values.get(panel.precision) or "auto"), str(values.get(panel.adapter) or "")
+
+    def model(self, checkpoint: Checkpoint, task: Task, chosen: tuple[str, str] = ("auto", "")) -> Updates:
+        """What a model can do, what it knows, how it is in the precision that is `chosen`."""
         task = model_bar.task_of(checkpoint, task)
         return {
             self.on.model: gr.update(choices=model_bar.models(catalog()), value=checkpoint.id),
             self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
             self.on.knows: model_bar.knows(checkpoint),
-            self.on.chip: self.chip(checkpoint.id),
+            self.on.chip: self.chip(checkpoint.id, *chosen),
         }
 
     def choices(self, model: str) -> Choices:
@@ -111,16 +118,18 @@ class Showing:
         """What `choice` updates."""
         return [part for part in self.picked if part is not self.on.tabs]
 
-    def pick(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
+    def pick(self, checkpoint: Checkpoint, task: Task, values: Values) -> Updates:
         """A model was picked on the page of all models: it is chosen, and the chat is shown."""
         if checkpoint.runs is not Runs.IN_PROCESS and not checkpoint.server:
             raise ModelUnavailable(f"{checkpoint.name} cannot run here: choose a model that can.")
-        return self.choice(checkpoint, task, chat) | {self.on.tabs: gr.update(selected=CHAT)}
+        return self.choice(checkpoint, task, values) | {self.on.tabs: gr.update(selected=CHAT)}
 
-    def choice(self, checkpoint: Checkpoint, task: Task, chat: str) -> Updates:
-        """Another model was picked, in the chat of that id or a blank one."""
-        updates = self.model(checkpoint, task) | self.on.panel.offer(checkpoint, self.choices(checkpoint.id))
-        if not chat:
+    def choice(self, checkpoint: Checkpoint, task: Task, values: Values) -> Updates:
+        """Another model was picked, in a chat or a blank one. The precision stays, the adapter goes."""
+        precision, _ = self.chosen(values)
+        updates = self.model(checkpoint, task, (precision, ""))
+        updates |= self.on.panel.offer(checkpoint, self.choices(checkpoint.id))
+        if not values[self.on.chat]:
             updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
         return updates
 
