@@ -25,6 +25,7 @@ from vlm_app.ui.state_words import ago, duration, how_far, size, status
 
 HOSTILE = '"><script>x</script>'
 GB = 10**9
+LEAVING = "One is being unloaded when 1 answer has ended."
 READY = ModelState("ready", "One is ready.", 2 * GB, "nf4", "cuda", "one", "One")
 
 
@@ -57,6 +58,9 @@ def test_load_tells_how_far_it_is_and_how_long_it_takes() -> None:
         ({"status": "waiting"}, "waiting for memory"),
         ({"status": "loading"}, "loading"),
         ({"status": "unloaded"}, "not loaded"),
+        ({"status": "unloading", "detail": "One is being unloaded."}, "unloading"),
+        ({"status": "unloading", "detail": LEAVING}, "unloading when 1 answer has ended"),
+        ({"status": "unloading", "detail": "Loading One is being stopped.", "holders": 1}, "unloading"),
     ],
 )
 def test_state_is_told_in_a_word_or_two(changed: dict[str, object], words: str) -> None:
@@ -109,6 +113,14 @@ def test_each_state_has_its_way_out() -> None:
     for now, act in ways.items():
         assert f'data-act="{act}"' in loaded([replace(READY, status=now)], 0.0, {})  # type: ignore[arg-type]
     assert "data-act" not in loaded([replace(READY, status="unloading")], 0.0, {})
+    failed = loaded([replace(READY, status="failed")], 0.0, {})
+    assert 'data-act="unload" aria-label="Dismiss: One">Dismiss<' in failed
+
+
+def test_model_that_leaves_after_its_answers_says_so() -> None:
+    leaving = replace(READY, status="unloading", detail=LEAVING, holders=1)
+    assert "unloading when 1 answer has ended" in loaded([leaving], 0.0, {})
+    assert "unloading when 1 answer has ended" in model_bar.chip(leaving)
 
 
 def test_waiting_and_failed_models_say_why_in_a_sentence() -> None:
@@ -149,8 +161,17 @@ def test_loaded_and_loading_rows_are_marked() -> None:
     column = cells(FakeManager(busy=True))
     assert column["pebble"]["state"] == "ready"
     assert "Loaded" in column["pebble"]["html"]
-    assert "Downloading" in column["smolvlm2-500m"]["html"]
+    assert ">Loading<" in column["smolvlm2-500m"]["html"]  # whatever its stage: the cell stays meanwhile
+    assert ">Waiting<" in column["qwen2.5-vl-7b"]["html"]
     assert column["qwen3-vl-2b"]["state"] == ""
+
+
+def test_row_names_the_state_and_not_the_stage_of_a_load() -> None:
+    names = {"loading": "Loading", "waiting": "Waiting", "unloading": "Unloading"}
+    for now, name in names.items():
+        state = replace(READY, model="pebble", status=now, progress=Progress("planning"))  # type: ignore[arg-type]
+        told = verdicts.column([catalog()["pebble"]], [state], lambda id, precision: None)
+        assert f">{name}<" in json.loads(told)["cells"]["pebble"]["html"]
 
 
 def test_model_of_unknown_size_gets_no_verdict() -> None:

@@ -120,7 +120,7 @@ def meter(state: ModelState) -> str:
 
 
 def way_out(state: ModelState) -> str:
-    """The button that ends what a model is at; the browser sends its row's model with it."""
+    """The buttons that end what a model is at; the browser sends its row's model with them."""
     name = state.name or state.model
     if state.status in ON_THE_WAY:
         return button("cancel", "Cancel", name)
@@ -128,7 +128,9 @@ def way_out(state: ModelState) -> str:
         return button("unload", "Unload", name)
     if state.status == "unloading":
         return ""
-    return button("load", "Try again" if state.status == "failed" else "Load", name)
+    if state.status == "failed":
+        return button("load", "Try again", name) + button("unload", "Dismiss", name)
+    return button("load", "Load", name)
 
 
 def button(act: str, label: str, name: str) -> str:

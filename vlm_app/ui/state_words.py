@@ -17,6 +17,7 @@ WORDS = {
     "failed": "failed",
 }
 STAGES = {"planning": "getting ready", "downloading": "downloading", "loading": "loading"}
+LEAVES = " is being unloaded"  # in a state's detail; behind it stands when
 ON_THE_WAY = ("waiting", "loading")  # what can be cancelled
 MINUTE, HOUR = 60, 3600
 
@@ -27,9 +28,12 @@ def size(count: int) -> str:
 
 
 def status(state: ModelState) -> str:
-    """'ready', 'answering, 2 waiting', 'loading 43 %, about 20 s'."""
+    """'ready', 'answering, 2 waiting', 'loading 43 %, about 20 s', 'unloading when 1 answer has ended'."""
     if state.status == "loading" and state.progress:
         return how_far(state.progress)
+    if state.status == "unloading":
+        _, leaves, when = state.detail.rpartition(LEAVES)
+        return "unloading" + (when.removesuffix(".") if leaves else "")
     if state.status != "ready" or not state.holders:
         return WORDS[state.status]
     behind = state.holders - 1

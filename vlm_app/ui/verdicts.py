@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlm_app.types import Checkpoint, Runs
 from vlm_app.ui import server_words
-from vlm_app.ui.state_words import size, status
+from vlm_app.ui.state_words import size
 
 if TYPE_CHECKING:
     from vlm_app.engine.memory import Fit
@@ -103,7 +103,7 @@ def _cell(id: str, state: ModelState | None, fitting: Fitting) -> dict[str, str]
         words = " · ".join(filter(None, (escape(state.precision), size(state.bytes) if state.bytes else "")))
         return _told("loaded", "Loaded", words, str(state.bytes), state.status)
     if state is not None and state.status in ("loading", "waiting", "unloading"):
-        return _told("loading", status(state).split(" ")[0].capitalize(), "", "0", state.status)
+        return _told("loading", state.status.capitalize(), "", "0", state.status)
     fit = fitting(id, "auto")
     return _told("in-process", "Here", "", str(TOO_LARGE - 1), "") if fit is None else _verdict(fit)
 
