@@ -75,7 +75,7 @@ def _tested(family: Family) -> str:
         return "its own weights"
     built = family.name in {checkpoints.family(name).name for name in checkpoints.names()}
     taught = built and bool(family.convention)
-    served = bool(family.servers)
+    served = bool(family.servers) or not family.native
     return ", ".join(["tiny"] * built + ["taught"] * taught + ["parser"] + ["server"] * served)
 
 
