@@ -23,8 +23,8 @@ This page is generated from the code by `python -m tests.servers.document`.
    letters, digits and hyphens. Say of which kind it is, so that it is sent what it takes.
 3. If it wants a key, put it into the environment variable `VLM_APP_KEY_<NAME>` (for a server
    named `my-gpu` that is `VLM_APP_KEY_MY_GPU`), or type it on the page, at the computer itself.
-   Where neither is given, the variable in which the users of that kind keep their key is used. A
-   key goes to its server and nowhere else.
+   Where neither is given, the variable in which the users of that kind keep their key is used,
+   though only at the kind's usual address. A key goes to its server and nowhere else.
 4. Its models appear in the pickers as `NAME/MODEL`. Each is given a family, guessed from its
    name: correct it on the **Models** page where the guess is wrong.
 
