@@ -22,18 +22,22 @@ _SHIFT = 4  # OpenCV takes corners in sixteenths of a pixel
 _STEP = 0.6  # corners of a bitmap's outline that move it by less, in pixels, are left out
 
 
-def rings(shape: Polygon | Mask, size: tuple[int, int]) -> list[Ring]:
-    """The outlines of a shape on an image of (width, height) pixels; a mask can have several."""
+def rings(shape: Polygon | Mask, size: tuple[int, int], holes: bool = True) -> list[Ring]:
+    """The outlines of a shape on an image of (width, height) pixels; a mask can have several.
+
+    Those of the holes in a mask are among them, or left out.
+    """
     if isinstance(shape, Polygon):
         return [np.array([(point.x, point.y) for point in shape.points]) * size]
-    (left, top), bitmap = _stencil(shape, size)
+    (left, top), bitmap = stencil(shape, size)
+    mode = cv2.RETR_CCOMP if holes else cv2.RETR_EXTERNAL
     # A border of zeros, so that a mask at the edge of its box has a closed outline.
-    found, _ = cv2.findContours(np.pad(bitmap, 1), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    found, _ = cv2.findContours(np.pad(bitmap, 1), mode, cv2.CHAIN_APPROX_NONE)
     smooth = (cv2.approxPolyDP(ring, _STEP, True).reshape(-1, 2) for ring in found)
     return [ring + np.array((left - 0.5, top - 0.5)) for ring in smooth]
 
 
-def _stencil(mask: Mask, size: tuple[int, int]) -> tuple[tuple[int, int], npt.NDArray[np.uint8]]:
+def stencil(mask: Mask, size: tuple[int, int]) -> tuple[tuple[int, int], npt.NDArray[np.uint8]]:
     """A mask's left top pixel and its bits there, enlarged with smooth edges."""
     corners = np.round(np.array(mask.box.xyxy) * (*size, *size)).astype(int)
     left, top = min(corners[0], size[0] - 1), min(corners[1], size[1] - 1)
