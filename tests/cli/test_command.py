@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.engine.tiny import END, row, save_pebble, speak
 from vlm_app.cli import main
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.loading import load_checkpoint
+from vlm_app.grounding.formats import FORMATS, imported
 from vlm_app.settings import Settings, settings
 
 BOX = "<loc_64><loc_64><loc_128><loc_192>"
@@ -108,6 +110,31 @@ def test_the_drawn_image_can_be_saved(speaking: None, image: Path, tmp_path: Pat
         assert drawn.size == original.size and drawn.tobytes() != original.tobytes()
 
 
+def test_the_answer_can_be_exported_in_several_formats(
+    speaking: None, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = [["--export", name, f"out.{name}"] for name in FORMATS]
+    assert main(["ask", str(image), str(image), "-q", "Where?", *chain.from_iterable(wanted)]) == 0
+    for name in ("json", "coco", "label-studio"):
+        back = imported(Path(f"out.{name}").read_bytes(), name)
+        assert [(one.name, one.size) for one in back.images] == [
+            ("scene.png", (120, 80)),
+            ("scene-2.png", (120, 80)),
+        ]
+        (region,) = back.regions
+        assert region.label == "a red circle" and region.image == 1
+    assert Path("out.md").read_text() == "There is a red circle.\n"
+    assert all(Path(f"out.{name}").stat().st_size for name in FORMATS)
+
+
+def test_an_export_that_cannot_be_written_is_said(
+    speaking: None, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", str(image), "-q", "Where?", "--export", "csv", "/dev/full"]) == 2
+    assert "cannot be saved as '/dev/full'" in capsys.readouterr().err
+
+
 def test_a_picture_of_another_world_is_said_to_be_one(
     speaking: None, image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +160,12 @@ def test_a_picture_of_another_world_is_said_to_be_one(
         (["ask", "scene.png", "-q", "x", "--task", "ground"], "can do: chat, caption, detect"),
         (["ask", "scene.png", "-q", "x", "--out", "drawn.jpg"], "ends with .png"),
         (["ask", "scene.png", "-q", "x", "--out", "no/where.png"], "folder that exists"),
+        (["ask", "scene.png", "-q", "x", "--export", "voc", "a.xml"], "choose one of: json, coco, yolo"),
+        (["ask", "scene.png", "-q", "x", "--export", "coco", "no/where.json"], "folder that exists"),
+        (["ask", "scene.png", "-q", "x", "--export", "coco", "."], "folder that exists"),
+        (["ask", "scene.png", "-q", "x", "--export", "coco", "x" * 300], "folder that exists"),
+        (["ask", "-q", "x", "--export", "crops", "a.zip"], "there are none: give one first"),
+        (["ask", "-q", "x", "--export", "csv", "a", "--export", "txt", "a"], "give each its own"),
         (["ask", "scene.png", "-q", "x", "--precision", "nf5"], "found 'nf5': choose one of these"),
         (["ask", "scene.png", "--fast"], "--help"),
         (["dance"], "--help"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_app.catalog import find
+from vlm_app.cli import exports
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Delta, Part, Region, Request, Role, Task, Turn
@@ -37,6 +38,7 @@ def add(commands: Any) -> None:
     ask.add_argument("--adapter", metavar="ID", help="an adapter that was made for the model")
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     ask.add_argument("--out", type=Path, metavar="FILE", help="save the image with the regions drawn, as PNG")
+    exports.add(ask)
     ask.set_defaults(run=run)
 
 
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     checkpoint, task = _chosen(arguments)
     if arguments.out:
         _check_out(arguments.out)
+    exports.check(arguments.export, len(arguments.images))
     request = _request(arguments, checkpoint, task)
     with closing(_deltas(request, checkpoint)) as deltas:
         answer = _last(deltas) if arguments.json else _printed(deltas)
@@ -54,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(answer.seen.note, file=sys.stderr)
     if arguments.out:
         _save(arguments.out, request, answer)
+    exports.save(arguments.export, request, answer, arguments.images)
     return 0
 
 
@@ -154,7 +158,7 @@ def _check_out(path: Path) -> None:
         raise BadInput(
             f"The drawn image is saved as PNG, found '{path.name}': give a name that ends with .png."
         )
-    if not path.parent.is_dir() or path.is_dir():
+    if not exports.can_be_saved(path):
         raise BadInput(
             f"The drawn image cannot be saved as '{path}': expected a file in a folder that exists."
         )
