@@ -226,3 +226,7 @@ def test_an_answer_is_exported_with_the_names_of_its_images() -> None:
     given = result_of(answer, images, ["x/a.png", "y\\A.png", ".."], "cat")
     assert [source.name for source in given.images] == ["a.png", "A-2.png", "image"]
     assert (given.model, given.task, given.query, given.text) == ("pebble", "detect", "cat", "Here.")
+
+
+def test_a_region_without_an_image_is_left_out() -> None:
+    assert result_of(Answer("Here.", (Region("cat", Box(0, 0, 1, 1)),)), [], []).regions == ()

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from vlm_app.errors import BadInput
 from vlm_app.grounding.export import LARGEST_MASK
 
@@ -52,34 +50,31 @@ def decoded(code: Sequence[int], size: tuple[int, int], where: str) -> list[int]
         raise BadInput(f"{where} is a mask of at most {LARGEST_MASK:,} pixels, found {count:,}.")
     try:
         reader = _Bits(bytes(code))
-        found = reader.take(32)
-        values = _values(reader, found) if found == count * _CHANNELS else None
+        runs = _runs(reader, count * _CHANNELS) if reader.take(32) == count * _CHANNELS else None
     except (ValueError, TypeError, EOFError):
-        values = None
-    if values is None:
-        raise BadInput(
-            f"{where} holds a mask of {size[0]} × {size[1]} pixels, found another code: export it again."
-        )
-    alpha = values[_CHANNELS - 1 :: _CHANNELS] > 0
-    edges = np.flatnonzero(np.diff(alpha, prepend=False)).tolist()
-    return [int(run) for run in np.diff([0, *edges, count])]
+        runs = None
+    if runs is None:
+        raise BadInput(f"{where} holds {size[0]} × {size[1]} pixels, found another code: export it again.")
+    return runs
 
 
-def _values(reader: _Bits, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _runs(reader: _Bits, count: int) -> list[int]:
+    """The runs of pixels whose alpha, the last of their four values, is set or not."""
     width = reader.take(5) + 1
     sizes = [reader.take(4) + 1 for _ in _SIZES]
-    values = np.zeros(count, np.uint8)
+    runs = [0]
     place = 0
     while place < count:
         repeated = reader.take(1)
-        end = place + 1 + reader.take(sizes[reader.take(2)])
-        if repeated:
-            values[place:end] = reader.take(width) != 0
-        else:
-            for index in range(place, min(end, count)):
-                values[index] = reader.take(width) != 0
-        place = end
-    return values
+        end = min(place + 1 + reader.take(sizes[reader.take(2)]), count)
+        for stop in [end] if repeated else range(place + 1, end + 1):
+            pixels = stop // _CHANNELS - place // _CHANNELS  # that have their alpha from `place` on
+            differs = (reader.take(width) != 0) != (len(runs) % 2 == 0)
+            if pixels and differs:
+                runs.append(0)
+            runs[-1] += pixels
+            place = stop
+    return runs
 
 
 class _Bits:

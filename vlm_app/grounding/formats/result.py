@@ -57,11 +57,15 @@ class Result:
 
 
 def result_of(answer: Answer, images: Sequence[Image], names: Sequence[str], query: str = "") -> Result:
-    """An answer with all images of its request and their names, such as those of their files."""
+    """An answer with all images of its request and their names, such as those of their files.
+
+    A region on an image that is not there, which a model can write without any, is left out.
+    """
     sources = tuple(
         Source(name, image.size, image) for name, image in zip(unique(names), images, strict=True)
     )
-    return Result(sources, answer.regions, answer.text, answer.model, str(answer.task), query)
+    regions = tuple(region for region in answer.regions if region.image < len(sources))
+    return Result(sources, regions, answer.text, answer.model, str(answer.task), query)
 
 
 def unique(names: Iterable[str]) -> list[str]:
