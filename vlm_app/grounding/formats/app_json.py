@@ -42,7 +42,7 @@ def read(data: bytes | str) -> Result:
     images = tuple(
         _source(image, f"Image {n}") for n, image in enumerate(reading.entries(top.get("images"), "'images'"))
     )
-    regions = tuple(region_from_dict(one) for one in reading.entries(top.get("regions"), "'regions'"))
+    regions = reading.held(region_from_dict(one) for one in reading.entries(top.get("regions"), "'regions'"))
     try:
         return Result(images, regions, **texts)
     except ValueError as error:
