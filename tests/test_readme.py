@@ -61,11 +61,15 @@ def test_its_make_commands_exist(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("vlm-app ")])
-def test_its_commands_answer(command: str) -> None:
+def test_its_commands_answer(command: str, tmp_path: Path) -> None:
     with fault_server.serving() as server:
         if command == "vlm-app servers":  # lists what the command before it added
             run(sys.executable, "-m", "vlm_app", "servers", "add", "my-gpu", server.url)
-        words = [word.replace("http://127.0.0.1:8000/v1", server.url) for word in shlex.split(command)[1:]]
+        elsewhere = {
+            "http://127.0.0.1:8000/v1": server.url,
+            "shapes.json": str(tmp_path / "shapes.json"),
+        }
+        words = [elsewhere.get(word, word) for word in shlex.split(command)[1:]]
         printed = run(sys.executable, "-m", "vlm_app", *words)
     assert printed.strip()
     if "--json" in words:
