@@ -181,12 +181,26 @@ class Picture:
         return hash(self.sha256)
 
 
-Part = str | Picture
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Frames of a video, in the order of time; `times` are their seconds from its start."""
+
+    frames: tuple[Picture, ...]
+    times: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.frames or len(self.frames) != len(self.times):
+            raise ValueError(f"a clip has a time for each frame, found {len(self.frames)} and {self.times}")
+        if list(self.times) != sorted(self.times) or self.times[0] < 0:
+            raise ValueError(f"a clip's times rise from 0, found {self.times}")
+
+
+Part = str | Picture | Clip
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message: its parts, texts and pictures, in the order in which they were given."""
+    """One message: its parts, texts, pictures and clips, in the order in which they were given."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -197,7 +211,13 @@ class Turn:
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Picture))
+        """Its pictures, and the frames of its clips among them."""
+        return tuple(
+            picture
+            for part in self.parts
+            if not isinstance(part, str)
+            for picture in (part.frames if isinstance(part, Clip) else (part,))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +329,7 @@ class Runs(StrEnum):
     """How a model of the catalog runs."""
 
     IN_PROCESS = "in process"  # loaded by this app, with transformers
+    PACKAGE = "package"  # an OCR engine that comes with a Python package, run by this app
     SERVER = "server"  # open weights that an OpenAI-compatible server loads
     HOSTED = "hosted"  # a service's own model, reached by its protocol
     PARSER_ONLY = "parser only"  # its answers can be read; no common server loads it

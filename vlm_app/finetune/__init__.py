@@ -1,0 +1,1 @@
+"""Teaching a model: examples to learn from. Importing it imports no torch."""
