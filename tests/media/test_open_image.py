@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from vlm_app.errors import BadInput
 from vlm_app.media import images, open_image
-from vlm_app.media.pool import Pool
+from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.settings import settings
 
 GIGABYTE = 1_000_000_000
@@ -398,25 +398,29 @@ def test_a_slow_image_is_given_up_at_the_time_limit_and_the_next_one_opens(
     assert open_image(encoded(scene(), "PNG")).size == (60, 40)
 
 
+def decoded(pool: Pool, data: bytes, max_pixels: int = 10_000) -> Reply:
+    return pool.run(Job("image", {"max_pixels": max_pixels}, data, seconds=30, most=3 * max_pixels))
+
+
 def test_a_bomb_dies_in_the_worker_and_the_next_image_opens() -> None:
     pool = Pool(memory=300_000_000, workers=1)
     bomb = png(9000, 9000, 8, 6, b"\0" * (9000 * 36001))
-    decoded = pool.decode(bomb, max_pixels=GIGABYTE, seconds=30)
-    assert not decoded.pixels
-    assert decoded.problem.startswith("needs more memory")
-    assert pool.decode(encoded(scene(), "PNG"), 10_000, seconds=30).pixels
+    reply = decoded(pool, bomb, max_pixels=GIGABYTE)
+    assert not reply.pixels
+    assert reply.problem.startswith("needs more memory")
+    assert decoded(pool, encoded(scene(), "PNG")).pixels
     pool.close()
 
 
 def test_a_worker_that_was_killed_is_replaced() -> None:
     pool = Pool(memory=GIGABYTE, workers=1)
     data = encoded(scene(), "PNG")
-    assert pool.decode(data, 10_000, 30).pixels
+    assert decoded(pool, data).pixels
     process = pool._workers[0]._process
     assert process is not None
     process.kill()
     process.wait()
-    assert pool.decode(data, 10_000, 30).pixels
+    assert decoded(pool, data).pixels
     pool.close()
 
 
@@ -424,7 +428,7 @@ def test_a_worker_stays_warm() -> None:
     pool = Pool(memory=GIGABYTE, workers=2)
     data = encoded(scene(), "PNG")
     for _ in range(5):
-        pool.decode(data, 10_000, 30)
+        decoded(pool, data)
     assert sum(worker.pid is not None for worker in pool._workers) == 1
     pool.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from io import BytesIO
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -32,6 +33,12 @@ _UPRIGHT = {
 
 class Unreadable(Exception):
     """A file cannot be shown. Holds the sentence without its subject ('is cut off: …')."""
+
+
+def work(arguments: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The worker's job `image`: `max_pixels` in; `size` and `note` out, with RGB bytes."""
+    image, note = decode(data, int(arguments["max_pixels"]))
+    return {"size": image.size, "note": note}, image.tobytes()
 
 
 def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:

@@ -13,7 +13,7 @@ from PIL import Image
 from vlm_app.errors import BadInput
 from vlm_app.media.decode import flatten
 from vlm_app.media.names import subject
-from vlm_app.media.pool import Pool
+from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.types import Picture
 
 if TYPE_CHECKING:
@@ -41,11 +41,20 @@ def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = 
     settings = _settings()
     name = name or (source.name if isinstance(source, Path) else "")
     data = _read(source, name, max_bytes or settings.max_bytes)
-    decoded = _pool().decode(data, settings.max_pixels, settings.decode_seconds)
-    if decoded.problem:
-        raise BadInput(f"{subject(name)} {decoded.problem}")
-    image = Image.frombytes("RGB", decoded.size, decoded.pixels)
-    return Picture(image, _sha256(decoded.size, decoded.pixels), decoded.note)
+    arguments = {"max_pixels": settings.max_pixels}
+    most = 3 * settings.max_pixels
+    job = Job("image", arguments, data, settings.decode_seconds, most, "save it again as PNG or JPEG")
+    reply = _pool().run(job)
+    if reply.problem:
+        raise BadInput(f"{subject(name)} {reply.problem}")
+    return picture_of(reply)
+
+
+def picture_of(reply: Reply) -> Picture:
+    """The picture in a worker's reply, which holds `size`, `note` and RGB bytes."""
+    width, height = reply.values["size"]
+    image = Image.frombytes("RGB", (width, height), reply.pixels)
+    return Picture(image, _sha256((width, height), reply.pixels), reply.values["note"])
 
 
 def picture_from(image: Image.Image) -> Picture:

@@ -9,10 +9,11 @@ import logging
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vlm_app.errors import BadInput
 from vlm_app.media import wire
@@ -22,16 +23,33 @@ log = logging.getLogger(__name__)
 WORKERS = 2  # one slow upload must not hold up everybody else's
 START_SECONDS = 30.0  # to start a worker, on a machine that is busy
 QUEUE_SECONDS = 60.0  # to wait for a free one
+MOST_VALUES = 50_000_000  # bytes of JSON in a reply: the text of a crowded page
 _ROOT = Path(__file__).resolve().parents[2]  # where `vlm_app` can be imported from
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What a worker made of a file: its RGB bytes, size and a note, or the problem it found."""
+class Job:
+    """One thing that a worker does with a file, and its limits.
 
+    `kind` is a key of `worker.KINDS`; `arguments` are JSON and may hold the file's path, where
+    `data` does not hold the file itself. `seconds` is the time limit, `most` the most bytes of
+    pixels that may come back, `advice` ends the sentence when it is late or breaks the decoder.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any]
+    data: bytes = b""
+    seconds: float = 10.0
+    most: int = 0
+    advice: str = "choose another file"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a worker made of a job: JSON values and pixels, or the problem it found."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
     pixels: bytes = b""
-    size: tuple[int, int] = (0, 0)
-    note: str = ""
     problem: str = ""
 
 
@@ -45,8 +63,8 @@ class Pool:
             self._free.put(worker)
         atexit.register(self.close)
 
-    def decode(self, data: bytes, max_pixels: int, seconds: float) -> Decoded:
-        """Decode a file within a time. Never raises on what the file holds.
+    def run(self, job: Job) -> Reply:
+        """Do one job within its time. Never raises on what the file holds.
 
         Raises:
             BadInput: when no worker becomes free within a minute.
@@ -54,9 +72,9 @@ class Pool:
         try:
             worker = self._free.get(timeout=QUEUE_SECONDS)
         except Empty:
-            raise BadInput("Too many images are being opened at once: try again in a minute.") from None
+            raise BadInput("Too many files are being opened at once: try again in a minute.") from None
         try:
-            return worker.decode(data, max_pixels, seconds)
+            return worker.run(job)
         finally:
             self._free.put(worker)
 
@@ -78,8 +96,8 @@ class Worker:
         """The process that is running now, if one is."""
         return None if self._process is None else self._process.pid
 
-    def decode(self, data: bytes, max_pixels: int, seconds: float) -> Decoded:
-        """Send one file, wait at most `seconds` for its pixels, kill the process when late."""
+    def run(self, job: Job) -> Reply:
+        """Send one job, wait at most its seconds for the reply, kill the process when late."""
         process = self._running()
         late = threading.Event()
 
@@ -87,24 +105,24 @@ class Worker:
             late.set()
             process.kill()
 
-        timer = threading.Timer(seconds, kill)
+        timer = threading.Timer(job.seconds, kill)
         timer.start()
         try:
-            decoded = _ask(process, data, max_pixels)
+            reply = _ask(process, job)
         except BaseException:
             self.stop()  # half an exchange would be taken for the start of the next
             raise
         finally:
             timer.cancel()
             timer.join()
-        if decoded is None or late.is_set():
+        if reply is None or late.is_set():
             self.stop()
-        if decoded is not None:
-            return decoded
+        if reply is not None:
+            return reply
         if late.is_set():
-            return Decoded(problem=f"takes longer than {seconds:g} s to open: save it again as PNG or JPEG.")
+            return Reply(problem=f"takes longer than {job.seconds:g} s to open: {job.advice}.")
         log.warning("a decode worker ended while it read a file")
-        return Decoded(problem="breaks the image decoder: save it again as PNG or JPEG.")
+        return Reply(problem=f"breaks the {job.kind} decoder: {job.advice}.")
 
     def stop(self) -> None:
         """End the process, if there is one; the next file starts another."""
@@ -156,24 +174,22 @@ def _close(stream: BinaryIO) -> None:
         stream.close()
 
 
-def _ask(process: subprocess.Popen[bytes], data: bytes, max_pixels: int) -> Decoded | None:
+def _ask(process: subprocess.Popen[bytes], job: Job) -> Reply | None:
     """One exchange with a worker; None where it died or broke the rules."""
     requests, replies = _streams(process)
     try:
-        wire.send(requests, json.dumps({"max_pixels": max_pixels}).encode())
-        wire.send(requests, data)
+        wire.send(requests, json.dumps({"kind": job.kind, **job.arguments}).encode())
+        wire.send(requests, job.data)
     except BrokenPipeError:
         return None
-    head = wire.receive(replies, limit=100_000)
-    if head is None:
+    head = wire.receive(replies, limit=MOST_VALUES)
+    pixels = None if head is None else wire.receive(replies, limit=job.most)
+    if head is None or pixels is None:
         return None
-    reply = json.loads(head)
-    if "problem" in reply:
-        if "detail" in reply:
-            log.info("a file could not be decoded: %s", reply["detail"])
-        return Decoded(problem=reply["problem"])
-    width, height = reply["size"]
-    pixels = wire.receive(replies, limit=3 * max_pixels)
-    if pixels is None or len(pixels) != 3 * width * height:
+    values = json.loads(head)
+    width, height = values.get("size", (0, 0))
+    if len(pixels) != 3 * width * height:
         return None
-    return Decoded(pixels, (width, height), reply["note"])
+    if "detail" in values:
+        log.info("a file could not be decoded: %s", values["detail"])
+    return Reply(values, pixels, values.get("problem", ""))

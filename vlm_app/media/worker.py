@@ -1,22 +1,29 @@
-"""The decode worker: `python -m vlm_app.media.worker BYTES`, one image after another.
+"""The decode worker: `python -m vlm_app.media.worker BYTES`, one job after another.
 
-Requests come on standard input as two messages: JSON (`max_pixels`) and the file.
-Replies go to standard output: JSON, and the RGB pixels where the JSON holds `size`.
-It ends when its standard input does. BYTES caps its memory, so that a bomb dies here.
+A request comes on standard input as two messages: JSON (the `kind` of the job and its
+arguments) and the file, empty where the arguments name a path. The reply goes to standard
+output as two messages: JSON, which holds `problem` where there is one, and pixels (RGB
+of that `size`, or none). It ends when its standard input does. BYTES caps its memory, so that a bomb dies here.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image, WebPImagePlugin  # noqa: F401  (WebP is used by every second upload: load it now)
 
 from vlm_app.media import names, wire
-from vlm_app.media.decode import Unreadable, decode
+from vlm_app.media.decode import Unreadable
 
+# A kind of job and the module whose `work(arguments, data)` does it: it returns JSON values
+# and pixels (RGB of the values' `size`, or none), raises `Unreadable` with a sentence, or anything on broken bytes.
+KINDS = {
+    "image": "vlm_app.media.decode",
+}
 MOST_BYTES = 1 << 40  # the app has checked the size; this side trusts it
 
 
@@ -29,29 +36,28 @@ def main(memory: int) -> None:
         data = wire.receive(requests, MOST_BYTES)
         if data is None:
             return
-        _answer(replies, data, int(json.loads(head)["max_pixels"]))
+        values, pixels = _done(json.loads(head), data)
+        wire.send(replies, json.dumps(values).encode())
+        wire.send(replies, pixels)
 
 
-def _answer(replies: BinaryIO, data: bytes, max_pixels: int) -> None:
+def _done(arguments: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    kind = arguments.pop("kind")
     try:
-        image, note = decode(data, max_pixels)
-        pixels = image.tobytes()
-        reply = {"size": image.size, "note": note}
+        values, pixels = importlib.import_module(KINDS[kind]).work(arguments, data)
     except Unreadable as error:
-        pixels, reply = b"", {"problem": str(error)}
+        return {"problem": str(error)}, b""
     except MemoryError:
-        pixels, reply = b"", {"problem": "needs more memory to open than is allowed: make it smaller first."}
+        return {"problem": "needs more memory to open than is allowed: make it smaller first."}, b""
     except Exception as error:  # noqa: BLE001
         # Decoders raise anything on broken bytes. This is the edge of the process: the
         # app logs the detail and shows the sentence.
-        kind = names.format_of(data) or "image"
+        whole = names.format_of(data) or kind
         problem = (
-            f"is damaged or cut off: expected a whole {kind}, found broken data; copy or download it again."
+            f"is damaged or cut off: expected a whole {whole}, found broken data; copy or download it again."
         )
-        pixels, reply = b"", {"problem": problem, "detail": f"{type(error).__name__}: {error}"}
-    wire.send(replies, json.dumps(reply).encode())
-    if "size" in reply:
-        wire.send(replies, pixels)
+        return {"problem": problem, "detail": f"{type(error).__name__}: {error}"}, b""
+    return values, pixels
 
 
 def _limit_memory(memory: int) -> None:
