@@ -2,8 +2,9 @@
 
 A request comes on standard input as two messages: JSON (the `kind` of the job and its
 arguments) and the file, empty where the arguments name a path. The reply goes to standard
-output as two messages: JSON, which holds `problem` where there is one, and pixels (RGB
-of that `size`, or none). It ends when its standard input does. BYTES caps its memory, so that a bomb dies here.
+output as two messages: JSON, which holds `problem` where there is one, and the RGB bytes of
+the `size` that it holds, or none. It ends when its standard input does. BYTES caps its memory,
+so that a bomb dies here.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from PIL import Image, WebPImagePlugin  # noqa: F401  (WebP is used by every sec
 from vlm_app.media import names, wire
 from vlm_app.media.decode import Unreadable
 
-# A kind of job and the module whose `work(arguments, data)` does it: it returns JSON values
-# and pixels (RGB of the values' `size`, or none), raises `Unreadable` with a sentence, or anything on broken bytes.
+# A kind of job and the module whose `work(arguments, data)` does it: it returns JSON values and
+# the RGB bytes of their `size` (none where they hold no `size`), raises `Unreadable` with a
+# sentence, or anything on broken bytes.
 KINDS = {
     "image": "vlm_app.media.decode",
 }
