@@ -12,7 +12,7 @@ from PIL import Image
 
 from vlm_app.errors import BadInput
 from vlm_app.media.decode import flatten
-from vlm_app.media.names import subject
+from vlm_app.media.names import subject, why_unread
 from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.types import Picture
 
@@ -106,7 +106,7 @@ def _read(source: bytes | Path, name: str, max_bytes: int) -> bytes:
             with source.open("rb") as file:
                 source = file.read(max_bytes + 1)
         except OSError as error:
-            raise BadInput(f"{subject(name)} {_why_unread(error)}") from error
+            raise BadInput(f"{subject(name)} {why_unread(error)}") from error
         except ValueError as error:  # a path with a NUL
             raise BadInput(f"{subject(name)} is not the name of a file: choose an image file.") from error
     if not source:
@@ -117,16 +117,6 @@ def _read(source: bytes | Path, name: str, max_bytes: int) -> bytes:
             "make it smaller first."
         )
     return source
-
-
-def _why_unread(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist: check the name and the folder."
-    if isinstance(error, IsADirectoryError):
-        return "is a folder: choose an image file in it."
-    if isinstance(error, PermissionError):
-        return "may not be read: change its permissions or choose another file."
-    return "cannot be read: copy it to another place and try again."
 
 
 def _settings() -> Settings:

@@ -31,10 +31,21 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
-def subject(name: str) -> str:
+def subject(name: str, thing: str = "image") -> str:
     """How a sentence calls a file: its quoted name, or 'The image' where there is none."""
     shown = _cleaned(name)
-    return f"“{shown}”" if shown else "The image"
+    return f"“{shown}”" if shown else f"The {thing}"
+
+
+def why_unread(error: OSError, thing: str = "an image file") -> str:
+    """Why a file could not be read, and what to do, without its subject."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist: check the name and the folder."
+    if isinstance(error, IsADirectoryError):
+        return f"is a folder: choose {thing} in it."
+    if isinstance(error, PermissionError):
+        return "may not be read: change its permissions or choose another file."
+    return "cannot be read: copy it to another place and try again."
 
 
 def _cleaned(name: str) -> str:
