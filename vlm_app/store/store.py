@@ -1,23 +1,34 @@
-"""The store: transactions on the database, and images with their owners."""
+"""The store: transactions on the database, images and files with their owners."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import and_, delete, exists, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from vlm_app.errors import NotFound
 from vlm_app.store.database import as_sentence, migrate, open_database
+from vlm_app.store.files import FileFolder
 from vlm_app.store.ids import new_id
 from vlm_app.store.images import ImageFolder
-from vlm_app.store.tables import MediaRow, MessageMediaRow
+from vlm_app.store.tables import FILE_HOLDERS, IMAGE_HOLDERS, FileRow, MediaRow
 from vlm_app.types import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of an owner: where it lies, the hash of its bytes, and its media type."""
+
+    path: Path
+    sha256: str
+    media_type: str
 
 
 class Store:
@@ -30,6 +41,7 @@ class Store:
     def __init__(self, data: Path, url: str | None = None) -> None:
         self.data = data
         self._images = ImageFolder(data / "images")
+        self._files = FileFolder(data / "files")
         with self._told():
             data.mkdir(parents=True, exist_ok=True)
             self._read = open_database(url or f"sqlite:///{data / 'app.db'}")
@@ -124,20 +136,77 @@ class Store:
         return row
 
     def drop_unused(self, owner: str, media_ids: Sequence[str]) -> None:
-        """Lets go of those images that no message of the owner holds any more.
+        """Lets go of those images that nothing of the owner holds any more (`IMAGE_HOLDERS`).
 
-        A table that comes to hold images too must be asked here as well. A file goes in a
-        transaction after its row has gone: a crash in between leaves a file too many, never
-        a row without its file.
+        A file goes in a transaction after its row has gone: a crash in between leaves a file too
+        many, never a row without its file.
         """
-        held = exists().where(MessageMediaRow.media_id == MediaRow.id)
+        gone = self._let_go(MediaRow, IMAGE_HOLDERS, owner, media_ids)
         with self.writing() as session:
-            unused = select(MediaRow).where(MediaRow.owner == owner, MediaRow.id.in_(media_ids), ~held)
-            hashes = {row.sha256 for row in session.scalars(unused)}
-            session.execute(
-                delete(MediaRow).where(MediaRow.owner == owner, MediaRow.id.in_(media_ids), ~held)
-            )
-        with self.writing() as session:
-            kept = set(session.scalars(select(MediaRow.sha256).where(MediaRow.sha256.in_(hashes))))
-            for sha256 in hashes - kept:
+            kept = set(session.scalars(select(MediaRow.sha256).where(MediaRow.sha256.in_(gone))))
+            for sha256 in gone - kept:
                 self._images.remove(sha256)
+
+    def _let_go(
+        self,
+        row: type[MediaRow] | type[FileRow],
+        holders: Sequence[InstrumentedAttribute[str]],
+        owner: str,
+        ids: Sequence[str],
+    ) -> set[str]:
+        """Deletes those rows that no holder names; returns their hashes."""
+        unheld = and_(
+            row.owner == owner, row.id.in_(ids), *(~exists().where(each == row.id) for each in holders)
+        )
+        with self.writing() as session:
+            hashes = set(session.scalars(select(row.sha256).where(unheld)))
+            session.execute(delete(row).where(unheld))
+        return hashes
+
+    # --- files ----------------------------------------------------------------------------
+
+    def write_file(self, source: Path) -> tuple[str, int]:
+        """Copies a file, ahead of the transaction that calls `keep_file`; its SHA-256 and bytes."""
+        with self._told():
+            return self._files.write(source)
+
+    def keep_file(
+        self, session: Session, owner: str, source: Path, written: tuple[str, int], name: str, media_type: str
+    ) -> str:
+        """The id of a file that was written, a row added where needed, within a session of `writing`."""
+        sha256, count = written
+        if not self._files.path(sha256).exists():  # the last owner of the same file has just let it go
+            self._files.write(source)
+        row = session.scalar(select(FileRow).filter_by(owner=owner, sha256=sha256))
+        if row is None:
+            row = FileRow(
+                id=new_id(),
+                owner=owner,
+                sha256=sha256,
+                name=name,
+                media_type=media_type,
+                bytes=count,
+                created=datetime.now(UTC),
+            )
+            session.add(row)
+            session.flush()
+        return row.id
+
+    def file(self, owner: str, file_id: str) -> KeptFile:
+        """Where a file lies. Raises `NotFound`, also for another owner's, and when it has gone."""
+        with self.reading() as session:
+            row = session.scalar(select(FileRow).filter_by(owner=owner, id=file_id))
+        if row is None:
+            raise NotFound("This file does not exist or is not yours: open it again.")
+        path = self._files.path(row.sha256)
+        if not path.exists():
+            raise NotFound(f"The file {row.sha256[:12]}… is missing from the data folder: open it again.")
+        return KeptFile(path, row.sha256, row.media_type)
+
+    def drop_unused_files(self, owner: str, file_ids: Sequence[str]) -> None:
+        """Lets go of those files that nothing of the owner holds any more (`FILE_HOLDERS`)."""
+        gone = self._let_go(FileRow, FILE_HOLDERS, owner, file_ids)
+        with self.writing() as session:
+            kept = set(session.scalars(select(FileRow.sha256).where(FileRow.sha256.in_(gone))))
+            for sha256 in gone - kept:
+                self._files.remove(sha256)

@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
@@ -103,3 +113,82 @@ class AnswerRow(Base):
     vote: Mapped[int]
     shown: Mapped[bool]
     created: Mapped[datetime]
+
+
+class FileRow(Base):
+    """A file of an owner as it was opened; it lies in `files/<sha[:2]>/<sha>`, once for all owners.
+
+    `sha256` is that of its bytes. The name is that of each sheet: the same file may have several.
+    """
+
+    __tablename__ = "files"
+    __table_args__ = (UniqueConstraint("owner", "sha256"), Index("files_by_sha256", "sha256"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    sha256: Mapped[str]
+    name: Mapped[str]
+    media_type: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created: Mapped[datetime]
+
+
+class SheetRow(Base):
+    """What lies on the workbench together: images, a document or a video, with its pages in `body`."""
+
+    __tablename__ = "sheets"
+    __table_args__ = (Index("sheets_by_owner", "owner", "updated"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    kind: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+    updated: Mapped[datetime]
+
+
+class SheetFileRow(Base):
+    """Which files a sheet is made of: a file that nothing holds is removed."""
+
+    __tablename__ = "sheet_files"
+    __table_args__ = (Index("sheet_files_by_file", "file_id"),)
+
+    sheet_id: Mapped[str] = mapped_column(ForeignKey("sheets.id", ondelete="CASCADE"), primary_key=True)
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id"), primary_key=True)
+    owner: Mapped[str]
+
+
+class SheetMediaRow(Base):
+    """Which pages of a sheet are kept as images: those that were asked about, or came as images."""
+
+    __tablename__ = "sheet_media"
+    __table_args__ = (Index("sheet_media_by_media", "media_id"),)
+
+    sheet_id: Mapped[str] = mapped_column(ForeignKey("sheets.id", ondelete="CASCADE"), primary_key=True)
+    media_id: Mapped[str] = mapped_column(ForeignKey("media.id"), primary_key=True)
+    owner: Mapped[str]
+
+
+class FindingRow(Base):
+    """What a model answered about pages of a sheet, and what a person made of it.
+
+    `beside` is the finding to which this one is the second opinion.
+    """
+
+    __tablename__ = "findings"
+    __table_args__ = (Index("findings_by_sheet", "sheet_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    sheet_id: Mapped[str] = mapped_column(ForeignKey("sheets.id", ondelete="CASCADE"))
+    body: Mapped[dict[str, Any]]
+    beside: Mapped[str | None] = mapped_column(ForeignKey("findings.id", ondelete="SET NULL"))
+    created: Mapped[datetime]
+    updated: Mapped[datetime]
+
+
+# Where an image or a file is held: what none of these columns names is let go of. A table that
+# comes to hold some adds its column here.
+IMAGE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (MessageMediaRow.media_id, SheetMediaRow.media_id)
+FILE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (SheetFileRow.file_id,)
