@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to serve on")
     port: int = Field(default=7860, ge=0, le=65535, description="Port to serve on")
     max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")
+    max_video_bytes: int = Field(
+        default=500_000_000, ge=1, description="Largest video that is opened, in bytes"
+    )
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
     max_images: int = Field(default=8, ge=1, description="Most images in one message")
     decode_seconds: float = Field(default=10.0, gt=0, description="Time limit for decoding one image")
