@@ -25,6 +25,7 @@ from vlm_app.media.decode import Unreadable
 # sentence, or anything on broken bytes.
 KINDS = {
     "image": "vlm_app.media.decode",
+    "document": "vlm_app.media.pdf_pages",
     "video": "vlm_app.media.video_reading",
 }
 MOST_BYTES = 1 << 40  # the app has checked the size; this side trusts it
