@@ -24,3 +24,4 @@ CROWD_ROUNDS = size(2, 4)  # into which that is cut
 ESTIMATED_FAMILIES = size(3, 20)  # whose memory is estimated, and measured while they answer
 PRECISION_SCENES = size(100, 1000)  # held-out scenes on which int8 and nf4 are compared with bf16
 PRECISION_LOSS = size(5, 2)  # points: the most that the upper end of the loss's interval may be
+VIDEO_RATE = size(5, 30)  # frames a second of the ten-minute videos

@@ -77,7 +77,11 @@ class VideoReader:
         self._ahead: Any = None  # the one behind it, which is decoded already
 
     def close(self) -> None:
+        """Give everything back now: a decoder keeps threads and frames as long as it is referred to."""
+        self._coming = iter(())
+        self._frame = self._ahead = self._stream = None
         self._container.close()
+        self._container = None
         self._file.close()
 
     # --- facts --------------------------------------------------------------------------
@@ -160,7 +164,8 @@ class VideoReader:
                 break
         if self._frame is None:
             raise Unreadable(
-                f"holds no picture that can be decoded: it is damaged or cut off; copy it again, or {_CONVERT}."
+                "holds no picture that can be decoded: it is damaged or cut off; copy it again, "
+                f"or {_CONVERT}."
             )
         self._ahead = next(self._coming, None)
 
@@ -187,8 +192,7 @@ class VideoReader:
 
         packets = self._container.demux(self._stream)
         with suppress(av.error.InvalidDataError, av.error.EOFError):
-            for packet in packets:
-                yield packet
+            yield from packets
 
     def _decoded(self) -> Iterator[Any]:
         """The frames from here on; what is broken among them is left out, as players do."""
@@ -256,8 +260,8 @@ def _video_stream(container: Any) -> Any:
         raise Unreadable(f"is stored in a format that cannot be decoded here: {_CONVERT}.")
     if context.width * context.height > MOST_DECODED:
         raise Unreadable(
-            f"is {context.width:,} × {context.height:,} pixels, more than the {MOST_DECODED / 1e6:.0f} million "
-            "of a frame that are decoded here: make it smaller first."
+            f"is {context.width:,} × {context.height:,} pixels, more than the {MOST_DECODED / 1e6:.0f} "
+            "million of a frame that are decoded here: make it smaller first."
         )
     context.thread_count = _THREADS
     context.thread_type = "AUTO"
@@ -288,7 +292,11 @@ def _upright(frame: Any, stream: Any, max_pixels: int) -> Image.Image:
     turn = frame.rotation % 360
     stored = (height, width) if turn % 180 else (width, height)
     shown = frame.reformat(
-        *stored, format="rgb24", src_color_range=frame.color_range or None, interpolation="AREA"
+        *stored,
+        format="rgb24",
+        src_color_range=frame.color_range or None,
+        interpolation="AREA",
+        threads=1,
     )
     image: Image.Image = shown.to_image()
     turns = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
