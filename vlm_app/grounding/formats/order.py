@@ -1,4 +1,9 @@
-"""The order in which located text is read: down, and column by column where there are columns."""
+"""The order in which located text is read: down, and column by column where there are columns.
+
+A page is divided at the gutter between its columns; lines that cross it (a title, a footer)
+divide the columns into bands. Everything else is read in rows, as the cells of a table and
+the price beside its article are.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +12,82 @@ from statistics import median
 
 from vlm_app.types import Box
 
-_WIDE = 0.6  # of the text's width: such a line spans the columns, as a title does
 _LINES = 3  # a column has at least as many, and its lines are at least as wide:
-_NARROWEST = 0.25  # of the text's width; else a price beside its article would be a column
+_NARROWEST = 0.2  # of the text's width; else a price beside its article would be a column
+_FULL = 0.75  # of its column's width: so wide is a line of prose
+_PROSE = 0.4  # of a column's lines are full; those of a table are not
+_CROSSING = 0.34  # of the lines, at most, go across the gutter
 
 
 def reading_order(boxes: Sequence[Box]) -> list[int]:
     """The indexes of boxes of upright text as they are read, left to right within a line."""
+    return [one for row in reading_rows(boxes) for one in row]
+
+
+def reading_rows(boxes: Sequence[Box]) -> list[list[int]]:
+    """The same as rows: what stands side by side, from left to right, is one row."""
     return _order(boxes, list(range(len(boxes))))
 
 
-def _order(boxes: Sequence[Box], found: list[int]) -> list[int]:
+def _order(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
     if not found:
         return []
-    start, end = min(boxes[one].x0 for one in found), max(boxes[one].x1 for one in found)
-    wide = [one for one in found if boxes[one].x1 - boxes[one].x0 > _WIDE * (end - start)]
-    narrow = [one for one in found if one not in set(wide)]
-    gutter = _gutter(boxes, narrow, end - start)
+    gutter = _gutter(boxes, found)
     if gutter is None:
-        return _lines(boxes, found)
-    order: list[int] = []
+        return _rows(boxes, found)
+    crossing = [one for one in found if boxes[one].x0 < gutter < boxes[one].x1]
+    beside = [one for one in found if one not in set(crossing)]
+    order: list[list[int]] = []
     above = -1.0
-    # Lines across all columns divide the page into bands, each with its columns.
-    for line in [*_lines(boxes, wide), None]:
-        below = 2.0 if line is None else _middle(boxes[line])
-        band = [one for one in narrow if above <= _middle(boxes[one]) < below]
-        left = [one for one in band if boxes[one].x1 <= gutter]
-        order += _order(boxes, left) + _order(boxes, [one for one in band if one not in set(left)])
-        order += [] if line is None else [line]
+    # Lines across the columns divide the page into bands, each with its columns.
+    for row in [*_rows(boxes, crossing), []]:
+        below = _middle(boxes[row[0]]) if row else 2.0
+        band = [one for one in beside if above <= _middle(boxes[one]) < below]
+        order += _order(boxes, [one for one in band if boxes[one].x1 <= gutter])
+        order += _order(boxes, [one for one in band if boxes[one].x0 >= gutter])
+        order += [row] if row else []
         above = below
     return order
 
 
-def _gutter(boxes: Sequence[Box], found: list[int], width: float) -> float | None:
-    """Where no box crosses and text stands on both sides; the widest such gap."""
-    ranked = sorted(found, key=lambda one: boxes[one].x0)
-    best: tuple[float, float] | None = None
-    reach = 0.0
-    for place, one in enumerate(ranked):
-        gap = boxes[one].x0 - reach
-        if place >= _LINES and gap > 0 and (best is None or gap > best[0]):
-            sides = (ranked[:place], ranked[place:])
-            if all(_is_column([boxes[other] for other in side], width) for side in sides):
-                best = (gap, reach)
-        reach = max(reach, boxes[one].x1)
-    return None if best is None else best[1]
+def _gutter(boxes: Sequence[Box], found: list[int]) -> float | None:
+    """The place across which the fewest lines go and beside which columns of prose stand; None: there is none."""
+    start, end = min(boxes[one].x0 for one in found), max(boxes[one].x1 for one in found)
+    best: tuple[int, float] | None = None
+    place: float | None = None
+    for right in {boxes[one].x1 for one in found}:
+        left_side = [boxes[one] for one in found if boxes[one].x1 <= right]
+        rest = [boxes[one] for one in found if boxes[one].x0 > right]
+        crossing = len(found) - len(left_side) - len(rest)
+        if not rest or crossing > _CROSSING * len(found):
+            continue
+        gap = min(box.x0 for box in rest) - right
+        if best is not None and (crossing, -gap) >= best:
+            continue
+        if all(_is_column(side, end - start) for side in (left_side, rest)):
+            best, place = (crossing, -gap), right + gap / 2
+    return place
 
 
 def _is_column(boxes: Sequence[Box], width: float) -> bool:
-    return len(boxes) >= _LINES and median(box.x1 - box.x0 for box in boxes) >= _NARROWEST * width
+    """Whether lines are prose: wide ones, most of which end where their column ends."""
+    if len(boxes) < _LINES or median(box.x1 - box.x0 for box in boxes) < _NARROWEST * width:
+        return False
+    whole = max(box.x1 for box in boxes) - min(box.x0 for box in boxes)
+    full = sum(box.x1 - box.x0 >= _FULL * whole for box in boxes)
+    return full >= _PROSE * len(boxes)
 
 
-def _lines(boxes: Sequence[Box], found: list[int]) -> list[int]:
-    """Down the page; what stands beside the first box of a line belongs to that line."""
-    lines: list[list[int]] = []
+def _rows(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
+    """Down the page; what stands beside the first box of a row belongs to that row."""
+    rows: list[list[int]] = []
     for one in sorted(found, key=lambda one: _middle(boxes[one])):
-        first = boxes[lines[-1][0]] if lines else None
+        first = boxes[rows[-1][0]] if rows else None
         if first is not None and _middle(boxes[one]) < first.y1 and _middle(first) > boxes[one].y0:
-            lines[-1].append(one)
+            rows[-1].append(one)
         else:
-            lines.append([one])
-    return [one for line in lines for one in sorted(line, key=lambda one: boxes[one].x0)]
+            rows.append([one])
+    return [sorted(row, key=lambda one: boxes[one].x0) for row in rows]
 
 
 def _middle(box: Box) -> float:

@@ -1,0 +1,204 @@
+"""From a picture to its lines of text, in the order in which they are read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_app.ocr import upright
+from vlm_app.ocr.networks import Networks, Pixels
+from vlm_app.ocr.page import Page, cleared, flattened, paper, turned, whole
+from vlm_app.types import Box, Point, Polygon
+
+OVERVIEW = 960  # pixels of the longer side, to see how a page lies
+HIGH = 24.0  # pixels of a line's quad at which text is found best
+LARGEST = 1.5  # times: small text is enlarged at most so much
+WIDEST = 2400  # pixels of a page's width, for finding text
+BAND = 1_600_000  # pixels of which text is found at once: what bounds the memory
+_OVERLAP = 4  # lines that two bands share
+_SURE = 0.5  # lines whose text is less sure are noise
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text: its quad on the picture, its box on the straightened page (both 0..1), its score."""
+
+    text: str
+    score: float
+    quad: Polygon
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The lines of a picture, in no order yet; `size` of the straightened page in pixels, what was `done`."""
+
+    lines: tuple[Line, ...]
+    size: tuple[int, int]
+    done: tuple[str, ...]
+
+
+class Reader:
+    """RapidOCR with what makes pages readable before it."""
+
+    def __init__(self) -> None:
+        self._networks = Networks()
+
+    def read(
+        self, picture: Any, stop: threading.Event | None = None, read: Callable[[], None] = lambda: None
+    ) -> Read:
+        """The lines of an RGB image (Pillow's). `stop` ends it early, with the lines so far.
+
+        `read` is called after each line.
+        """
+        import cv2
+        import numpy as np
+
+        pixels = cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
+        stop = stop or threading.Event()
+        page = self._laid_out(pixels)
+        found: list[Line] = []
+        for quad in self._find(page.pixels, stop):
+            if stop.is_set():
+                break
+            text, score = self._networks.read(upright.cut(page.pixels, quad))
+            read()
+            if text.strip() and score >= _SURE:
+                found.append(_line(text.strip(), score, quad, page, pixels.shape))
+        return Read(tuple(found), page.size, page.done)
+
+    # --- how the page lies ------------------------------------------------------------------
+
+    def _laid_out(self, pixels: Pixels) -> Page:
+        """The page upright, straight, flat and clear."""
+        page, quads = self._paper(pixels)
+        quarters = upright.quarters(self._networks, *self._overview(page.pixels, quads))
+        straight = _quarter_turned(quads, quarters)
+        askew = upright.askew(straight)
+        if quarters or askew:
+            page = turned(page, pixels, quarters, askew)
+        return cleared(page)
+
+    def _paper(self, pixels: Pixels) -> tuple[Page, Any]:
+        """The sheet of paper on a photo, or else the whole picture; and where text is on its overview."""
+        page = whole(pixels)
+        quads = self._glance(pixels)
+        corners = paper(pixels)
+        if corners is None or not _holds(corners, quads / _shrunk(pixels)):
+            return page, quads
+        flat = flattened(pixels, corners)
+        return flat, self._glance(flat.pixels)
+
+    def _glance(self, pixels: Pixels) -> Any:
+        """Quads of text on the overview of a picture."""
+        import cv2
+
+        scale = _shrunk(pixels)
+        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return self._networks.find(small)[0]
+
+    def _overview(self, pixels: Pixels, quads: Any) -> tuple[Pixels, Any]:
+        return pixels, quads / _shrunk(pixels)
+
+    # --- where the text is --------------------------------------------------------------------
+
+    def _find(self, pixels: Pixels, stop: threading.Event) -> Any:
+        """Quads of text in pixels of the page."""
+        import cv2
+        import numpy as np
+
+        wide = pixels.shape[1]
+        heights = [upright._height(quad) for quad in self._glance(pixels)]
+        line = float(np.median(heights)) / _shrunk(pixels) if heights else HIGH
+        scale = min(HIGH / line, LARGEST, WIDEST / wide)
+        shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        sized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=shrinking)
+        quads: list[Any] = []
+        for top, bottom in bands(*sized.shape[:2], round(_OVERLAP * line * scale)):
+            if stop.is_set():
+                break
+            part, _ = self._networks.find(np.ascontiguousarray(sized[top:bottom]))
+            quads += _whole_lines(part + np.array([0, top], np.float32), top, bottom, sized.shape[0])
+        return [quad / scale for quad in _once(quads)]
+
+
+def bands(high: int, wide: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Rows (top, bottom) of a picture that together cover it; each has at most `BAND` pixels."""
+    most = max(BAND // wide, 3 * overlap, 32)
+    top = 0
+    while top + most < high:
+        yield top, top + most
+        top += most - overlap
+    yield top, high
+
+
+def _whole_lines(quads: Any, top: int, bottom: int, high: int) -> list[Any]:
+    """Those that are not cut by the edge of a band inside the picture: the next band has them whole."""
+    return [
+        quad
+        for quad in quads
+        if (top == 0 or quad[:, 1].min() > top + 2) and (bottom == high or quad[:, 1].max() < bottom - 3)
+    ]
+
+
+def _once(quads: list[Any]) -> list[Any]:
+    """Without those that two bands have found."""
+    kept: list[Any] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    for quad in quads:
+        box = (*quad.min(axis=0), *quad.max(axis=0))
+        if not any(_same(box, other) for other in boxes):
+            kept.append(quad)
+            boxes.append(box)
+    return kept
+
+
+def _same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    if wide <= 0 or high <= 0:
+        return False
+    smaller = min((each[2] - each[0]) * (each[3] - each[1]) for each in (one, other))
+    return wide * high > 0.6 * smaller
+
+
+def _shrunk(pixels: Pixels) -> float:
+    return min(1.0, OVERVIEW / max(pixels.shape[:2]))
+
+
+def _holds(corners: Any, quads: Any) -> bool:
+    """Whether nearly all text stands on the sheet with these corners."""
+    import cv2
+    import numpy as np
+
+    outline = np.asarray(corners, np.float32)
+    inside = [cv2.pointPolygonTest(outline, quad.mean(axis=0).tolist(), False) >= 0 for quad in quads]
+    return bool(inside) and sum(inside) >= 0.9 * len(inside)
+
+
+def _quarter_turned(quads: Any, quarters: int) -> Any:
+    """Quads of a page after it was turned clockwise, from the left top corner; their place does not matter."""
+    import numpy as np
+
+    turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarters)
+    return [np.roll(quad @ turn, quarters, axis=0) for quad in quads]
+
+
+def _line(text: str, score: float, quad: Any, page: Page, shape: tuple[int, ...]) -> Line:
+    import numpy as np
+
+    high, wide = shape[:2]
+    points = (page.back(quad[None])[0] / np.array([wide, high])).clip(0, 1)
+    x0, y0 = (quad.min(axis=0) / np.array(page.size)).clip(0, 1)
+    x1, y1 = (quad.max(axis=0) / np.array(page.size)).clip(0, 1)
+    return Line(
+        text,
+        min(max(score, 0.0), 1.0),
+        Polygon(tuple(Point(float(x), float(y)) for x, y in points)),
+        Box(float(x0), float(y0), float(x1), float(y1)),
+    )
+
+
+__all__ = ["Line", "Read", "Reader", "bands"]
