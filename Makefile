@@ -44,7 +44,8 @@ format: .venv/installed-dev
 	@touch $@
 
 # Chromium comes from the system; Playwright, whose driver wants libatomic, drives the one that is there.
+# Poppler's pdftotext reads what is exported as PDF.
 browser:
-	@{ { command -v chromium || command -v chromium-browser || command -v google-chrome; } && $(BIN)/playwright --version; } >/dev/null 2>&1 \
-	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium libatomic1; } \
-	|| { echo "The browser tests need Chromium: install it (Debian and Ubuntu: apt-get install chromium libatomic1) and run this again." >&2; exit 1; }
+	@{ { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v pdftotext && $(BIN)/playwright --version; } >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium libatomic1 poppler-utils; } \
+	|| { echo "The tests need Chromium and pdftotext: install them (Debian and Ubuntu: apt-get install chromium libatomic1 poppler-utils) and run this again." >&2; exit 1; }

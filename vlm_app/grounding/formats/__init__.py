@@ -10,8 +10,10 @@ from vlm_app.grounding.formats import (
     app_json,
     coco,
     coco_reading,
+    hocr,
     label_studio,
     label_studio_reading,
+    pdf,
     pictures,
     table,
     writing,
@@ -52,6 +54,8 @@ FORMATS = {
         Format("crops", ".zip", "A picture of each region", pictures.crops, pictured=True),
         Format("txt", ".txt", "The text that was read, else the answer", writing.plain_text),
         Format("md", ".md", "The same as Markdown", writing.markdown),
+        Format("hocr", ".hocr", "The text with its places, for tools that work with OCR", hocr.write),
+        Format("pdf", ".pdf", "The images as pages whose text is found and copied", pdf.write, pictured=True),
     )
 }
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats.files import safe_name, safe_names, zipped
-from vlm_app.grounding.formats.result import Result, Source
+from vlm_app.grounding.formats.result import Result
 from vlm_app.grounding.palette import LIGHT
 from vlm_app.grounding.shapes import bounds
 from vlm_app.media import png_bytes
@@ -21,7 +21,7 @@ def drawn(result: Result) -> bytes:
     """A PNG of the images that have regions, one below the other; the last where none has."""
     from vlm_app.grounding import draw
 
-    shown = [(_pixels(result.images[place]), result.on(place)) for place in result.last_drawn]
+    shown = [(result.images[place].opened(), result.on(place)) for place in result.last_drawn]
     if not shown:
         raise BadInput("There is no image to draw on: give one before the question.")
     copies = [draw(pixels, regions) for pixels, regions in shown]
@@ -46,7 +46,7 @@ def crops(result: Result) -> bytes:
 def _crops(result: Result, folders: list[str]) -> Iterator[tuple[str, bytes]]:
     digits = max(3, len(str(len(result.regions))))
     for number, region in enumerate(result.regions, 1):
-        image = _pixels(result.images[region.image])
+        image = result.images[region.image].opened()
         folder = f"{folders[region.image]}/" if folders else ""
         name = f"{folder}{number:0{digits}d}_{safe_name(region.label)}.png"
         yield name, png_bytes(image.crop(_edges(region, image.size)))
@@ -60,9 +60,3 @@ def _edges(region: Region, size: tuple[int, int]) -> tuple[int, int, int, int]:
         x0, y0, x1, y1 = x0 - around, y0 - around, x1 + around, y1 + around
     left, top = min(max(round(x0), 0), size[0] - 1), min(max(round(y0), 0), size[1] - 1)
     return left, top, max(min(round(x1), size[0]), left + 1), max(min(round(y1), size[1]), top + 1)
-
-
-def _pixels(source: Source) -> Image.Image:
-    if source.pixels is None:
-        raise BadInput(f"The pixels of '{source.name}' are needed for this export: open the image first.")
-    return source.pixels

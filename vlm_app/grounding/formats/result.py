@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from vlm_app.errors import BadInput
 from vlm_app.types import Answer, Region
 
 if TYPE_CHECKING:
@@ -21,12 +22,22 @@ NAMELESS = "object"  # the class of a region without a label
 class Source:
     """An image: its name, its (width, height) in pixels, and its pixels where they are at hand.
 
-    The size is (0, 0) where a file that was read does not say it.
+    The size is (0, 0) where a file that was read does not say it. Of a long document the pixels
+    are not all held: `load` opens them when they are needed, and nobody keeps them.
     """
 
     name: str
     size: tuple[int, int]
     pixels: Image | None = None
+    load: Callable[[], Image] | None = field(default=None, compare=False)
+
+    def opened(self) -> Image:
+        """Its pixels, RGB. Raises BadInput where there are none."""
+        if self.pixels is not None:
+            return self.pixels
+        if self.load is None:
+            raise BadInput(f"The pixels of '{self.name}' are needed for this export: open the image first.")
+        return self.load()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 
 from vlm_app.grounding.formats.files import utf8
-from vlm_app.grounding.formats.order import reading_order
+from vlm_app.grounding.formats.lines import in_order
 from vlm_app.grounding.formats.result import Result
-from vlm_app.grounding.shapes import bounds
 from vlm_app.types import Region
 
 _MARKS = re.compile(r"([\\`*_\[\]<>|~])|^(\s*)([#+=-]|\d+(?=[.)]))", re.MULTILINE)
@@ -42,8 +41,7 @@ def _pages(result: Result) -> Iterator[tuple[int, list[Region]]]:
     for image in range(len(result.images)):
         texts = [region for region in result.on(image) if region.text]
         if texts:
-            order = reading_order([bounds(region.shape) for region in texts])
-            yield image, [texts[index] for index in order]
+            yield image, in_order(texts, result.images[image].size)
 
 
 def _block(region: Region) -> str:
