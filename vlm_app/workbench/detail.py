@@ -1,0 +1,211 @@
+"""Detail: small things get seen. A question is asked of the whole image and of tiles of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from vlm_app.errors import BadInput
+from vlm_app.grounding import bounds
+from vlm_app.media import picture_from
+from vlm_app.types import Answer, Delta, Finish, Picture, Region, Seen, Task, Usage
+from vlm_app.workbench.sheet import Question, Step
+from vlm_app.workbench.tiles import OVERLAP, Area, Look, areas, around, merged, seen_again, shows, tile_side
+
+TASKS = frozenset({Task.DETECT, Task.GROUND, Task.POINT, Task.COUNT, Task.SEGMENT})
+MOST_TILES = 400  # of one image: a panorama in tiles of a small model would take an hour
+_BLANK = 3  # levels of 255 by which the pixels of a tile differ at most when there is nothing on it
+
+Ask = Callable[[Picture, Task, str], Iterator[Delta]]
+
+
+def detail(
+    ask: Ask, picture: Picture, question: Question, able: frozenset[Task] = frozenset()
+) -> Generator[Step]:
+    """Ask about the whole image, then about tiles of the size that the model sees, and merge.
+
+    Args:
+        ask: asks one model about one picture, as `Engine.answer` does: the last delta holds the
+            answer, and closing the iterator ends it.
+        picture: the image.
+        question: its task and query are asked each time.
+        able: what the model can do. A model that is asked to GROUND a phrase finds it everywhere;
+            one that can DETECT is asked that in the second look, and may find nothing.
+
+    Yields:
+        A step for each delta, with what was found so far; `done` of `total` looks are finished,
+        and the total grows when things are looked at again. The last step's answer holds
+        everything, and its `seen.note` says what was done. Tiles whose pixels are all of one
+        colour (within 3 levels of 255) are not asked: there is nothing on them. Closing the
+        generator closes the look that is on its way. A look that was stopped ends the whole, as
+        CANCELLED, with what was found until then.
+
+    Raises:
+        BadInput: the task finds nothing in places, or the image would need too many tiles.
+        Whatever `ask` raises.
+    """
+    if question.task not in TASKS:
+        raise BadInput(
+            "Detail looks for small things with detect, ground, point, count or segment, found "
+            f"'{question.task.replace('_', ' ')}': choose one of these, or turn detail off."
+        )
+    looking = _Looking(ask, picture, question)
+    yield from looking.over([(0, 0, *picture.size)])
+    side = tile_side(picture.size, looking.seen.size)
+    tiles = areas(picture.size, side)
+    if len(tiles) > MOST_TILES:
+        raise BadInput(
+            f"Detail asks about at most {MOST_TILES} tiles of an image, and this one has {len(tiles)} of "
+            f"{side} × {side} pixels: take a part of it, or a model that sees more at once."
+        )
+    todo = [tile for tile in tiles if not _blank(picture, tile)]
+    if looking.finish is Finish.STOP:
+        yield from looking.over(todo)
+    if looking.finish is Finish.STOP:
+        again = Task.DETECT if question.task is Task.GROUND and Task.DETECT in able else question.task
+        yield from looking.again(side, again)
+    yield looking.last(side, len(todo), len(tiles) - len(todo))
+
+
+class _Looking:
+    """One question on its way over an image."""
+
+    def __init__(self, ask: Ask, picture: Picture, question: Question) -> None:
+        self._ask, self._picture, self._question = ask, picture, question
+        self._began = time.monotonic()
+        self._first: list[Look] = []  # the whole image and its tiles
+        self._second: list[Look] = []
+        self._answers: list[Answer] = []
+        self._shown = Answer("", task=question.task)
+        self._regions: tuple[Region, ...] = ()
+        self._total = 1
+        self._told: object = None
+        self._twice = self._unconfirmed = 0
+        self.seen = Seen()
+        self.finish = Finish.STOP
+
+    def over(self, tiles: Sequence[Area]) -> Generator[Step]:
+        """Look at each tile, or at the whole image."""
+        self._total = len(self._first) + len(tiles)
+        for tile in tiles:
+            answer = yield from self._look(tile, self._question.task)
+            if answer is None or self.finish is Finish.CANCELLED:
+                return
+            self._first.append(Look(tile, self._picture.size, answer.regions))
+            self._regions, self._twice = merged(self._first)
+            yield self._step()
+
+    def again(self, side: int, task: Task) -> Generator[Step]:
+        """Look at each thing once more, in the middle of a part: what was made up is not there again.
+
+        A model that is shown a part without anything on it likes to name something all the same.
+        """
+        size, kept = self._picture.size, list(self._regions)
+        for region in self._regions:
+            box = bounds(region.shape)
+            area = around(box, size, side)
+            if area == (0, 0, *size):
+                continue  # so large that the first look was close enough
+            look = next((one for one in self._second if shows(one.area, box, size)), None)
+            if look is None:
+                self._total += 1
+                answer = yield from self._look(area, task)
+                if answer is None or self.finish is Finish.CANCELLED:
+                    return
+                look = Look(area, size, answer.regions)
+                self._second.append(look)
+            place = kept.index(region)
+            kept[place : place + 1] = [one for one in [seen_again(region, look)] if one]
+            self._unconfirmed = len(self._regions) - len(kept)
+            yield self._step()
+        self._regions, twice = merged([Look((0, 0, *size), size, tuple(kept))])
+        self._twice += twice
+
+    def _look(self, area: Area, task: Task) -> Generator[Step, None, Answer | None]:
+        """Ask about one part; a step for each delta, so that whoever reads can leave in between."""
+        part = self._picture
+        if area != (0, 0, *part.size):
+            part = picture_from(part.pixels.crop(area))
+        answer: Answer | None = None
+        deltas = self._ask(part, task, self._question.query)
+        with closing(deltas) if isinstance(deltas, Generator) else nullcontext():
+            for delta in deltas:
+                answer = delta.answer or answer
+                yield self._step()
+        if answer is None or answer.finish in (Finish.CANCELLED, Finish.FAILED):
+            self.finish = Finish.CANCELLED
+        if answer is not None:
+            self.seen = self.seen if self._answers else answer.seen
+            self._answers.append(answer)
+        return answer
+
+    # --- what is told ---------------------------------------------------------------------
+
+    def _step(self) -> Step:
+        done = len(self._first) + len(self._second)
+        if (self._regions, done) != self._told:
+            self._told = (self._regions, done)
+            self._shown = self._answer(self.seen.note)
+        return Step(self._shown, done=done, total=self._total)
+
+    def last(self, side: int, tiles: int, blanks: int) -> Step:
+        """The whole answer, with what was done."""
+        note = f"{self.seen.note} {self._note(side, tiles, blanks)}".strip()
+        done = len(self._first) + len(self._second)
+        return Step(self._answer(note), done=done, total=self._total)
+
+    def _note(self, side: int, tiles: int, blanks: int) -> str:
+        asked = max(len(self._first) - 1, 0)
+        many = f"{tiles} tiles" if asked == tiles else f"stopped after {asked} of {tiles} tiles"
+        did = [f"{many} of {side} × {side} pixels", f"overlap {OVERLAP:.0%}"]
+        did += [f"{blanks} of one colour left out"] * bool(blanks)
+        did += [f"{_counted(self._twice, 'duplicate')} merged"]
+        did += [f"{_counted(self._unconfirmed, 'region')} not seen again in a second look"]
+        cut = sum(answer.finish is Finish.LENGTH for answer in self._answers)
+        did += [f"{_counted(cut, 'answer')} cut off by the token limit"] * bool(cut)
+        return f"Detail: {', '.join(did)}, {time.monotonic() - self._began:.1f} s."
+
+    def _answer(self, note: str) -> Answer:
+        """What the looks say together. `raw` keeps what was written, one look after another."""
+        if not self._answers:
+            return Answer("", task=self._question.task, finish=self.finish)
+        first, usages = self._answers[0], [answer.usage for answer in self._answers]
+        text, regions = _written(self._regions, self._question.task, first)
+        return replace(
+            first,
+            text=text,
+            regions=regions,
+            raw="\n".join(answer.raw for answer in self._answers),
+            task=self._question.task,
+            seen=replace(self.seen, tiles=len(self._answers), note=note),
+            usage=Usage(sum(u.prompt_tokens for u in usages), sum(u.completion_tokens for u in usages)),
+            timings=replace(first.timings, total=time.monotonic() - self._began),
+            finish=self.finish,
+        )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _written(regions: tuple[Region, ...], task: Task, first: Answer) -> tuple[str, tuple[Region, ...]]:
+    """One label per region, joined by commas, as an answer of pure markup reads."""
+    text, told = "", list[Region]()
+    for region in regions:
+        text += ", " if text else ""
+        told.append(replace(region, span=(len(text), len(text) + len(region.label))))
+        text += region.label
+    if task is Task.COUNT:
+        text += f"{'. ' if text else ''}Total: {len(told)}."
+    elif not told:
+        text = "Nothing was found." if first.regions else first.text
+    return text, tuple(told)
+
+
+def _blank(picture: Picture, area: Area) -> bool:
+    """Whether all pixels of a part have one colour; a faint scratch is more than that."""
+    lowest_highest: Any = picture.pixels.crop(area).getextrema()
+    return all(high - low <= _BLANK for low, high in lowest_highest)
