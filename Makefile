@@ -48,4 +48,4 @@ format: .venv/installed-dev
 browser:
 	@{ { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v pdftotext && $(BIN)/playwright --version; } >/dev/null 2>&1 \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium libatomic1 poppler-utils; } \
-	|| { echo "The tests need Chromium and pdftotext: install them (Debian and Ubuntu: apt-get install chromium libatomic1 poppler-utils) and run this again." >&2; exit 1; }
+	|| { echo "The browser tests need Chromium and those of exported PDFs pdftotext: install both (Debian and Ubuntu: apt-get install chromium libatomic1 poppler-utils) and run this again." >&2; exit 1; }
