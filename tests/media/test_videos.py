@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import struct
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import accumulate
@@ -320,12 +319,8 @@ def test_a_file_whose_middle_is_broken_still_shows_the_rest(tmp_path: Path) -> N
 
 
 def test_a_frame_as_large_as_a_hall_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "a.avi", "mpeg4", reordered=0)
-    data = path.read_bytes()
-    small, large = (struct.pack("<II", *size) for size in ((160, 96), (16000, 9000)))
-    assert small in data
-    path.write_bytes(data.replace(small, large))
-    with pytest.raises(BadInput, match="16,000 × 9,000 pixels"):
+    path = make_video(tmp_path / "a.mp4", size=(8192, 5120), frames=1, options={"preset": "ultrafast"})
+    with pytest.raises(BadInput, match=r"8,192 × 5,120 pixels, more than the 40 million of a frame"):
         open_video(path)
 
 
@@ -341,11 +336,11 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_one_opens(
 
 
 def test_memory_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make_video(tmp_path / "a.mp4", size=(1920, 1080), frames=3)
-    pool = Pool(memory=330_000_000, workers=1)
+    path = make_video(tmp_path / "a.mp4", size=(6000, 4000), frames=3, options={"preset": "ultrafast"})
+    pool = Pool(memory=300_000_000, workers=1)
     monkeypatch.setattr(videos, "_pool", lambda: pool)
     try:
-        with pytest.raises(BadInput, match=r"“a.mp4” (needs more memory|is damaged|breaks the)"):
+        with pytest.raises(BadInput, match="needs more memory to open than is allowed: make it smaller"):
             open_video(path)
     finally:
         pool.close()
