@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
 from vlm_app import catalog
+from vlm_app.errors import NotFound
 from vlm_app.grounding.formats import Result
-from vlm_app.store import Store
-from vlm_app.types import Answer, Checkpoint, Delta, Picture, Region, Request
+from vlm_app.store import KeptFile, Store
+from vlm_app.types import Answer, Picture, Region
+from vlm_app.workbench.answering import Answering, Answers, Asked
+from vlm_app.workbench.asking import Find, checked
+from vlm_app.workbench.cache import Cache
+from vlm_app.workbench.editing import edited
+from vlm_app.workbench.frames import frame_at, sample
+from vlm_app.workbench.opening import open_sheet
+from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.sheet import Finding, Mark, Page, Question, Sheet, Step
-
-Find = Callable[[str], Checkpoint]
-
-
-class Answers(Protocol):
-    """What the workbench needs of the engine."""
-
-    def answer(self, request: Request, stop: Event | None = None) -> Iterator[Delta]: ...
+from vlm_app.workbench.sheets import FORGOTTEN, Sheets
+from vlm_app.workbench.taking import result_of, take
 
 
 class Bench:
@@ -31,7 +32,12 @@ class Bench:
     """
 
     def __init__(self, store: Store, engine: Answers, find: Find = catalog.find) -> None:
-        raise NotImplementedError
+        self._store = store
+        self._engine = engine
+        self._find = find
+        self._sheets = Sheets(store)
+        self._cache = Cache(store.data / "cache" / "pages")
+        self._pages = Pages(self._sheets, self._cache)
 
     # --- sheets ---------------------------------------------------------------------------
 
@@ -41,27 +47,35 @@ class Bench:
         Of a video the sheet has no pages yet: `sample` or `frame` add them. Raises `BadInput`
         with one sentence that names the file; nothing is kept then.
         """
-        raise NotImplementedError
+        return open_sheet(self._sheets, self._cache, owner, files)
 
     def sheet(self, owner: str, id: str) -> Sheet:
         """Raises `NotFound`."""
-        raise NotImplementedError
+        return self._sheets.sheet(owner, id)
 
     def recent(self, owner: str, most: int = 20) -> tuple[Sheet, ...]:
         """The owner's sheets, the last used first."""
-        raise NotImplementedError
+        return self._sheets.recent(owner, most)
 
     def delete(self, owner: str, id: str) -> None:
         """Removes a sheet with its findings, and the images and the file that nothing else holds."""
-        raise NotImplementedError
+        self._sheets.delete(owner, id)
 
     def picture(self, owner: str, sheet_id: str, key: str) -> Picture:
         """A page in full: a document's at 144 dpi, a frame in the video's size."""
-        raise NotImplementedError
+        return self._pages.picture(owner, sheet_id, key)
 
     def thumbnail(self, owner: str, sheet_id: str, key: str, side: int) -> bytes:
         """A WebP file of a page, its longer side at most `side` pixels."""
-        raise NotImplementedError
+        return self._pages.thumbnail(owner, sheet_id, key, side)
+
+    def shown(self, owner: str, sheet_id: str, key: str) -> bytes:
+        """A page in full as the file that a browser gets: a PNG, of a JPEG photo a JPEG."""
+        return self._pages.shown(owner, sheet_id, key)
+
+    def file(self, owner: str, sheet_id: str) -> KeptFile:
+        """The document or the video itself. Raises `NotFound`, also for images."""
+        return self._pages.file(owner, sheet_id)
 
     def sample(
         self, owner: str, sheet_id: str, count: int | None = None, every: float | None = None
@@ -70,15 +84,15 @@ class Bench:
 
         Frames that findings are about stay. Without either, a dozen.
         """
-        raise NotImplementedError
+        return sample(self._sheets, self._pages, owner, sheet_id, count, every)
 
     def frame(self, owner: str, sheet_id: str, seconds: float) -> tuple[Sheet, Page]:
         """The sheet of a video with the frame at that time among its pages, and that page."""
-        raise NotImplementedError
+        return frame_at(self._sheets, self._pages, owner, sheet_id, seconds)
 
     def born_digital(self, owner: str, sheet_id: str, key: str) -> tuple[Region, ...]:
         """The lines of text that a PDF page holds as text; none for scans, images and frames."""
-        raise NotImplementedError
+        return self._pages.lines(owner, sheet_id, key)
 
     # --- asking ---------------------------------------------------------------------------
 
@@ -99,17 +113,23 @@ class Bench:
         refuses ends it as FAILED with its sentence in `finding.answer.error`. `beside` is the
         finding to which this one is the second opinion. Mark ids stay from step to step.
         """
-        raise NotImplementedError
+        sheet = self.sheet(owner, sheet_id)
+        asked = checked(self._find, sheet, keys, question)
+        if beside is not None and self.finding(owner, beside).sheet != sheet.id:
+            raise NotFound(FORGOTTEN)
+        body = self._sheets.body(owner, sheet_id)
+        whole = Asked(sheet, body, tuple(keys), asked, beside)
+        return Answering(self._sheets, self._pages, self._engine, whole, stop).steps()
 
     # --- findings -------------------------------------------------------------------------
 
     def findings(self, owner: str, sheet_id: str) -> tuple[Finding, ...]:
         """What was found on a sheet, the oldest first."""
-        raise NotImplementedError
+        return self._sheets.findings(owner, sheet_id)
 
     def finding(self, owner: str, id: str) -> Finding:
         """Raises `NotFound`."""
-        raise NotImplementedError
+        return self._sheets.record(owner, id).finding
 
     def edit(
         self,
@@ -130,19 +150,21 @@ class Bench:
         `since` is the `updated` of the finding as the person saw it: when it has changed since
         (in another tab), nothing is kept and `BadInput` says so.
         """
-        raise NotImplementedError
+        return self._sheets.change_finding(
+            owner, finding_id, since, lambda record: edited(record, marks, text)
+        )
 
     def forget(self, owner: str, finding_id: str) -> None:
         """Removes a finding."""
-        raise NotImplementedError
+        self._sheets.forget(owner, finding_id)
 
     def result(self, owner: str, finding_id: str) -> Result:
         """The finding as it is now, with its images, for `grounding.formats.exported`."""
-        raise NotImplementedError
+        return result_of(self._sheets, self._pages, self._sheets.record(owner, finding_id))
 
     def take(
         self, owner: str, pictures: Sequence[tuple[Picture, str]], answer: Answer, question: Question
     ) -> Finding:
         """Opens an answer of a chat here: a new sheet of its pictures, with their names, and the
         finding. `answer.regions` count those pictures."""
-        raise NotImplementedError
+        return take(self._sheets, owner, pictures, answer, question)

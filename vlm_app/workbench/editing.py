@@ -1,0 +1,232 @@
+"""What a person changes of a finding: whose each region is stays known, phrases stay linked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+
+from vlm_app.errors import BadInput
+from vlm_app.store import new_id
+from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape
+from vlm_app.workbench.asking import writable
+from vlm_app.workbench.rows import Record, Tracked
+from vlm_app.workbench.sheet import PERSON, Mark
+
+MOST_MARKS = 20_000
+MOST_TEXT = 1_000_000  # characters
+SAME = 1e-5  # of a side: a fraction of a pixel, lost on the way to the page and back
+_WORD = re.compile(r"\S+\s*|\s+")
+_MOST_WORDS = 3_000  # between the first and the last change, that are compared word by word
+
+Span = tuple[int, int]
+
+
+def edited(record: Record, marks: Sequence[Mark] | None, text: str | None) -> Record:
+    """The finding as a person left it. Raises `BadInput` for what cannot be kept."""
+    before = record.finding
+    tracked = record.tracked if marks is None else _tracked(record, marks)
+    if text is None:
+        text = before.text if marks is None else _followed(before.text, record.tracked, tracked)
+    text = writable(text)
+    if len(text) > MOST_TEXT:
+        raise BadInput(f"A text has at most {MOST_TEXT:,} characters, found {len(text):,}: shorten it.")
+    tracked = _linked(record, tracked, text)
+    changed = replace(record, finding=replace(before, text=text)).with_tracked(tracked)
+    return replace(changed, finding=replace(changed.finding, corrected=_is_corrected(changed)))
+
+
+def _is_corrected(record: Record) -> bool:
+    """Whether anything differs from what the model said: what was undone does not."""
+    finding = record.finding
+    untouched = [each.origin for each in record.tracked if each.origin is not None and not each.mark.edited]
+    whole = untouched == list(range(len(finding.answer.regions))) and len(untouched) == len(record.tracked)
+    return finding.text != finding.answer.text or not whole
+
+
+# --- marks --------------------------------------------------------------------------------
+
+
+def _tracked(record: Record, marks: Sequence[Mark]) -> tuple[Tracked, ...]:
+    """The marks with their makers; a mark that the finding does not have is the person's."""
+    if len(marks) > MOST_MARKS:
+        raise BadInput(f"A finding has at most {MOST_MARKS:,} regions, found {len(marks):,}: delete some.")
+    known = {each.mark.id: each for each in record.tracked}
+    given = [mark.id for mark in marks]
+    if len(set(given)) < len(given):
+        raise BadInput("Two regions have the same id: reload the page, and make your change again.")
+    # A new mark that comes again, before the page knows its id, is the one that was kept.
+    spare = [each for each in record.tracked if each.mark.maker == PERSON and each.mark.id not in given]
+    found = []
+    for mark in marks:
+        _check_page(record, mark)
+        same = known.get(mark.id) or next(
+            (one for one in spare if _alike(one.mark.region, mark.region)), None
+        )
+        if same in spare:
+            spare.remove(same)
+        found.append(_new(mark) if same is None else _changed(record, same, mark.region))
+    return tuple(found)
+
+
+def _check_page(record: Record, mark: Mark) -> None:
+    pages = len(record.finding.pages)
+    if mark.region.image >= pages:
+        raise BadInput(
+            f"A region lies on one of the {pages} pages of its finding, found page {mark.region.image + 1}: "
+            "draw it on one of these."
+        )
+
+
+def _new(mark: Mark) -> Tracked:
+    region = replace(_written(mark.region), span=None, score=None)
+    return Tracked(Mark(new_id(), region, PERSON), None)
+
+
+def _changed(record: Record, tracked: Tracked, region: Region) -> Tracked:
+    """The same mark with another region; one that is as the model made it is not edited."""
+    kept = tracked.mark.region
+    if not _alike(kept, region):
+        kept = replace(kept, label=region.label, shape=region.shape, text=region.text, image=region.image)
+        kept = _written(kept)
+    if tracked.origin is None:
+        return replace(tracked, mark=replace(tracked.mark, region=kept))
+    original = record.finding.answer.regions[tracked.origin]
+    touched = not _alike(original, kept)
+    kept = kept if touched else replace(original, span=kept.span)
+    return replace(tracked, mark=replace(tracked.mark, region=kept, edited=touched))
+
+
+def _written(region: Region) -> Region:
+    return replace(
+        region, label=writable(region.label), text=None if region.text is None else writable(region.text)
+    )
+
+
+def _alike(one: Region, other: Region) -> bool:
+    """Whether nothing that counts differs: spans and scores are kept up here, not by the page."""
+    return (
+        (one.label, one.text, one.image, one.kind) == (other.label, other.text, other.image, other.kind)
+        and _bits(one.shape) == _bits(other.shape)
+        and len(_numbers(one.shape)) == len(_numbers(other.shape))
+        and all(abs(a - b) <= SAME for a, b in zip(_numbers(one.shape), _numbers(other.shape), strict=True))
+    )
+
+
+def _bits(shape: Shape) -> object:
+    return (shape.size, shape.bits) if isinstance(shape, Mask) else None
+
+
+def _numbers(shape: Shape) -> tuple[float, ...]:
+    match shape:
+        case Box():
+            return shape.xyxy
+        case Point():
+            return (shape.x, shape.y)
+        case Polygon():
+            return tuple(value for point in shape.points for value in (point.x, point.y))
+        case Mask():
+            return shape.box.xyxy
+
+
+# --- text ---------------------------------------------------------------------------------
+
+
+def _followed(text: str, before: Sequence[Tracked], after: Sequence[Tracked]) -> str:
+    """The text with the corrections of its located lines, where a line stands in it as it was read."""
+    old = {each.mark.id: each.mark.region for each in before}
+    corrections = []
+    for each in after:
+        was, now = old.get(each.mark.id), each.mark.region
+        if was is None or was.span is None or was.text is None or now.text is None:
+            continue
+        if was.text != now.text and text[slice(*was.span)] == was.text:
+            corrections.append((was.span, now.text))
+    for (start, end), words in sorted(corrections, reverse=True):
+        text = text[:start] + words + text[end:]
+    return text
+
+
+def _linked(record: Record, tracked: Sequence[Tracked], text: str) -> tuple[Tracked, ...]:
+    """The marks with the places of their phrases in the text as it is now.
+
+    They are found from the answer's own text, so that what is undone is linked again.
+    """
+    answer = record.finding.answer
+    moved = Moved(answer.text, text)
+    linked = []
+    for each in tracked:
+        span = None if each.origin is None else moved.span(answer.regions[each.origin].span)
+        region = each.mark.region
+        if region.span != span:
+            each = replace(each, mark=replace(each.mark, region=replace(region, span=span)))
+        linked.append(each)
+    return tuple(linked)
+
+
+class Moved:
+    """Where places of a text lie in a later version of it."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self._changes = [] if before == after else _changes(before, after)
+
+    def span(self, span: Span | None) -> Span | None:
+        """The span of the same phrase, also of one that was itself corrected; None where there is none."""
+        if span is None:
+            return None
+        start, end = self._place(span[0], after=True), self._place(span[1], after=False)
+        return (start, end) if start is not None and end is not None and start < end else None
+
+    def _place(self, place: int, after: bool) -> int | None:
+        """A place between two characters; at an insertion, the one behind it or before it."""
+        offset = 0
+        for (start, end), (new_start, new_end) in self._changes:
+            if place < start:
+                break
+            if place == start:
+                return new_end if after and start == end else new_start
+            if place < end:
+                return None
+            offset = new_end - end
+        return place + offset
+
+
+def _changes(before: str, after: str) -> list[tuple[Span, Span]]:
+    """What was replaced by what, as spans of both texts, in order, each as short as can be."""
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])
+    old, new = before[start : len(before) - end], after[start : len(after) - end]
+    words, others = _WORD.findall(old), _WORD.findall(new)
+    if max(len(words), len(others)) > _MOST_WORDS:
+        return [((start, start + len(old)), (start, start + len(new)))]
+    places, other_places = _places(words, start), _places(others, start)
+    found = []
+    for kind, i, j, k, m in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        if kind != "equal":
+            spans = ((places[i], places[j]), (other_places[k], other_places[m]))
+            found.append(_trimmed(before, after, *spans))
+    return found
+
+
+def _places(words: Sequence[str], start: int) -> list[int]:
+    places = [start]
+    for word in words:
+        places.append(places[-1] + len(word))
+    return places
+
+
+def _trimmed(before: str, after: str, one: Span, other: Span) -> tuple[Span, Span]:
+    """A change without the characters that are the same at its ends."""
+    old, new = before[slice(*one)], after[slice(*other)]
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    return (one[0] + head, one[1] - tail), (other[0] + head, other[1] - tail)
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    if one == other:
+        return len(one)
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
