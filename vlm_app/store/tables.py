@@ -188,7 +188,50 @@ class FindingRow(Base):
     updated: Mapped[datetime]
 
 
+class DatasetRow(Base):
+    """A set of examples to learn from."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (Index("datasets_by_owner", "owner", "updated"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    created: Mapped[datetime]
+    updated: Mapped[datetime]
+
+
+class ExampleRow(Base):
+    """One example of a dataset; `digest` is of what it teaches, so that a dataset holds it once."""
+
+    __tablename__ = "examples"
+    __table_args__ = (UniqueConstraint("dataset_id", "digest"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    task: Mapped[str]
+    digest: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+
+
+class ExampleMediaRow(Base):
+    """Which images an example is about."""
+
+    __tablename__ = "example_media"
+    __table_args__ = (Index("example_media_by_media", "media_id"),)
+
+    example_id: Mapped[str] = mapped_column(ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True)
+    media_id: Mapped[str] = mapped_column(ForeignKey("media.id"), primary_key=True)
+    owner: Mapped[str]
+
+
 # Where an image or a file is held: what none of these columns names is let go of. A table that
 # comes to hold some adds its column here.
-IMAGE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (MessageMediaRow.media_id, SheetMediaRow.media_id)
+IMAGE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (
+    MessageMediaRow.media_id,
+    SheetMediaRow.media_id,
+    ExampleMediaRow.media_id,
+)
 FILE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (SheetFileRow.file_id,)
