@@ -1,0 +1,441 @@
+// <vlm-overlay>: a picture with regions that can be looked at, trusted and changed.
+//
+// Its property `data` (or the attribute data-json) is
+//   {answer?, picture: {src, width, height, name}, editable, hidden: [labels],
+//    regions: [{key, label, text?, kind, box | point | polygon | mask, colour, ink, score?, maker, edited, mark?}]}
+// with shapes as `vlm_app.grounding.export` writes them and `mark` one of agreed, only, differs.
+// Data may be set again at any time: selection, zoom and edits stay. `answer` is the id of what is
+// shown: another one without a region that is known begins anew, and going back brings its edits back,
+// also in a new element. The attribute `controls` shows zoom, tools and legend under the picture.
+//
+// Events (they bubble): overlay-change {regions} after each finished edit (keys of new regions begin
+// with 'new-'), overlay-select {key}, overlay-hover {key}, overlay-drawn {box} in the tool 'describe',
+// overlay-tool {tool}, overlay-hidden {hidden}. Methods: select, open, light, tool, undo, redo, toggle,
+// only, fit, zoom. Elements with data-r="key key" in the same [data-overlay-scope] light up with their regions.
+((overlay) => {
+  const { View, State, Painter, Gestures, Card, Legend, Bar, make } = overlay;
+  const { bounds, sound } = overlay.shapes;
+  const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"];  // Okabe, Ito
+  const DARK = "#111111", LIGHT = "#FFFFFF", COLOUR = /^#[0-9a-f]{6}$/i;
+  const KEPT = 20;  // answers whose zoom and edits are remembered when their element is made anew
+  const kept = new Map();
+  let count = 0;
+
+  class Overlay extends HTMLElement {
+    static observedAttributes = ["data-json"];
+
+    constructor() {
+      super();
+      Object.assign(this, { uid: `ov${(count += 1)}`, size: [1, 1], mode: "select", editable: false, identity: null });
+      Object.assign(this, { state: new State(), view: new View(), hiddenLabels: new Set(), outer: new Set() });
+      Object.assign(this, { selected: null, active: null, hovered: null, previewed: null, sketched: null, lastLabel: null });
+    }
+    connectedCallback() {
+      if (!this.stage) this._build();
+      this.watcher = new ResizeObserver(() => this._resized());
+      this.watcher.observe(this.stage);
+      const early = Object.hasOwn(this, "data") ? this.data : null;  // set before the element was known
+      if (early) { delete this.data; this.data = early; }
+      else if (this.waiting) this.data = this.waiting;
+    }
+    disconnectedCallback() {
+      this.watcher.disconnect();
+      this._keep();
+    }
+    attributeChangedCallback(name, before, text) {
+      if (text && text !== before) this.data = JSON.parse(text);
+    }
+
+    _build() {
+      this.painter = new Painter(this);
+      this.shapesNode = this.painter.svg;
+      this.image = make("img", "", { draggable: false });
+      this.world = make("div", "ov-world");
+      this.world.append(this.image, this.painter.masks);
+      this.stage = make("div", "ov-stage");
+      this.stage.append(this.world, this.shapesNode, this.painter.labels);
+      this.legend = new Legend(this);
+      this.card = new Card(this, this.legend.list.id);
+      this.bar = new Bar();
+      this.told = make("p", "ov-told", { role: "status" });
+      this.replaceChildren(this.stage, this.card.node, this.bar.node, this.legend.node, this.legend.list, this.told);
+      this.gestures = new Gestures(this);
+      this._listen();
+    }
+    _listen() {
+      this.image.addEventListener("load", () => this._loaded());
+      this.image.addEventListener("error", () => { this.told.textContent = "The picture could not be loaded: reload the page."; });
+      this.addEventListener("click", (event) => {
+        const act = event.target.closest("[data-ov]")?.dataset.ov;
+        if (act) this._act(act);
+        const row = event.target.closest(".ov-kind");
+        if (row && event.altKey) { event.preventDefault(); this.only(row.querySelector("input").dataset.label); }
+      });
+      this.addEventListener("dblclick", (event) => {
+        const row = event.target.closest(".ov-kind");
+        if (row) this.only(row.querySelector("input").dataset.label);
+      });
+      this.legend.node.addEventListener("change", (event) => this.toggle(event.target.dataset.label));
+      this.shapesNode.addEventListener("focus", () => this._lights());
+      this.shapesNode.addEventListener("blur", () => { this.active = null; this.gestures.spacing = false; this._lights(); });
+      const fingers = (event) => { if (event.touches.length > 1) event.preventDefault(); };  // no zoom of the page
+      for (const name of ["touchstart", "touchmove"]) this.stage.addEventListener(name, fingers, { passive: false });
+    }
+    _act(act) {
+      const acts = { in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5), fit: () => this.fit(), close: () => this.close() };
+      acts.actual = () => this.zoom(1 / this.view.scale);
+      acts.delete = () => this.remove(this.card.key);
+      acts.undo = () => this.undo();
+      acts.redo = () => this.redo();
+      acts.all = () => this._hide(new Set());
+      if (act.startsWith("tool-")) this.tool(act.slice(5));
+      else acts[act]();
+    }
+
+    // --- data ----------------------------------------------------------------------------
+    get data() {
+      return { ...this.given, regions: this.state.regions, hidden: [...this.hiddenLabels], editable: this.editable };
+    }
+    set data(data) {
+      if (!this.stage) { this.waiting = data; return; }
+      this.waiting = null;
+      const news = unique(data.regions ?? []).map(coloured);
+      this._identify(data, news);
+      this.given = data;
+      this.editable = Boolean(data.editable);
+      this._picture(data.picture);
+      const hidden = JSON.stringify(data.hidden ?? []);
+      if (hidden !== this.hiddenGiven) this.hiddenLabels = new Set(data.hidden);
+      this.hiddenGiven = hidden;
+      this._rename(this.state.merge(news));
+      this._changed();
+    }
+    /** Another answer begins anew; what was done to one that was shown before comes back. */
+    _identify(data, news) {
+      const identity = JSON.stringify([data.answer ?? "", data.picture.src]), { base } = this.state;
+      const known = news.some((region) => base.has(region.key) || this.state.find(region.key));
+      const moved = this.given && this.given.picture.src !== data.picture.src;
+      const other = identity !== this.identity || (base.size > 0 && news.length > 0);
+      if (this.identity !== null && !moved && (known || !other)) {
+        this.identity = identity;
+        return;
+      }
+      this._keep();
+      const before = kept.get(identity);
+      this.identity = identity;
+      this.select(null);
+      this.sketch(null);
+      this.gestures.stop();
+      this.state = before?.state ?? new State();
+      if (!before) return;
+      Object.assign(this, { hiddenLabels: before.hiddenLabels, hiddenGiven: before.hiddenGiven, selected: before.selected });
+      Object.assign(this.view, before.view);
+    }
+    _keep() {
+      if (!this.given?.answer) return;
+      const { state, hiddenLabels, hiddenGiven, selected, view: { scale, x, y, fitted } } = this;
+      kept.delete(this.identity);
+      kept.set(this.identity, { state, hiddenLabels, hiddenGiven, selected, view: { scale, x, y, fitted } });
+      if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+    }
+    _picture({ src, width, height, name }) {
+      this.name = name ?? "";
+      if (this.image.getAttribute("src") === src) return;
+      if (this.image.getAttribute("src") !== null && !kept.has(this.identity)) this.view.fitted = true;  // all of it
+      this.told.textContent = "";
+      this.image.src = src;
+      if (width && height) this._sized([width, height]);
+    }
+    _loaded() {
+      const { width, height } = this.given.picture;
+      if (!width || !height) this._sized([this.image.naturalWidth, this.image.naturalHeight]);
+      this.painter.nodes.forEach((node) => { node.region = null; });
+      this._changed();
+    }
+    _sized(size) {
+      this.size = size;
+      Object.assign(this.image.style, { width: `${size[0]}px`, height: `${size[1]}px` });
+      this.stage.style.aspectRatio = `${size[0]} / ${size[1]}`;
+      this._resized();
+    }
+    _resized() {
+      const { clientWidth, clientHeight } = this.stage;
+      if (!clientWidth || !clientHeight) return;  // in a tab that is not shown
+      this.view.resize(this.size, [clientWidth, clientHeight]);
+      this._place();
+    }
+    get ready() { return this.size[0] > 1 || this.size[1] > 1 || this.image.complete; }
+    get shown() { return this.state.regions.filter((region) => !this.hiddenLabels.has(region.label)); }
+    get selectedRegion() {
+      return this.previewed?.key === this.selected ? this.previewed : this.state.find(this.selected) ?? null;
+    }
+    _rename(renamed) {
+      for (const name of ["selected", "active", "hovered"]) this[name] = renamed.get(this[name]) ?? this[name];
+      const key = renamed.get(this.previewed?.key);
+      if (key) this.previewed = { ...this.previewed, key };
+      if (this.gestures.drag?.region && renamed.has(this.gestures.drag.region.key))
+        this.gestures.drag.region = { ...this.gestures.drag.region, key: renamed.get(this.gestures.drag.region.key) };
+      this.card.key = renamed.get(this.card.key) ?? this.card.key;
+    }
+
+    // --- drawing -------------------------------------------------------------------------
+    /** Regions, labels or what is hidden changed: everything follows. */
+    _changed() {
+      const { shown } = this, keys = new Set(shown.map((region) => region.key));
+      const held = this.previewed && keys.has(this.previewed.key) ? this.previewed : null;
+      this.painter.draw(held ? shown.map((region) => (region.key === held.key ? held : region)) : shown);
+      if (!keys.has(this.selected)) this._selects(null);
+      if (!keys.has(this.active)) this.active = null;
+      if (!keys.has(this.hovered)) this.hovered = null;
+      this.painter.select(this.selected, this.active);
+      this.legend.draw(this.state.regions, this.hiddenLabels);
+      const told = `${this.name ? `${this.name}, ` : ""}${shown.length} region${shown.length === 1 ? "" : "s"}`;
+      this.shapesNode.setAttribute("aria-label", told);
+      this.image.alt = told;
+      if (this.card.open) this.card.show(this.selectedRegion);
+      this._lights();
+      this._place();
+    }
+    _place() {
+      this.bar.draw(this);
+      this.bar.drawScale(this.view.scale);
+      this.painter.place(this.view);
+      const grabs = !this.view.fitted || this.mode !== "select" || (this.editable && this.selected !== null);
+      this.stage.classList.toggle("grabs", grabs);
+      if (this.card.open) this.card.place(this.view.rectangle(bounds(this.selectedRegion)), this.view.stage);
+    }
+    _later() {  // at most once a frame
+      this.frame ??= requestAnimationFrame(() => { this.frame = null; this._place(); });
+    }
+    _lights() {
+      const known = [...this.outer].filter((key) => this.painter.nodes.has(key));
+      const seen = this.shapesNode.matches(":focus-visible") ? this.active : null;
+      const own = this.hovered ?? seen;
+      const keys = new Set(known.length ? known : own === null ? [] : [own]);
+      this.painter.light(keys);
+      this.painter.label(this.view);
+      const scope = this.closest("[data-overlay-scope]");
+      if (!scope) return;
+      const now = new Set([...keys].flatMap((key) => [...scope.querySelectorAll(`[data-r~="${CSS.escape(key)}"]`)]));
+      for (const phrase of this.phrases ?? []) if (!now.has(phrase)) phrase.classList.remove("lit");
+      for (const phrase of now) phrase.classList.add("lit");
+      this.phrases = now;
+    }
+    cursor(name) { this.stage.style.cursor = name; }
+    _fire(name, detail) { this.dispatchEvent(new CustomEvent(`overlay-${name}`, { bubbles: true, detail })); }
+
+    // --- looking -------------------------------------------------------------------------
+    hover(key) {
+      if (key === this.hovered) return;
+      this.hovered = key;
+      this._lights();
+      this._fire("hover", { key });
+    }
+    /** Lights regions from outside; an empty list or null ends it. */
+    light(keys) {
+      this.outer = new Set(keys ?? []);
+      this._lights();
+    }
+    select(key) {
+      const next = key !== null && this.state.find(key) ? key : null;
+      if (next !== this.selected) this.close();
+      this._selects(next);
+      if (!this.stage) return;
+      this.painter.select(this.selected, this.active);
+      if (next !== null) this._reveal(next);
+      this._place();
+    }
+    _selects(key) {
+      if (key === this.selected) return;
+      this.selected = key;
+      if (key === null) this.card.hide();
+      this._fire("select", { key });
+    }
+    /** Selects a region and shows its card; `how` is 'focus' or 'edit' to go on with the keyboard. */
+    open(key, how) {
+      this.select(key);
+      if (this.selected === null) return;
+      this.card.show(this.selectedRegion);
+      this._place();
+      const text = typeof this.selectedRegion.text === "string" && !this.selectedRegion.label;
+      if (how === "edit" && this.editable) this.card.edit(text ? "text" : "label");
+      else if (how === "focus") this.card.node.querySelector("button").focus();
+    }
+    close() {
+      const inside = this.card?.node.contains(document.activeElement);
+      this.card?.hide();
+      if (inside) this.shapesNode.focus();
+    }
+    /** Goes to the next or an earlier region, around the end. */
+    walk(by) {
+      const { shown } = this, at = shown.findIndex((region) => region.key === (this.selected ?? this.active));
+      if (!shown.length) return;
+      const next = by === Infinity || (at < 0 && by < 0) ? shown.length - 1 : at < 0 || by === -Infinity ? 0 : (at + by + shown.length) % shown.length;
+      this.active = shown[next].key;
+      this.hover(null);
+      if (this.card.open) this.open(this.active);
+      else if (this.selected !== null) this.select(this.active);
+      this._reveal(this.active);
+      this.painter.select(this.selected, this.active);
+      this._lights();
+    }
+    _reveal(key) {
+      const [x0, y0, x1, y1] = this.view.rectangle(bounds(this.state.find(key))), [width, height] = this.view.stage;
+      const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
+      if (this.view.fitted || (x >= 0 && y >= 0 && x <= width && y <= height)) return;
+      this.view.show(this.view.toPicture(x, y));
+      this._later();
+    }
+    zoom(factor, x, y) {
+      this.view.zoom(factor, x, y);
+      this._later();
+    }
+    pan(dx, dy) {
+      this.view.pan(dx, dy);
+      this._later();
+    }
+    fit() {
+      this.view.fit();
+      this._later();
+    }
+    toggle(label) {
+      const hidden = new Set(this.hiddenLabels);
+      if (!hidden.delete(label)) hidden.add(label);
+      this._hide(hidden);
+    }
+    only(label) {
+      this._hide(new Set(this.state.regions.map((region) => region.label).filter((each) => each !== label)));
+    }
+    _hide(hidden) {
+      this.hiddenLabels = hidden;
+      this._changed();
+      this._fire("hidden", { hidden: [...hidden] });
+    }
+
+    // --- editing -------------------------------------------------------------------------
+    tool(name) {
+      if (!["select", "box", "point", "describe"].includes(name)) return;
+      this.sketch(null);
+      if (name === this.mode) return;
+      this.mode = name;
+      this.hover(null);
+      this.cursor(name === "select" ? "" : "crosshair");
+      if (name !== "select") this.select(null);
+      this._place();
+      this._fire("tool", { tool: name });
+    }
+    sketch(box) {
+      this.sketched = box;
+      this.painter.drawSketch(box);
+    }
+    asked(box) {
+      const drawn = this.sketched;
+      this.tool("select");
+      this.sketch(drawn);  // it stays until something else is done
+      this._fire("drawn", { box });
+    }
+    /** A region as it is while it is dragged; null puts it back. */
+    preview(region) {
+      const before = this.previewed;
+      this.previewed = region;
+      if (region) this.painter.redraw(region);
+      else if (before) this._changed();
+      this.card.node.classList.toggle("aside", region !== null);
+      this._later();
+    }
+    settle() {
+      const region = this.previewed;
+      this.previewed = null;
+      this.card.node.classList.remove("aside");
+      if (region) this.put(region);
+    }
+    /** Keeps a changed region. */
+    put(region) {
+      const before = this.state.find(region.key);
+      if (before && JSON.stringify(before) === JSON.stringify(region)) { this._changed(); return; }
+      const next = before && !overlay.isPerson(before) ? { ...region, edited: true } : region;
+      const regions = this.state.regions.map((each) => (each.key === region.key ? next : each));
+      this._commit(before ? regions : [...regions, next]);
+    }
+    /** Adds a box or a point; `stay` keeps the tool. */
+    add(kind, place, stay = kind === "point") {
+      const like = this.state.regions.find((region) => region.label === this.lastLabel) ?? this.state.regions[0];
+      const label = this.lastLabel ?? like?.label ?? "", key = `new-${Date.now().toString(36)}-${(count += 1)}`;
+      const region = { key, label, kind, [kind]: place, ...this._inkOf(label), maker: "you", edited: false };
+      if (kind === "box" && typeof like?.text === "string") region.text = "";
+      this.hiddenLabels = new Set([...this.hiddenLabels].filter((each) => each !== label));
+      this._commit([...this.state.regions, region]);
+      if (!stay) this.tool("select");
+      if (!stay) this.open(key, "edit");
+    }
+    remove(key) {
+      if (!this.editable || !this.state.find(key)) return;
+      if (key === this.selected) this.close();
+      this._commit(this.state.regions.filter((region) => region.key !== key));
+    }
+    /** Corrects the label or the text of a region. */
+    rewrite(key, changes) {
+      const region = this.state.find(key);
+      if (!region || !this.editable) return;
+      const text = { ...changes };
+      if ("label" in text) Object.assign(text, { label: text.label.trim() }, this._inkOf(text.label.trim()));
+      if ((text.label ?? region.label) === region.label && (text.text ?? region.text) === region.text) return;
+      if ("label" in text) this.lastLabel = text.label;
+      this.put({ ...region, ...text });
+    }
+    undo() { if (this.state.undo()) this._moved(); }
+    redo() { if (this.state.redo()) this._moved(); }
+    _commit(regions) {
+      this.state.change(regions);
+      this._moved();
+    }
+    _moved() {
+      this.previewed = null;
+      this._changed();
+      this._fire("change", { regions: this.state.regions.map((region) => ({ ...region })) });
+    }
+    /** The colour of a label that is there, or the first that no label has. */
+    _inkOf(label) {
+      const same = this.state.regions.find((region) => region.label === label);
+      if (same) return { colour: same.colour, ink: same.ink };
+      const used = new Set(this.state.regions.map((region) => region.colour.toUpperCase()));
+      const colour = PALETTE.find((each) => !used.has(each)) ?? PALETTE[used.size % PALETTE.length];
+      return { colour, ink: inkOn(colour) };
+    }
+  }
+
+  /** Dark or white, whichever reads better on a colour (WCAG 2.2, as `vlm_app.grounding.palette`). */
+  const inkOn = (colour) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    return (light + 0.05) ** 2 > 1.05 * (0.0056 + 0.05) ? DARK : LIGHT;
+  };
+  const coloured = (region) => {
+    const colour = COLOUR.test(region.colour) ? region.colour : PALETTE[0];
+    const ink = COLOUR.test(region.ink) ? region.ink.toUpperCase() : inkOn(colour);
+    return { ...region, key: String(region.key), label: String(region.label ?? ""), colour, ink };
+  };
+  const unique = (regions) => [...new Map(regions.filter(sound).map((region) => [String(region.key), region])).values()];
+
+  // --- phrases on the page -----------------------------------------------------------------
+  const beside = (event) => {
+    const phrase = event.target instanceof Element ? event.target.closest("[data-r]") : null;
+    const scope = phrase?.closest("[data-overlay-scope]");
+    return scope ? { keys: phrase.dataset.r.split(" "), overlays: scope.querySelectorAll("vlm-overlay") } : null;
+  };
+  for (const [name, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]])
+    document.addEventListener(name, (event) => {
+      const its = beside(event);
+      its?.overlays.forEach((each) => each.light(on ? its.keys : null));
+    });
+  document.addEventListener("click", (event) => {
+    const its = beside(event);
+    its?.overlays.forEach((each) => {
+      const key = its.keys.find((known) => each.state.find(known));
+      if (key !== undefined) each.open(key);
+    });
+  });
+
+  customElements.define("vlm-overlay", Overlay);
+})(window.vlmOverlay ??= {});
