@@ -9,6 +9,20 @@ from typing import Any
 
 from vlm_app.settings import Settings, settings
 
+OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
+    f"{name}.js"
+    for name in (
+        "overlay-shapes",
+        "overlay-state",
+        "overlay-view",
+        "overlay-panel",
+        "overlay-painter",
+        "overlay-gestures",
+        "overlay",
+    )
+)
+SCRIPTS = ("page.js", "restart.js", *OVERLAY)
+
 
 def serve(host: str | None = None, port: int | None = None) -> None:
     """Serves the app until Ctrl-C or SIGTERM; then answers end, and so does the process."""
@@ -66,7 +80,7 @@ def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
-    script = "\n".join((assets / name).read_text(encoding="utf-8") for name in ("page.js", "restart.js"))
+    script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
