@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vlm_app.errors import BadInput, NotFound
+from vlm_app.errors import NotFound
 from vlm_app.media import open_image, picture_from, png_bytes, thumbnail
 from vlm_app.media.documents import DPI, Document, open_document
 from vlm_app.media.videos import open_video
@@ -22,6 +22,7 @@ from vlm_app.workbench.rows import Body, Kept
 from vlm_app.workbench.sheets import Sheets
 
 SMALL = 320  # pixels of the longer side of the thumbnails that are made ahead
+_DAMAGED = "An image of this sheet is missing from the data folder or damaged: open its file again."
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -77,10 +78,14 @@ class Pages:
         try:
             picture.pixels.load()
         except OSError as error:
-            raise NotFound(
-                "An image of this sheet is missing from the data folder or damaged: open its file again."
-            ) from error
+            raise NotFound(_DAMAGED) from error
         return picture
+
+    def _kept_bytes(self, owner: str, media: str) -> bytes:
+        try:
+            return self._store.picture_path(owner, media).read_bytes()
+        except OSError as error:
+            raise NotFound(_DAMAGED) from error
 
     def _made(self, owner: str, body: Body, kept: Kept) -> Picture:
         """A page from the file that it comes from."""
@@ -112,11 +117,14 @@ class Pages:
         """A page in full as a file for a browser, without metadata: PNG, of a JPEG photo JPEG, which
         takes a tenth of the time and the bytes."""
         body, kept = self.kept(owner, sheet_id, key)
+        photo = self._is_photo(owner, kept)
+        if kept.media is not None and not photo:
+            return self._kept_bytes(owner, kept.media)
         name = full_key(origin(self._store, owner, kept, body))
         data = self._cache.get(name)
         if data is None:
             picture = next(self.pictures(owner, body, [kept]))
-            data = _jpeg(picture) if self._is_photo(owner, kept) else png_bytes(picture.pixels)
+            data = _jpeg(picture) if photo else png_bytes(picture.pixels)
             self._cache.put(name, data)
         return data
 
@@ -193,15 +201,3 @@ def _jpeg(picture: Picture) -> bytes:
     bare.info.clear()
     bare.save(file, "JPEG", quality=95, subsampling=0)
     return file.getvalue()
-
-
-def at_time(seconds: float) -> str:
-    """The key of a video's frame at its own time."""
-    return f"t{seconds:.3f}"
-
-
-def checked_time(seconds: float, body: Body) -> float:
-    """A time within the video. Raises `BadInput`."""
-    if not 0.0 <= seconds <= max(body.seconds, 0.0) + 1.0:
-        raise BadInput(f"The video lasts {body.seconds:.1f} s, found {seconds:g} s: choose a time within it.")
-    return seconds
