@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 def build_page(chats: Chats, engine: Engine, owners: Owners) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
+    from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.page import blocks, layout
 
     with blocks() as page:
+        Endpoints(engine).connect()
         Listeners(layout(), chats, engine, owners).connect(page)
     return page
 
