@@ -25,3 +25,4 @@ ESTIMATED_FAMILIES = size(3, 20)  # whose memory is estimated, and measured whil
 PRECISION_SCENES = size(100, 1000)  # held-out scenes on which int8 and nf4 are compared with bf16
 PRECISION_LOSS = size(5, 2)  # points: the most that the upper end of the loss's interval may be
 VIDEO_RATE = size(5, 30)  # frames a second of the ten-minute videos
+DOCUMENT_PAGES = size(60, 200)  # drawn one after the other, while memory is watched

@@ -111,8 +111,8 @@ class Document:
     def _of_page(self, number: int, **arguments: Any) -> Reply:
         called = subject(self.name, "document")
         if not 1 <= number <= self.pages:
-            there = f"pages 1 to {self.pages}" if self.pages > 1 else "one page"
-            raise BadInput(f"{called} has no page {number}: expected one of {there}.")
+            there = f"pages 1 to {self.pages}" if self.pages > 1 else "page 1 alone"
+            raise BadInput(f"{called} has no page {number}: it has {there}.")
         _check(self.path, self.name)
         advice = "leave it out, or print it to a new PDF and open that"
         reply = _asked(self.path, {**arguments, "page": number - 1}, advice)

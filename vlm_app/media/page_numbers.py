@@ -6,7 +6,7 @@ import re
 
 from vlm_app.errors import BadInput
 
-_PIECE = re.compile(r"(\d{0,9})\s*([-–]?)\s*(\d{0,9})")
+_PIECE = re.compile(r"(\d{0,9})(?:\s*([-–])\s*(\d{0,9}))?")
 _LONGEST = 40  # characters of what was written that a sentence repeats
 
 
@@ -35,7 +35,7 @@ def _ends(piece: str, text: str, pages: int) -> tuple[int, int]:
     last = int(found[3] or (pages if found[2] else first))
     for number in (first, last):
         if not 1 <= number <= pages:
-            there = f"pages 1 to {pages}" if pages > 1 else "one page"
+            there = f"pages 1 to {pages}" if pages > 1 else "page 1 alone"
             raise BadInput(f"There is no page {number}: the document has {there}.")
     if first > last:
         raise BadInput(f"The range '{piece}' of pages ends before it begins: write '{last}-{first}'.")

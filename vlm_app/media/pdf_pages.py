@@ -68,14 +68,13 @@ def _why(code: int | None, path: Path) -> str:
         return "is encrypted in a way that is not known here: save a copy without protection and open that."
     if b"%PDF-" not in head:
         return f"is not a PDF document: expected one, found {names.kind_of(head)}."
-    return "is damaged or cut off: expected a whole PDF, found broken data; copy or download it again."
+    # pdfium says the same of a file without pages.
+    return "is damaged or cut off: expected a PDF with pages, found none; copy or download it again."
 
 
 def _sizes(document: PdfDocument, most: int) -> list[tuple[float, float]]:
     """(width, height) of each page as it is seen, in points."""
     pages = len(document)
-    if not pages:
-        raise Unreadable("has no pages: choose another file.")
     if pages > most:
         raise Unreadable(
             f"has {pages:,} pages, more than the {most} that are opened here: "

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 100_000  # of a page; 20 times as many as a crowded one has
 WIDE_GAP = 1.5  # times the height of a line: between columns or cells, not between words
+THINNEST = 0.005  # times that height: no stroke is thinner, nothing is drawn there
 COVERS = 0.9  # of the page: a picture so large is the page itself
 _GRID = 1_000_000  # steps to a page's side: pdfium gives places on a page as whole numbers
 
@@ -33,12 +34,11 @@ class _Line:
 
 def lines_of(page: PdfPage) -> list[dict[str, Any]]:
     """`text` and `box` of each line, in the order of the file; a box as fractions of what is seen."""
-    found = [
+    return [
         {"text": text, "box": box}
         for line in _grouped(page.get_textpage(), _covered(page))
         if (text := _text(line)) and (box := _box(page, line.bounds))
     ]
-    return found
 
 
 def _grouped(text: PdfTextPage, covered: set[int]) -> Iterator[_Line]:
@@ -57,6 +57,8 @@ def _grouped(text: PdfTextPage, covered: set[int]) -> Iterator[_Line]:
                 line.characters.append(" ")
         elif _drawn(text, index, covered):
             bounds, height = _bounds(text, index)
+            if min(bounds[2] - bounds[0], bounds[3] - bounds[1]) < THINNEST * height:
+                continue
             if line and _gap(line.last, bounds) > WIDE_GAP * height:
                 yield line
                 line = None
