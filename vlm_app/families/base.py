@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from vlm_app.errors import ModelUnavailable
-from vlm_app.types import Region, Role, Seen, Task, Turn
+from vlm_app.types import Clip, Picture, Region, Role, Seen, Task, Turn
 
 Size = tuple[int, int]  # (width, height) in pixels
 Asked = tuple[Task, str]  # a task and what it was about
@@ -33,10 +33,14 @@ class Family(ABC):
     tasks: ClassVar[frozenset[Task]]
     model_types: ClassVar[frozenset[str]] = frozenset()  # `model_type` of a config that is this family's
     native: ClassVar[str] = ""  # its class in transformers; empty: none, it runs on a server
+    package: ClassVar[str] = ""  # the Python package that runs it here; empty: transformers or a server does
     servers: ClassVar[tuple[str, ...]] = ()  # common servers that load it: vLLM, llama.cpp, Ollama ...
     verified: ClassVar[str] = ""  # when and on what machine real weights were run; empty: not yet
     max_images: ClassVar[int | None] = None  # in one conversation; None: no limit of its own
-    video: ClassVar[bool] = False  # whether models of it take video; `encode` gives them images only so far
+    video: ClassVar[bool] = False  # whether models of it take video, here or on a server
+    native_video: ClassVar[bool] = (
+        False  # whether `encode` takes a clip as a video; else its frames are images
+    )
     text_only: ClassVar[bool] = False  # whether it can chat without an image
     last_message_only: ClassVar[bool] = False  # whether it reads nothing of what was said before
     pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees
@@ -62,7 +66,8 @@ class Family(ABC):
     ) -> tuple[dict[str, Any], Seen]:
         """The model's inputs (tensors on the CPU, a batch of one) and what it will see.
 
-        The turns are taken as they are: the words of a task come from `ask`. What a user
+        The turns are taken as they are: the words of a task come from `ask`; clips are among
+        their parts only where `takes` says so, and just their frames are used. What a user
         typed never becomes a control token. When the last turn is the assistant's, the
         inputs end with its text, unfinished. `pixels` is the most pixels of an image that
         the model may see, where the family allows a choice. With `answer` (raw, as the
@@ -87,6 +92,31 @@ class Family(ABC):
         conversation. The text of a longer answer starts with the text of a shorter one,
         and its regions with the same regions: unfinished markup is held back.
         """
+
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """Whether `encode` takes the clips of these turns as videos, or wants their frames as images.
+
+        A single frame is no video: some processors pair frames.
+        """
+        return self.native_video and all(
+            len(clip.frames) > 1 and len({frame.size for frame in clip.frames}) == 1 for clip in clips(turns)
+        )
+
+    def parse_video(
+        self,
+        text: str,
+        *,
+        times: Sequence[float | None],
+        image_size: Size,
+        input_size: Size | None = None,
+        asked: Asked | None = None,
+        images: Sequence[Size] = (),
+    ) -> Parsed:
+        """As `parse`, of an answer about clips that `encode` took as videos.
+
+        `times` are the seconds of each of `images`, None for those that are no frames.
+        """
+        return self.parse(text, image_size=image_size, input_size=input_size, asked=asked, images=images)
 
     def sent_size(self, size: Size) -> Size:
         """The size in which an image of `size` is sent to a server that resizes images itself.
@@ -134,6 +164,16 @@ class Family(ABC):
     def open(self, text: str) -> str:
         """An assistant's text without the token that closed it, and what came after."""
         return text.partition(self.end)[0] if self.end else text
+
+
+def clips(turns: Sequence[Turn]) -> tuple[Clip, ...]:
+    """All clips of a conversation."""
+    return tuple(part for turn in turns for part in turn.parts if isinstance(part, Clip))
+
+
+def alone(turns: Sequence[Turn]) -> bool:
+    """Whether no picture stands beside the clips: some models mark images and frames by the same token."""
+    return not any(isinstance(part, Picture) for turn in turns for part in turn.parts)
 
 
 def held(text: str, tokens: Iterable[str]) -> str:

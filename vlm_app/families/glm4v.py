@@ -15,12 +15,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from vlm_app.families.base import Asked, Parsed, Size
+from vlm_app.families.base import Asked, Parsed, Size, alone
 from vlm_app.families.objects import read_objects, teller
-from vlm_app.families.qwen import ToShape, check_shape, classes, needs_query, shape_in, size_options
+from vlm_app.families.qwen import (
+    ToShape,
+    check_shape,
+    classes,
+    needs_query,
+    seen_grid,
+    shape_in,
+    size_options,
+)
 from vlm_app.families.reading import Reader, corners, numbers, scaled
-from vlm_app.families.templated import TemplatedFamily
-from vlm_app.types import Picture, Region, Role, Seen, Task, Turn
+from vlm_app.families.templated import TemplatedFamily, encoded, videos
+from vlm_app.types import Clip, Picture, Region, Role, Seen, Task, Turn
 
 _GRID = 1000
 _END = "<|user|>"  # an answer ends where the next turn begins
@@ -72,6 +80,7 @@ class Glm4v(TemplatedFamily):
     pixel_budget = True
     text_only = True
     video = True
+    native_video = True
     tasks = frozenset({Task.CHAT, Task.CAPTION, Task.OCR, Task.DETECT, *_GROUNDING})
     convention = "0–1000 of the image, x first, between box tokens"
     grid = _GRID
@@ -115,23 +124,33 @@ class Glm4v(TemplatedFamily):
         reader = processor.image_processor
         return size_options(reader, pixels and pixels * reader.temporal_patch_size)
 
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """Frames are marked by the image token, so that images beside them cannot be told apart."""
+        return super().takes(turns) and alone(turns)
+
+    def clip_options(self, processor: Any, pixels: int | None, clip: Clip) -> dict[str, Any]:
+        """The limits of the video processor are those of all frames together."""
+        return size_options(processor.video_processor, pixels and pixels * len(clip.frames))
+
     def process(
         self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
     ) -> dict[str, Any]:
-        """The processor makes its token types with NumPy, which warns about tensors: it gets lists."""
-        import torch
+        return _tensors(encoded(processor, prompt, pictures, options, tensors=False))
 
-        images = [[picture.pixels for picture in pictures]]
-        encoded = processor(
-            text=[prompt],
-            **({"images": images, "images_kwargs": options} if pictures else {}),
-            add_special_tokens=False,  # the template writes them
-            sanitize_control_tokens=True,
-        )
-        return {
-            name: value if isinstance(value, torch.Tensor) else torch.tensor(value)
-            for name, value in encoded.items()
-        }
+    def process_clips(
+        self,
+        processor: Any,
+        prompt: str,
+        pictures: Sequence[Picture],
+        clips: Sequence[Clip],
+        options: dict[str, Any],
+        clip_options: dict[str, Any],
+    ) -> dict[str, Any]:
+        given = videos(clips, clip_options)
+        return _tensors(encoded(processor, prompt, pictures, options, given, tensors=False))
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        return seen_grid(processor.video_processor, inputs["video_grid_thw"][-1], self.convention)
 
     def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
         from transformers.models.glm4v.image_processing_glm4v import smart_resize
@@ -196,6 +215,16 @@ class Glm4v(TemplatedFamily):
             control=_CONTROL,
             end=self.end,
         )
+
+
+def _tensors(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The processor makes its token types with NumPy, which warns about tensors: it wrote lists."""
+    import torch
+
+    return {
+        name: value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        for name, value in inputs.items()
+    }
 
 
 def _detecting(wanted: str) -> str:

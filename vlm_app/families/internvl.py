@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from vlm_app.errors import BadInput
-from vlm_app.families.base import Asked, Parsed, Size
+from vlm_app.families.base import Asked, Parsed, Size, clips
 from vlm_app.families.reading import Reader
 from vlm_app.families.tagged import Tags, labelled_boxes, read_tagged
 from vlm_app.families.templated import TemplatedFamily, control_tokens, marked
-from vlm_app.types import Picture, Region, Role, Seen, Task, Turn
+from vlm_app.types import Clip, Picture, Region, Role, Seen, Task, Turn
 
 _TAGS = Tags(("<ref>", "</ref>"), (("<box>", "</box>"),))
 _MARKUP = re.compile(r"</?(?:ref|box|quad)>")
@@ -40,6 +40,7 @@ class InternVL(TemplatedFamily):
     name = "internvl"
     title = "InternVL"
     video = True
+    native_video = True
     native = "InternVLForConditionalGeneration"
     model_types = frozenset({"internvl"})
     servers = ("vLLM", "SGLang", "llama.cpp")
@@ -96,6 +97,19 @@ class InternVL(TemplatedFamily):
         most = max(1, pixels // (tile["height"] * tile["width"]) - 1)
         return {"max_patches": min(most, processor.image_processor.max_patches)}
 
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """The frames of all clips become one tensor."""
+        return super().takes(turns) and len({len(clip.frames) for clip in clips(turns)}) == 1
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        """A frame is one tile."""
+        height, width = inputs["pixel_values"].shape[-2:]
+        return Seen(
+            size=(int(width), int(height)),
+            visual_tokens=len(clip.frames) * processor.image_seq_length,
+            convention=self.convention,
+        )
+
     def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
         from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
@@ -147,7 +161,7 @@ class InternVL(TemplatedFamily):
 def _official(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """The turns, the text of the last question known as the family's own words."""
     last = max(index for index, turn in enumerate(turns) if turn.role is Role.USER)
-    parts = (part if isinstance(part, Picture) else _Official(part) for part in turns[last].parts)
+    parts = (_Official(part) if isinstance(part, str) else part for part in turns[last].parts)
     return (*turns[:last], Turn(Role.USER, tuple(parts)), *turns[last + 1 :])
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from vlm_app.families.base import clips
 from vlm_app.families.llava_next import tiled
-from vlm_app.families.words import READS, TemplatedInWords, count
-from vlm_app.types import Picture, Seen, Task
+from vlm_app.families.words import READS, TemplatedInWords, count, last_run
+from vlm_app.types import Clip, Picture, Seen, Task, Turn
 
 
 class LlavaOnevision(TemplatedInWords):
@@ -22,6 +23,7 @@ class LlavaOnevision(TemplatedInWords):
     model_types = frozenset({"llava_onevision"})
     servers = ("vLLM",)
     video = True
+    native_video = True
     text_only = True
     tasks = frozenset({Task.CHAT, *READS})
     end = "<|im_end|>"
@@ -38,6 +40,14 @@ class LlavaOnevision(TemplatedInWords):
         height, width = inputs["pixel_values"].shape[-2:]
         every = count(inputs, processor.image_token_id)  # all of the same length
         return Seen(size=(int(width), int(height)), visual_tokens=every // len(pictures))
+
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """The frames of all clips become one tensor."""
+        return super().takes(turns) and len({len(clip.frames) for clip in clips(turns)}) == 1
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        height, width = inputs["pixel_values_videos"].shape[-2:]
+        return Seen(size=(int(width), int(height)), visual_tokens=last_run(inputs, processor.video_token_id))
 
 
 FAMILY = LlavaOnevision()

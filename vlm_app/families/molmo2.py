@@ -10,15 +10,15 @@ Ai2's playground (samples); the words of the tasks are those of the first Molmo.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from vlm_app.families.base import Asked, Parsed, Size
+from vlm_app.families.base import Asked, Parsed, Size, alone, clips
 from vlm_app.families.molmo import NONE, PROMPTS, alt, by_label, pointing_prompt
 from vlm_app.families.reading import Reader, point, read_markup, scaled
 from vlm_app.families.tagged import begun, centre
 from vlm_app.families.templated import TemplatedFamily
-from vlm_app.types import Picture, Point, Region, Role, Seen, Task, Turn
+from vlm_app.types import Clip, Picture, Point, Region, Role, Seen, Task, Turn
 
 _MOST = 1500  # characters of a tag: about 130 points
 _WHOLE = re.compile(
@@ -33,11 +33,14 @@ _COORDS = re.compile(r'coords\s*=\s*"([^"]*)"')
 _GROUP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*:?((?:\s+\d+\s+\d{1,5}\s+\d{1,5}\b)+)")
 _OTHER = ("<|im_start|>", "<|endoftext|>", "<|image|>", "<|video|>", "<im_start>", "<im_end>", "<im_patch>")
 
+ToImage = Callable[[float], int]
+
 
 class Molmo2(TemplatedFamily):
     name = "molmo2"
     title = "Molmo 2"
     video = True
+    native_video = True
     native = "Molmo2ForConditionalGeneration"
     model_types = frozenset({"molmo2"})
     servers = ("vLLM",)
@@ -80,6 +83,20 @@ class Molmo2(TemplatedFamily):
             convention=self.convention,
         )
 
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """One clip and nothing else, which is what the processor and the model take."""
+        return super().takes(turns) and alone(turns) and len(clips(turns)) == 1
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        reader = processor.video_processor
+        frames, rows, columns = (int(count) for count in inputs["video_grids"][-1])
+        across, down = (reader.patch_size * pool for pool in reversed(reader.pooling_size))
+        return Seen(
+            size=(columns * across, rows * down),
+            visual_tokens=frames * rows * columns,
+            convention=self.convention,
+        )
+
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
         return super()._render(processor, _alternating(turns), prompt)
 
@@ -92,13 +109,27 @@ class Molmo2(TemplatedFamily):
         asked: Asked | None = None,
         images: Sequence[Size] = (),
     ) -> Parsed:
+        return self._parse(text, asked, _Numbers(max(len(images) - 1, 0)))
+
+    def parse_video(
+        self,
+        text: str,
+        *,
+        times: Sequence[float | None],
+        image_size: Size,
+        input_size: Size | None = None,
+        asked: Asked | None = None,
+        images: Sequence[Size] = (),
+    ) -> Parsed:
+        return self._parse(text, asked, _Seconds(times))
+
+    def _parse(self, text: str, asked: Asked | None, image_of: ToImage) -> Parsed:
         reader = Reader()
         query = asked[1] if asked else ""
-        last = max(len(images) - 1, 0)
 
         def read(match: re.Match[str]) -> None:
             label = (match["label"] or "").strip() or alt(match["places"]) or query
-            places = list(_places(match["places"], last))
+            places = list(_places(match["places"], image_of))
             shapes = [(image, shape) for image, shape in places if shape is not None]
             reader.thing(label)
             for image, shape in shapes:
@@ -117,15 +148,36 @@ class Molmo2(TemplatedFamily):
         return " ".join(_written(label, group) for label, group in by_label(regions)) or NONE
 
 
-def _places(attributes: str, last: int) -> Iterator[tuple[int, Point | None]]:
-    """The image and the place of each point; a number that is no image's means the last one."""
+class _Numbers:
+    """Which image a group names by its number; a number that is no image's means the last one."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def __call__(self, number: float) -> int:
+        index = number - 1
+        return int(index) if index.is_integer() and 0 <= index <= self._last else self._last
+
+
+class _Seconds:
+    """Which frame a group names by its time: the one that is nearest to it."""
+
+    def __init__(self, times: Sequence[float | None]) -> None:
+        self._times = [(time, image) for image, time in enumerate(times) if time is not None]
+
+    def __call__(self, seconds: float) -> int:
+        nearest = min(self._times, key=lambda frame: abs(frame[0] - seconds), default=(0.0, 0))
+        return nearest[1]
+
+
+def _places(attributes: str, image_of: ToImage) -> Iterator[tuple[int, Point | None]]:
+    """The image and the place of each point."""
     coords = _COORDS.search(attributes)
     for group in re.split(r"[\t;]", coords[1]) if coords else ():
         found = _GROUP.fullmatch(group.rstrip())
         if found is None:
             continue
-        image = float(found[1]) - 1
-        index = int(image) if image.is_integer() and 0 <= image <= last else last
+        index = image_of(float(found[1]))
         values = [float(number) for number in found[2].split()]
         for x, y in zip(values[1::3], values[2::3], strict=True):
             yield index, point((x, y), 1000, 1000)

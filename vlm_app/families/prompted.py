@@ -81,5 +81,5 @@ class PromptedFamily(Family):
             return turn
         mine = set(self.commands(task)) if last else set()
         tokens = tuple(token for token in control_tokens(processor) if token not in mine)
-        parts = (part if isinstance(part, Picture) else marked(part, tokens) for part in turn.parts)
+        parts = (marked(part, tokens) if isinstance(part, str) else part for part in turn.parts)
         return Turn(turn.role, tuple(parts))

@@ -16,7 +16,7 @@ from vlm_app.families.base import Asked, Size
 from vlm_app.families.objects import shaped
 from vlm_app.families.reading import Reader, corners, numbers, scaled
 from vlm_app.families.templated import TemplatedFamily
-from vlm_app.types import Picture, Point, Region, Seen, Shape, Task, Turn
+from vlm_app.types import Clip, Picture, Point, Region, Seen, Shape, Task, Turn
 
 END = "<|im_end|>"
 MARKUP = tuple(f"<|{name}_{side}|>" for name in ("object_ref", "box", "quad") for side in ("start", "end"))
@@ -48,6 +48,8 @@ class QwenFamily(TemplatedFamily):
     pixel_budget = True
     text_only = True
     video = True
+    native_video = True
+    frames_share: ClassVar[bool] = False  # whether the video processor's limit is of all frames together
     end = END
     markup = re.compile("|".join(map(re.escape, MARKUP)))
     lora_towers: ClassVar[Mapping[str, str]] = {
@@ -73,6 +75,18 @@ class QwenFamily(TemplatedFamily):
         """`size` of the image processor: its edges are numbers of pixels, whatever they are called."""
         return size_options(processor.image_processor, pixels)
 
+    def clip_options(self, processor: Any, pixels: int | None, clip: Clip) -> dict[str, Any]:
+        """A share of the limit for each frame, as in Qwen's own code."""
+        options = {"cap_pixels_per_frame": True}
+        if pixels is None:
+            return options
+        frames = len(clip.frames) if self.frames_share else 1
+        size = size_options(processor.video_processor, pixels * frames)["size"]
+        return options | {"size": size | {"shortest_edge": min(size["shortest_edge"], pixels)}}
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        return seen_grid(processor.video_processor, inputs["video_grid_thw"][-1], self.convention)
+
     def seen(self, processor: Any, pictures: Sequence[Picture], options: dict[str, Any]) -> Seen:
         from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
@@ -87,6 +101,16 @@ class QwenFamily(TemplatedFamily):
         )
         tokens = (high // factor) * (wide // factor)
         return Seen(size=(wide, high), visual_tokens=tokens, convention=self.convention)
+
+
+def seen_grid(reader: Any, grid: Any, convention: str) -> Seen:
+    """What is seen of a clip whose patches are counted as (pairs of frames, rows, columns)."""
+    pairs, rows, columns = (int(count) for count in grid)
+    return Seen(
+        size=(columns * reader.patch_size, rows * reader.patch_size),
+        visual_tokens=pairs * rows * columns // reader.merge_size**2,
+        convention=convention,
+    )
 
 
 def whole_patches(size: Size, patch: int = 28, least: int = 56**2, most: int = 1280 * 28**2) -> Size:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from vlm_app.families.base import Asked, Parsed, Size
 from vlm_app.families.objects import read_objects, teller
@@ -25,7 +26,7 @@ from vlm_app.families.qwen import (
     write_json,
 )
 from vlm_app.families.reading import Reader
-from vlm_app.types import Region, Task
+from vlm_app.types import Clip, Picture, Region, Task
 
 _GRID = 1000
 
@@ -48,8 +49,27 @@ class Qwen3VL(QwenFamily):
             Task.OCR_REGIONS,
         }
     )
+    frames_share = True
     convention = "0–1000 of the image, x first"
     grid = _GRID
+
+    def process_clips(
+        self,
+        processor: Any,
+        prompt: str,
+        pictures: Sequence[Picture],
+        clips: Sequence[Clip],
+        options: dict[str, Any],
+        clip_options: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Without the template's marks around a video.
+
+        As published, with transformers 4.57, the processor put the frames with their times and
+        marks in their place; that of 5.23 leaves a second pair around them.
+        """
+        start, video, end = "<|vision_start|>", str(processor.video_token), "<|vision_end|>"
+        prompt = prompt.replace(start + video + end, video)
+        return super().process_clips(processor, prompt, pictures, clips, options, clip_options)
 
     def prompt(self, task: Task, query: str) -> str:
         if task is Task.CAPTION:

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from vlm_app.families.base import alone, clips
 from vlm_app.families.templated import TemplatedFamily
 from vlm_app.families.words import InWords
-from vlm_app.types import Picture, Seen, Task
+from vlm_app.types import Clip, Picture, Seen, Task, Turn
 
 _PROMPTS = {
     Task.CAPTION: "Can you describe this image?",  # the card's example
@@ -73,9 +74,19 @@ class SmolVLM(Tiled):
     name = "smolvlm"
     title = "SmolVLM2"
     video = True
+    native_video = True
     native = "SmolVLMForConditionalGeneration"
     model_types = frozenset({"smolvlm"})
     servers = ("vLLM", "llama.cpp")
+
+    def takes(self, turns: Sequence[Turn]) -> bool:
+        """One clip and nothing else: the processor has one place for the pixels of images and videos."""
+        return super().takes(turns) and alone(turns) and len(clips(turns)) == 1
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        height, width = inputs["pixel_values"].shape[-2:]
+        tokens = len(clip.frames) * int(processor.image_seq_len)
+        return Seen(size=(int(width), int(height)), visual_tokens=tokens)
 
 
 def _longest(size: Any) -> int:

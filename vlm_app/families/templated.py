@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from vlm_app.families.base import Family
-from vlm_app.types import Part, Picture, Role, Seen, Task, Turn
+from vlm_app.types import Clip, Part, Picture, Role, Seen, Task, Turn
 
 # transformers drops these marks, and joins nothing over them.
 _START, _END = "\U000f0000", "\U000f0001"
@@ -40,7 +40,27 @@ class TemplatedFamily(Family):
         self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
     ) -> dict[str, Any]:
         """The processor's inputs for a prompt; families whose processor differs write their own."""
-        return _encode(processor, prompt, pictures, options)
+        return encoded(processor, prompt, pictures, options)
+
+    def clip_options(self, processor: Any, pixels: int | None, clip: Clip) -> dict[str, Any]:
+        """Options of the video processor for a budget of pixels of one frame."""
+        return {}
+
+    def seen_clip(self, processor: Any, clip: Clip, inputs: dict[str, Any]) -> Seen:
+        """What the model sees of the last clip, where nothing visual comes behind it."""
+        return Seen()
+
+    def process_clips(
+        self,
+        processor: Any,
+        prompt: str,
+        pictures: Sequence[Picture],
+        clips: Sequence[Clip],
+        options: dict[str, Any],
+        clip_options: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The processor's inputs for a prompt with at least one clip."""
+        return encoded(processor, prompt, pictures, options, videos(clips, clip_options))
 
     def encode(
         self,
@@ -54,14 +74,22 @@ class TemplatedFamily(Family):
         started = self.unfinished(turns) if answer is None else ""
         if turns[-1].role is Role.ASSISTANT and answer is None:
             turns = turns[:-1]
-        pictures = [picture for turn in turns for picture in turn.pictures]
+        visual = [part for turn in turns for part in turn.parts if not isinstance(part, str)]
+        pictures = [part for part in visual if isinstance(part, Picture)]
+        clips = [part for part in visual if isinstance(part, Clip)]
         options = self.image_options(processor, pixels)
         prompt = self._render(processor, turns)
-        inputs = self.process(processor, prompt, pictures, options)
+        if clips:
+            clip_options = self.clip_options(processor, pixels, clips[-1])
+            inputs = self.process_clips(processor, prompt, pictures, clips, options, clip_options)
+        else:
+            inputs = self.process(processor, prompt, pictures, options)
         if answer is not None:
             append(inputs, self._answer_ids(processor, turns, prompt, answer, closed=True), labelled=True)
         elif started:
             append(inputs, self._answer_ids(processor, turns, prompt, started, closed=False), labelled=False)
+        if visual and isinstance(visual[-1], Clip):
+            return inputs, self.seen_clip(processor, visual[-1], inputs)
         return inputs, self.seen(processor, pictures, options)
 
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
@@ -74,6 +102,8 @@ class TemplatedFamily(Family):
         for part in turn.parts or ("",):
             if isinstance(part, Picture):
                 content.append({"type": "image"})
+            elif isinstance(part, Clip):
+                content.append({"type": "video"})
             else:
                 joint = "\n" if content and isinstance(before, str) else ""
                 content.append({"type": "text", "text": joint + self._marked(processor, part, turn.role)})
@@ -139,20 +169,58 @@ def _any_of(tokens: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, longest)) or "(?!)")
 
 
-def _encode(
-    processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
+def encoded(
+    processor: Any,
+    prompt: str,
+    pictures: Sequence[Picture],
+    options: dict[str, Any],
+    videos: dict[str, Any] | None = None,
+    tensors: bool = True,
 ) -> dict[str, Any]:
+    """The processor's own call, with what a user typed known as text."""
     images = (
         {"images": [[picture.pixels for picture in pictures]], "images_kwargs": options} if pictures else {}
     )
-    encoded = processor(
-        text=[prompt],
-        **images,
-        add_special_tokens=False,  # the template writes them
-        sanitize_control_tokens=True,
-        return_tensors="pt",
+    return dict(
+        processor(
+            text=[prompt],
+            **images,
+            **(videos or {}),
+            add_special_tokens=False,  # the template writes them
+            sanitize_control_tokens=True,
+            **({"return_tensors": "pt"} if tensors else {}),
+        )
     )
-    return dict(encoded)
+
+
+def videos(clips: Sequence[Clip], options: dict[str, Any]) -> dict[str, Any]:
+    """Clips as a processor takes them: all their frames and no others, at their own times.
+
+    Processors write times as a frame's index over the frame rate: counted in milliseconds,
+    any frame has its own. The total is such that the mean distance of the frames comes out
+    right where a processor wants that.
+    """
+    import numpy as np
+
+    def facts(clip: Clip) -> dict[str, Any]:
+        count = len(clip.times)
+        gap = (clip.times[-1] - clip.times[0]) / (count - 1) if count > 1 else 1.0
+        return {
+            "fps": 1000.0,
+            "frames_indices": [round(1000 * time) for time in clip.times],
+            "total_num_frames": max(round(1000 * gap * count), 1),
+            "width": clip.frames[0].size[0],
+            "height": clip.frames[0].size[1],
+        }
+
+    return {
+        "videos": [np.stack([np.asarray(frame.pixels) for frame in clip.frames]) for clip in clips],
+        "videos_kwargs": {
+            "do_sample_frames": False,
+            "video_metadata": [facts(clip) for clip in clips],
+            **options,
+        },
+    }
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:

@@ -15,7 +15,7 @@ from vlm_app.families.base import Asked, Family, Parsed, Size
 from vlm_app.families.reading import Reader, read_markup
 from vlm_app.families.served import ServedFamily
 from vlm_app.families.templated import TemplatedFamily
-from vlm_app.types import Picture, Role, Seen, Task, Turn
+from vlm_app.types import Clip, Picture, Role, Seen, Task, Turn
 
 _NOTHING = re.compile("(?!)")
 CAPTION = {Task.CAPTION: "Describe this image."}
@@ -67,9 +67,12 @@ class TemplatedInWords(InWords, TemplatedFamily):
         pixels: int | None = None,
         answer: str | None = None,
     ) -> tuple[dict[str, Any], Seen]:
-        inputs, _ = super().encode(processor, turns, task=task, pixels=pixels, answer=answer)
-        pictures = [picture for turn in turns for picture in turn.pictures]
-        return inputs, self.saw(processor, pictures, inputs) if pictures else Seen()
+        inputs, seen = super().encode(processor, turns, task=task, pixels=pixels, answer=answer)
+        visual = [part for turn in turns for part in turn.parts if not isinstance(part, str)]
+        pictures = [part for part in visual if isinstance(part, Picture)]
+        if not visual or isinstance(visual[-1], Clip):
+            return inputs, seen
+        return inputs, self.saw(processor, pictures, inputs)
 
     def _render(self, processor: Any, turns: Sequence[Turn], prompt: bool = True) -> str:
         """The template's text, behind the token that the tokenizer puts first where the template does not."""
@@ -83,9 +86,7 @@ class TemplatedInWords(InWords, TemplatedFamily):
         said = []
         for turn in turns:
             parts = (
-                processor.image_token
-                if isinstance(part, Picture)
-                else self._marked(processor, part, turn.role)
+                self._marked(processor, part, turn.role) if isinstance(part, str) else processor.image_token
                 for part in turn.parts
             )
             said.append("".join(parts))
