@@ -223,7 +223,9 @@ def _receipt(sheet: _Sheet) -> None:
     sheet.row(["TOTAL EUR", _price(total)], [50, 570], bold=True)
     sheet.row(["VAT 19 %", _price(round(total * 0.19 / 1.19))], [50, 570])
     sheet.gap(0.5)
-    sheet.line(f"{chance.randint(10, 28)}.03.2024  {chance.randint(8, 21):02d}:{chance.randint(0, 59):02d}", 50)
+    sheet.line(
+        f"{chance.randint(10, 28)}.03.2024  {chance.randint(8, 21):02d}:{chance.randint(0, 59):02d}", 50
+    )
     sheet.lines[-1] = " ".join(sheet.lines[-1].split())
     sheet.line("Thank you for your visit!", 110)
 

@@ -52,8 +52,8 @@ def test_files_are_read_in_the_order_of_their_names(models: Path) -> None:
     [
         ("[a", "cannot be read"),
         ("a = 1", "expected a table"),
-        (ROW.format(id="a"), "either 'repo' or 'folder'"),
-        (ROW.format(id="a") + 'repo = "x/y"\nfolder = "z"', "either 'repo' or 'folder'"),
+        (ROW.format(id="a"), "either 'repo', 'folder' or 'package'"),
+        (ROW.format(id="a") + 'repo = "x/y"\nfolder = "z"', "either 'repo', 'folder' or 'package'"),
         (ROW.format(id="a") + 'repo = "x/y"\nsize = 3', "'size' is not a key"),
         (ROW.format(id="a") + 'repo = "x/y"\nparameters = "many"', "'parameters' is a int, found 'many'"),
         ('[a]\nname = "A"\nfamily = "pebble"\nrepo = "x/y"', "'tasks' is missing"),

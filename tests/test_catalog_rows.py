@@ -46,6 +46,8 @@ def test_a_row_can_be_asked_as_it_says(row: Checkpoint) -> None:
     assert row.tasks and row.tasks <= family.tasks, row.tasks - family.tasks
     if row.runs is Runs.IN_PROCESS:
         assert family.native
+    if row.runs is Runs.PACKAGE:
+        assert family.package == row.source
     if row.runs is Runs.SERVER:
         assert family.servers
     if row.runs is Runs.PARSER_ONLY:
@@ -58,7 +60,7 @@ def test_a_row_names_its_sources_and_holds_no_commit(row: Checkpoint) -> None:
     assert row.sources and row.knows.endswith(".") and row.listed
     assert all(source.startswith("https://") for source in row.sources) or row.id in OURS
     assert not row.revision and not row.checked
-    if row.runs is not Runs.HOSTED and row.id not in OURS:
+    if row.runs not in (Runs.HOSTED, Runs.PACKAGE) and row.id not in OURS:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+", row.source)
     assert (row.permissive is None) == (not row.licence)
     assert not row.gated or row.gated == f"https://huggingface.co/{row.source}"

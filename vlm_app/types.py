@@ -335,6 +335,11 @@ class Runs(StrEnum):
     PARSER_ONLY = "parser only"  # its answers can be read; no common server loads it
     CONTRASTIVE = "contrastive"  # scores images against texts, writes nothing
 
+    @property
+    def here(self) -> bool:
+        """Whether this app itself runs it."""
+        return self in (Runs.IN_PROCESS, Runs.PACKAGE)
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

@@ -65,13 +65,15 @@ def _classes(family: Family) -> str:
 
 def _runs(family: Family) -> str:
     places = ["in process"] * bool(family.native)
+    if family.package:
+        places.append(f"in process: package {family.package}")
     if family.servers:
         places.append(f"server: {', '.join(family.servers)}")
     return "; ".join(places) or "parser only"
 
 
 def _tested(family: Family) -> str:
-    if family.name == "pebble":
+    if family.name == "pebble" or family.package:
         return "its own weights"
     built = family.name in {checkpoints.family(name).name for name in checkpoints.names()}
     taught = built and bool(family.convention)

@@ -17,7 +17,11 @@ from vlm_app.grounding import bounds
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Point, Region, Request, Role, Sampling, Task, Turn
 
-SERVED = [name for name in families.names() if families.get(name).servers or not families.get(name).native]
+SERVED = [
+    name
+    for name in families.names()
+    if families.get(name).servers or not (families.get(name).native or families.get(name).package)
+]
 PLACING = {Task.DETECT, Task.GROUND, Task.POINT, Task.OCR_REGIONS}
 CASES = [(name, task) for name in SERVED for task in sorted(families.get(name).tasks - {Task.SEGMENT})]
 PLACE = (0.1, 0.2, 0.6, 0.7)

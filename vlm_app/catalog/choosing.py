@@ -49,10 +49,10 @@ def choose(
 
 
 def _fits(row: Checkpoint, limit: int) -> bool:
-    """A service's model needs no memory here; what nothing loads fits nowhere."""
+    """A service's model needs no memory here, a package's engine little; what nothing loads fits nowhere."""
     if row.runs is Runs.PARSER_ONLY:
         return False
-    return row.runs is Runs.HOSTED or 0 < memory(row) <= limit
+    return row.runs in (Runs.HOSTED, Runs.PACKAGE) or 0 < memory(row) <= limit
 
 
 def _text(row: Checkpoint) -> str:

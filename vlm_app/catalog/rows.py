@@ -17,11 +17,13 @@ from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 
 _Word = TypeVar("_Word", Task, Runs)
+_PLACES = frozenset({"repo", "folder", "package"})
 _FEW = 5  # ids that a sentence names
 _NEEDED = {"name": str, "family": str, "tasks": list}
 _OPTIONAL = {
     "folder": str,
     "repo": str,
+    "package": str,
     "parameters": int,
     "licence": str,
     "permissive": bool,
@@ -128,7 +130,7 @@ def row(id: str, table: Any, path: Path) -> Checkpoint:
     _check(table, where)
     return Checkpoint(
         id=id,
-        source=table["repo"] if "repo" in table else str(path.parent.resolve() / table["folder"]),
+        source=_source(table, path),
         tasks=frozenset(_one_of(Task, value, where) for value in table["tasks"]),
         runs=_one_of(Runs, table.get("runs", Runs.IN_PROCESS), where),
         max_images=table.get("images"),
@@ -138,7 +140,7 @@ def row(id: str, table: Any, path: Path) -> Checkpoint:
     )
 
 
-_OF_THEIR_OWN = {"repo", "folder", "tasks", "runs", "images", "languages", "sources"}
+_OF_THEIR_OWN = {"repo", "package", "folder", "tasks", "runs", "images", "languages", "sources"}
 _AS_THEY_ARE = (_NEEDED | _OPTIONAL).keys() - _OF_THEIR_OWN
 
 
@@ -156,8 +158,19 @@ def _check(table: Any, where: str) -> None:
     for key in _NEEDED:
         if key not in table:
             raise ModelUnavailable(f"{where}: '{key}' is missing.")
-    if ("repo" in table) == ("folder" in table):
-        raise ModelUnavailable(f"{where}: expected either 'repo' or 'folder'.")
+    if len(table.keys() & _PLACES) != 1:
+        raise ModelUnavailable(f"{where}: expected either 'repo', 'folder' or 'package'.")
+    if ("package" in table) != (table.get("runs") == Runs.PACKAGE):
+        raise ModelUnavailable(
+            f"{where}: a 'package' is expected where runs = '{Runs.PACKAGE}', and only there."
+        )
+
+
+def _source(table: dict[str, Any], path: Path) -> str:
+    """A repository, the name of a package, or a folder with its whole path."""
+    if "folder" in table:
+        return str(path.parent.resolve() / table["folder"])
+    return str(table.get("repo") or table["package"])
 
 
 def _one_of(words: type[_Word], value: Any, where: str) -> _Word:

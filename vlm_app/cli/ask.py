@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlm_app.catalog import find
+from vlm_app.catalog import catalog, find
 from vlm_app.cli import exports
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.settings import settings
@@ -64,17 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
 def _chosen(arguments: argparse.Namespace) -> tuple[Checkpoint, Task]:
     """The model and the task; what does not exist is bad input here."""
     try:
-        checkpoint = find(arguments.model or settings().model)
-    except ModelUnavailable as error:
-        raise BadInput(error.sentence) from None
-    try:
         task = Task(arguments.task.lower().replace("-", "_"))
     except ValueError:
         raise BadInput(f"There is no task '{arguments.task}'; choose one of: {', '.join(Task)}.") from None
+    try:
+        checkpoint = find(arguments.model or _default(task))
+    except ModelUnavailable as error:
+        raise BadInput(error.sentence) from None
     if task not in checkpoint.tasks:
         able = ", ".join(task for task in Task if task in checkpoint.tasks)
         raise BadInput(f"{checkpoint.name} cannot do '{task}'; it can do: {able}.")
     return checkpoint, task
+
+
+def _default(task: Task) -> str:
+    """The model of the settings; text is read by one that knows real pages, where there is one."""
+    from vlm_app.engine import reader
+
+    chosen = settings().model
+    return reader(task, catalog(), (chosen,)) or chosen if task in (Task.OCR, Task.OCR_REGIONS) else chosen
 
 
 def _request(arguments: argparse.Namespace, checkpoint: Checkpoint, task: Task) -> Request:

@@ -37,6 +37,8 @@ def how(row: Checkpoint) -> str:
         return f"needs a server ({servers}){code}"
     if row.runs is Runs.PARSER_ONLY:
         return "parser only: its answers can be read, but no common server loads it"
+    if row.runs is Runs.PACKAGE:
+        return f"runs in this app, from the package {row.source}"
     return {Runs.HOSTED: "a service, by its protocol", Runs.CONTRASTIVE: "scores images against texts"}.get(
         row.runs, "runs in this app"
     )
@@ -50,7 +52,7 @@ def explained(row: Checkpoint, finding: Finding | None) -> str:
         "family": row.family,
         "good at": row.knows,
         "tasks": _tasks(row),
-        "kind": "chat" if row.chat else "a base model: it completes text, and does not chat",
+        "kind": _kind(row),
         "runs": how(row),
         "parameters": f"{row.parameters:,}" if row.parameters else "",
         "memory": _memories(row),
@@ -100,13 +102,19 @@ def as_dict(row: Checkpoint, finding: Finding | None = None) -> dict[str, Any]:
     }
 
 
+def _kind(row: Checkpoint) -> str:
+    if row.runs is Runs.PACKAGE:
+        return "an engine: it does its tasks, and does not chat"
+    return "chat" if row.chat else "a base model: it completes text, and does not chat"
+
+
 def _tasks(row: Checkpoint) -> str:
     return ", ".join(task for task in Task if task in row.tasks)
 
 
 def _memory(row: Checkpoint) -> str:
     """Of what is loaded somewhere; elsewhere a number would promise too much."""
-    if row.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
+    if row.runs in (Runs.HOSTED, Runs.PARSER_ONLY, Runs.PACKAGE):
         return ""
     needed = catalog.memory(row)
     return f"about {size(needed)} in {catalog.SMALLEST}" if needed else "memory unknown"
@@ -115,6 +123,10 @@ def _memory(row: Checkpoint) -> str:
 def _memories(row: Checkpoint) -> str:
     if row.runs in (Runs.HOSTED, Runs.PARSER_ONLY):
         return "none here"
+    if row.runs is Runs.PACKAGE:
+        from vlm_app.engine import packages
+
+        return f"{size(packages.estimate().total)} in {packages.PRECISION}, as measured"
     if not row.parameters:
         return ""
     parts = [f"{size(catalog.memory(row, name))} in {name}" for name in ("bf16", "int8", "nf4")]
@@ -122,6 +134,8 @@ def _memories(row: Checkpoint) -> str:
 
 
 def _no_commit(row: Checkpoint) -> str:
+    if row.runs is Runs.PACKAGE:
+        return "none: it comes with its package"
     return (
         "locked when it is first downloaded" if row.runs is Runs.IN_PROCESS else "none: not downloaded here"
     )
@@ -129,7 +143,7 @@ def _no_commit(row: Checkpoint) -> str:
 
 def _asked(row: Checkpoint) -> str:
     """Whether the Hub was asked, where that means something."""
-    if row.source.startswith("/") or row.runs is Runs.HOSTED:
+    if row.source.startswith("/") or row.runs in (Runs.HOSTED, Runs.PACKAGE):
         return ""
     return f"checked {row.checked}" if row.checked else "not checked on the Hub yet"
 

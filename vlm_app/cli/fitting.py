@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_app.cli.facts import how, size
 from vlm_app.errors import ModelUnavailable
-from vlm_app.types import Checkpoint, Runs
+from vlm_app.types import Checkpoint
 
 if TYPE_CHECKING:
     from vlm_app.engine.memory import Estimate
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def fitted(row: Checkpoint) -> list[str]:
     """An estimate for each precision, and the verdict, a line each. Asks the Hub where files are not here."""
-    if row.runs is not Runs.IN_PROCESS:
+    if not row.runs.here:
         return [f"Not loaded here: {how(row)}."]
     from vlm_app.engine import memory
     from vlm_app.engine.devices import devices
@@ -37,7 +37,7 @@ def fitted(row: Checkpoint) -> list[str]:
 
 def as_dict(row: Checkpoint) -> dict[str, Any]:
     """The same for JSON, in bytes: `estimates` by precision, and `fit`."""
-    if row.runs is not Runs.IN_PROCESS:
+    if not row.runs.here:
         return {"estimates": {}, "fit": None}
     from vlm_app.engine import memory
     from vlm_app.engine.devices import devices

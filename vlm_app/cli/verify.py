@@ -115,6 +115,11 @@ def _runnable(id: str) -> Checkpoint:
         row = find(id)
     except ModelUnavailable as error:
         raise BadInput(error.sentence) from None
+    if row.runs is Runs.PACKAGE:
+        raise BadInput(
+            f"{row.name} has no weights to verify: it comes with its package, and 'python -m benchmarks.ocr' "
+            "measures it; choose a model that runs in process."
+        )
     if row.runs is not Runs.IN_PROCESS:
         raise BadInput(
             f"{row.name} does not run in this app ({row.runs}), so that there is nothing to verify: choose a "

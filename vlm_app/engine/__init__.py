@@ -13,6 +13,7 @@ from vlm_app.engine.leases import Lease
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import peak_bytes, set_library_defaults
 from vlm_app.engine.local import LocalBackend
+from vlm_app.engine.readers import reader
 from vlm_app.engine.states import ModelState
 from vlm_app.settings import settings
 
@@ -24,6 +25,7 @@ __all__ = [
     "ModelState",
     "engine",
     "peak_bytes",
+    "reader",
     "set_library_defaults",
 ]
 

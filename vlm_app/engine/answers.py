@@ -17,9 +17,10 @@ from vlm_app.engine.local_answer import LocalAnswer
 from vlm_app.engine.manager import Manager
 from vlm_app.engine.memory import Fit, fit
 from vlm_app.engine.offers import Offer, offers
+from vlm_app.engine.package_answer import PackageAnswer
 from vlm_app.engine.remote_answer import RemoteAnswer
 from vlm_app.engine.states import ModelState
-from vlm_app.types import Checkpoint, Delta, Request
+from vlm_app.types import Checkpoint, Delta, Request, Runs
 
 
 class Engine:
@@ -126,7 +127,11 @@ class Engine:
         if checkpoint.server:
             yield from self._told(RemoteAnswer(request, checkpoint, family, stop), checkpoint)
             return
-        answer = LocalAnswer(request, checkpoint, family, adapter, self.capacity, stop)
+        answer: LocalAnswer | PackageAnswer
+        if checkpoint.runs is Runs.PACKAGE:
+            answer = PackageAnswer(request, checkpoint, stop)
+        else:
+            answer = LocalAnswer(request, checkpoint, family, adapter, self.capacity, stop)
         with ExitStack() as held:
             lease = held.enter_context(self._manager.lease(checkpoint, request.precision))
             try:

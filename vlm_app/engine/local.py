@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from vlm_app.engine import adapters, loading
+from vlm_app.engine import adapters, loading, packages
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.releasing import forget, release
-from vlm_app.types import Checkpoint
+from vlm_app.types import Checkpoint, Runs
 
 
 class LocalBackend:
-    """Plans by what is free on the first device, loads with transformers, and gives all of it back."""
+    """Plans by what is free on the first device, loads, and gives all of it back.
+
+    Models are loaded with transformers, an engine of a package as `packages` knows.
+    """
 
     def plan(self, checkpoint: Checkpoint, precision: str, capacity: int, watch: Watch) -> Plan:
         from vlm_app.engine import memory
 
+        if checkpoint.runs is Runs.PACKAGE:
+            return packages.plan(checkpoint, capacity, watch)
         return memory.plan(checkpoint, precision, capacity, watch)
 
     def load(self, plan: Plan, watch: Watch) -> LoadedModel:
+        if plan.checkpoint.runs is Runs.PACKAGE:
+            return packages.load(plan, watch)
         adapters.prepare()
         return loading.load(plan, watch)
 
     def unload(self, model: LoadedModel) -> None:
         model.close()
-        forget(model.processor)
+        if model.processor is not None:
+            forget(model.processor)
         release()
 
     def free(self) -> int:

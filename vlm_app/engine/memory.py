@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vlm_app import catalog, families
+from vlm_app.engine import packages
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.devices import devices
 from vlm_app.engine.quantizing import OWN, best_precision
@@ -93,6 +94,8 @@ def estimate(
     what the hardware multiplies best. Exact where the files are on disk or their headers
     were fetched; with `ask_hub` they are fetched now, which may raise `ModelUnavailable`.
     """
+    if checkpoint.runs is Runs.PACKAGE:
+        return packages.estimate()
     if ask_hub and not _local(checkpoint) and headers.stamp(checkpoint.source) is None:
         headers.fetch(checkpoint.source)
     return _estimate(checkpoint, precision, shapes(checkpoint), tokens, pixels)
@@ -103,6 +106,8 @@ def fit(checkpoint: Checkpoint, free: int, precision: str = "auto") -> Fit | Non
 
     None for what does not run in this app, and where nothing is known. Asks nobody.
     """
+    if checkpoint.runs is Runs.PACKAGE:
+        return packages.fit(precision, free)
     if checkpoint.runs is not Runs.IN_PROCESS:
         return None
     known, last = shapes(checkpoint), None
@@ -118,11 +123,15 @@ def fit(checkpoint: Checkpoint, free: int, precision: str = "auto") -> Fit | Non
 
 def choices(checkpoint: Checkpoint, precision: str = "auto") -> tuple[str, ...]:
     """The precisions to try, the best first: of 'auto' those that this computer can load it in."""
+    if checkpoint.runs is Runs.PACKAGE:
+        return (packages.PRECISION,)
     return _choices(checkpoint, precision, shapes(checkpoint))
 
 
 def unquantizable(checkpoint: Checkpoint, precision: str) -> str:
     """Why a checkpoint cannot be loaded in int8 or nf4 here, as a clause; '' where it can."""
+    if checkpoint.runs is Runs.PACKAGE:
+        return f"its networks come in {packages.PRECISION}" if precision in _QUANTIZED else ""
     return _unquantizable(checkpoint, precision, shapes(checkpoint))
 
 

@@ -79,8 +79,8 @@ def folder() -> Path:
     place = Path(package.origin).parent / "models" if package and package.origin else None
     if place is None or not all((place / name).is_file() for name in FILES.values()):
         raise ModelUnavailable(
-            "RapidOCR cannot be loaded: the package 'rapidocr' with its three networks is expected, and it or "
-            "one of them is missing; install it again with 'pip install --force-reinstall rapidocr'."
+            "RapidOCR cannot be loaded: the package 'rapidocr' with its three networks is expected, and it "
+            "or one of them is missing; install it again with 'pip install --force-reinstall rapidocr'."
         )
     return place
 

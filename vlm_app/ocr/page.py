@@ -116,13 +116,12 @@ def noise(grey: Any) -> float:
 
 
 def paper(picture: Pixels) -> Any | None:
-    """The corners (4, 2) of a sheet of paper that was photographed, left top first; None where none convinces.
+    """The corners (4, 2) of a sheet of paper on a photo, left top first; None where none convinces.
 
     It is a convex quad with about right angles that covers a good part of the picture, is
     brighter than what is around it, and does not just follow the picture's own edge.
     """
     import cv2
-    import numpy as np
 
     scale = min(1.0, 640 / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

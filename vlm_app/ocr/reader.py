@@ -179,7 +179,7 @@ def _holds(corners: Any, quads: Any) -> bool:
 
 
 def _quarter_turned(quads: Any, quarters: int) -> Any:
-    """Quads of a page after it was turned clockwise, from the left top corner; their place does not matter."""
+    """Quads of a page that was turned clockwise, each from its new left top; not their place."""
     import numpy as np
 
     turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarters)

@@ -34,9 +34,9 @@ def quarters(networks: Networks, pixels: Pixels, quads: Any) -> int:
 
 
 def askew(quads: Any) -> float:
-    """Degrees by which the lines of an upright page fall to the right: the median of the long ones; 0 for few.
+    """Degrees by which the lines of an upright page fall to the right: the median of the long ones.
 
-    0 too where they hardly fall, or so much that it cannot be the page.
+    0 where there are few, where they hardly fall, and where they fall too much to be a page's.
     """
     import numpy as np
 

@@ -42,7 +42,7 @@ def models(
         key=lambda row: (
             row.id not in ready,
             not row.server,
-            not row.server and not memory(row),
+            not row.server and row.runs is not Runs.PACKAGE and not memory(row),
             task is Task.CHAT and not row.chat,
         ),
     )
@@ -52,7 +52,7 @@ def models(
 
 
 def _here(row: Checkpoint, room: int) -> bool:
-    return bool(row.server) or (row.runs is Runs.IN_PROCESS and (not room or memory(row) <= room))
+    return bool(row.server) or (row.runs.here and (not room or memory(row) <= room))
 
 
 def _takes(row: Checkpoint, images: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from vlm_app.types import Checkpoint, Runs, Task
+from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import server_words
 from vlm_app.ui.machine import meter, way_out
 from vlm_app.ui.render import TASKS
@@ -34,7 +34,7 @@ HINTS: Mapping[Task, str] = {
 
 def runnable(checkpoints: Mapping[str, Checkpoint]) -> list[Checkpoint]:
     """The models that can be asked: this app can load them, or a server that was added has them."""
-    return [each for each in checkpoints.values() if each.server or each.runs is Runs.IN_PROCESS]
+    return [each for each in checkpoints.values() if each.server or each.runs.here]
 
 
 def models(checkpoints: Mapping[str, Checkpoint]) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ class Filters:
     def build(cls, rows: Sequence[Checkpoint]) -> Filters:
         """Draws the filters where it is called."""
         tasks = [(name, task.value) for task, name in TASKS.items()]
-        places = [*((RUNS[each], each.value) for each in Runs), ADDED]
+        places = [*((RUNS[each], each.value) for each in Runs if each is not Runs.PACKAGE), ADDED]
         with gr.Row(elem_id="model-filters"):
             pickers = {
                 "text": gr.Textbox(
@@ -89,13 +89,18 @@ class Filters:
             language=spoken if _chosen(spoken) else None,
             permissive=True if permissive else None,
         )
-        return [
-            row.id for row in fitting if not _chosen(runs) or runs == (ADDED[1] if row.server else row.runs)
-        ]
+        return [row.id for row in fitting if not _chosen(runs) or runs == _place(row)]
 
     def cleared(self) -> list[Any]:
         """The values of `fields` that leave nothing out."""
         return ["", ANY, ANY, ANY, ANY, False]
+
+
+def _place(row: Checkpoint) -> str:
+    """What the picker 'Runs' calls where a row runs: an engine of a package runs here like others."""
+    if row.server:
+        return ADDED[1]
+    return (Runs.IN_PROCESS if row.runs.here else row.runs).value
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ NOT_CHECKED = "not checked yet"
 ADD_A_SERVER = '<button type="button" class="inline" data-act="to-servers">Add a server</button>'
 RUNS = {
     Runs.IN_PROCESS: "Here",
+    Runs.PACKAGE: "Here",
     Runs.SERVER: "Needs a server",
     Runs.HOSTED: "A service",
     Runs.PARSER_ONLY: "Parser only",
@@ -50,7 +51,7 @@ def table(rows: Iterable[Checkpoint], shown: Collection[str]) -> str:
 
 def counted(shown: int, rows: Sequence[Checkpoint]) -> str:
     """The line above the table."""
-    here = sum(row.runs is Runs.IN_PROCESS for row in rows)
+    here = sum(row.runs.here for row in rows)
     if not shown:
         return f"None of the {len(rows)} models fits. Take a filter away, or search the Hub."
     what = f"{len(rows)} models" if shown == len(rows) else f"{shown} of {len(rows)} models"
@@ -133,7 +134,8 @@ def _labels(row: Checkpoint) -> list[str]:
 def _runs(row: Checkpoint) -> str:
     if row.server:
         return f'<td class="runs">{on_a_server(row)}</td>'
-    kind, words = row.runs.replace(" ", "-"), escape(where(row))
+    kind = (Runs.IN_PROCESS if row.runs.here else row.runs).replace(" ", "-")
+    words = escape(where(row))
     if row.runs is Runs.SERVER:
         words = f'<button type="button" class="inline quiet" data-act="to-servers">{words}</button>'
     return f'<td class="runs"><span class="where {kind}"><i></i><span>{words}</span></span></td>'
@@ -141,12 +143,12 @@ def _runs(row: Checkpoint) -> str:
 
 def _place(row: Checkpoint) -> int:
     """Where a row stands by its machine, until its verdict is known: what runs here comes first."""
-    here = row.server or row.runs is Runs.IN_PROCESS
+    here = row.server or row.runs.here
     return TOO_LARGE - 1 if here else ELSEWHERE + list(Runs).index(row.runs)
 
 
 def _button(row: Checkpoint) -> str:
-    if row.runs is not Runs.IN_PROCESS and not row.server:
+    if not row.runs.here and not row.server:
         return ""
     label = escape(f"Chat with {row.name}", quote=True)
     return (
@@ -211,7 +213,7 @@ def _memory(row: Checkpoint) -> str:
 def _slot(row: Checkpoint) -> str:
     """Where the browser puts what the engine estimates, once the row is unfolded."""
     rough = escape(_memory(row))
-    here = row.runs is Runs.IN_PROCESS
+    here = row.runs.here
     return f'<div class="estimate-slot">{rough}</div>' if here else rough
 
 
@@ -225,6 +227,8 @@ def _why(row: Checkpoint) -> str:
     match row.runs:
         case Runs.IN_PROCESS:
             return f"In this app.{base}{code}"
+        case Runs.PACKAGE:
+            return "In this app, on the CPU: it came with its package, and downloads nothing."
         case Runs.SERVER:
             return f"This app cannot load it; {servers} can.{base}"
         case Runs.HOSTED:
@@ -237,7 +241,7 @@ def _why(row: Checkpoint) -> str:
 
 def _checked(row: Checkpoint) -> str:
     """When the Hub was asked about it; nothing where the Hub does not have it."""
-    if _folder(row) or row.server or row.runs is Runs.HOSTED:
+    if _folder(row) or row.server or row.runs in (Runs.HOSTED, Runs.PACKAGE):
         return ""
     return f"checked on {row.checked}" if row.checked else NOT_CHECKED
 
@@ -248,6 +252,8 @@ def _folder(row: Checkpoint) -> bool:
 
 def _source(row: Checkpoint) -> str:
     """The repo, or the last name of a folder: the rest of the path is nobody's business."""
+    if row.runs is Runs.PACKAGE:
+        return f"package {row.source}"
     folder = "" if row.server else "folder "
     return f"{folder}{Path(row.source).name}" if _folder(row) else row.source
 
@@ -255,7 +261,7 @@ def _source(row: Checkpoint) -> str:
 def _page(row: Checkpoint) -> tuple[str, ...]:
     """The model's page on the Hub, where it has one and no source names it."""
     page = f"https://huggingface.co/{row.source}"
-    hosted = _folder(row) or bool(row.server) or row.runs is Runs.HOSTED
+    hosted = _folder(row) or bool(row.server) or row.runs in (Runs.HOSTED, Runs.PACKAGE)
     return () if hosted or page in row.sources else (page,)
 
 

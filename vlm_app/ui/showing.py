@@ -18,7 +18,7 @@ from vlm_app.engine import Engine
 from vlm_app.engine.states import ModelState
 from vlm_app.errors import AppError, ModelUnavailable, NotFound
 from vlm_app.settings import settings
-from vlm_app.types import Answer, Checkpoint, Runs, Task
+from vlm_app.types import Answer, Checkpoint, Task
 from vlm_app.ui import beside, model_bar
 from vlm_app.ui.beside import Choice
 from vlm_app.ui.page import CHAT, Parts
@@ -120,7 +120,7 @@ class Showing:
 
     def pick(self, checkpoint: Checkpoint, task: Task, values: Values) -> Updates:
         """A model was picked on the page of all models: it is chosen, and the chat is shown."""
-        if checkpoint.runs is not Runs.IN_PROCESS and not checkpoint.server:
+        if not checkpoint.runs.here and not checkpoint.server:
             raise ModelUnavailable(f"{checkpoint.name} cannot run here: choose a model that can.")
         return self.choice(checkpoint, task, values) | {self.on.tabs: gr.update(selected=CHAT)}
 

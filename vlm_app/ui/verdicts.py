@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from vlm_app.types import Checkpoint, Runs
+from vlm_app.types import Checkpoint
 from vlm_app.ui import server_words
 from vlm_app.ui.state_words import size
 
@@ -27,7 +27,7 @@ def column(rows: Iterable[Checkpoint], states: Sequence[ModelState], fitting: Fi
     cells = {
         row.id: _remote(row) if row.server else _cell(row.id, now.get(row.id), fitting)
         for row in rows
-        if row.server or row.runs is Runs.IN_PROCESS
+        if row.server or row.runs.here
     }
     return json.dumps({"cells": cells})
 

@@ -51,7 +51,7 @@ def _order(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
 
 
 def _gutter(boxes: Sequence[Box], found: list[int]) -> float | None:
-    """The place across which the fewest lines go and beside which columns of prose stand; None: there is none."""
+    """The place across which the fewest lines go and beside which columns of prose stand, if any."""
     start, end = min(boxes[one].x0 for one in found), max(boxes[one].x1 for one in found)
     best: tuple[int, float] | None = None
     place: float | None = None

@@ -1,0 +1,107 @@
+"""Where two readings of the same page differ: in the text word by word, on the page region by region.
+
+Words are what stands between white space. Two words are the same when their letters are:
+lower and upper case differ (a reader that mistakes one for the other is wrong), how many
+spaces or line breaks part them does not, nor do the marks that Unicode writes in several ways
+(NFKC: 'ﬁ' is 'fi', a full-width digit a digit), nor which dash, quote or apostrophe it is.
+A word that one reading wrote as two ('Total EUR' and 'TotalEUR') does differ.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlm_app.grounding.formats.order import reading_order
+from vlm_app.grounding.shapes import bounds
+from vlm_app.types import Box, Region
+
+_SAME = str.maketrans(
+    dict.fromkeys("‐‑‒–—―−", "-") | dict.fromkeys("‘’‚′`´", "'") | dict.fromkeys("“”„″«»", '"')
+)
+_TOUCHING = 0.3  # of the smaller region that another covers, when both lie on the same text
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where two texts differ: [start, end) of the one, [other_start, other_end) of the other.
+
+    Both are whole words without the white space around them. Where one text has nothing, its
+    span is empty and lies where the words would stand.
+    """
+
+    start: int
+    end: int
+    other_start: int
+    other_end: int
+
+
+def differences(one: str, other: str) -> tuple[Difference, ...]:
+    """The places where two texts differ, in order; neighbouring words are one place."""
+    mine, theirs = _words(one), _words(other)
+    found = difflib.SequenceMatcher(
+        None, [word for word, _, _ in mine], [word for word, _, _ in theirs], autojunk=False
+    )
+    return tuple(
+        Difference(*_span(mine, a0, a1), *_span(theirs, b0, b1))
+        for kind, a0, a1, b0, b1 in found.get_opcodes()
+        if kind != "equal"
+    )
+
+
+def differing(regions: Sequence[Region], others: Sequence[Region]) -> frozenset[int]:
+    """The indexes of those regions whose text the other reading has not at their place.
+
+    A region is compared with the words of all those of the other reading that lie on it, in
+    their order: one may have read as a line what the other read word by word. Where nothing of
+    the other lies on it, it differs; one without words never does. Ask the other way round for
+    the others.
+    """
+    return frozenset(number for number, region in enumerate(regions) if not _agrees(region, others))
+
+
+def _agrees(region: Region, others: Sequence[Region]) -> bool:
+    mine = [word for word, _, _ in _words(_said(region))]
+    if not mine:
+        return True
+    box = bounds(region.shape)
+    near = [each for each in others if each.image == region.image and _covered(box, bounds(each.shape))]
+    order = reading_order([bounds(each.shape) for each in near])
+    theirs = [[word for word, _, _ in _words(_said(near[one]))] for one in order]
+    return any(_holds(words, mine) for words in ([word for words in theirs for word in words], *theirs))
+
+
+def _holds(words: Sequence[str], part: Sequence[str]) -> bool:
+    """Whether `part` stands in `words` in a row."""
+    return any(list(words[at : at + len(part)]) == list(part) for at in range(len(words) - len(part) + 1))
+
+
+def _said(region: Region) -> str:
+    return region.label if region.text is None else region.text
+
+
+def _words(text: str) -> list[tuple[str, int, int]]:
+    """Each word as it is compared, and where it stands."""
+    return [
+        (unicodedata.normalize("NFKC", found[0]).translate(_SAME), found.start(), found.end())
+        for found in _WORD.finditer(text)
+    ]
+
+
+def _span(words: Sequence[tuple[str, int, int]], first: int, end: int) -> tuple[int, int]:
+    if first < end:
+        return words[first][1], words[end - 1][2]
+    place = words[first][1] if first < len(words) else words[-1][2] if words else 0
+    return place, place
+
+
+def _covered(one: Box, other: Box) -> bool:
+    """Whether two regions lie on the same text."""
+    wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+    high = min(one.y1, other.y1) - max(one.y0, other.y0)
+    smaller = min(one.area, other.area)
+    return wide > 0 and high > 0 and wide * high > _TOUCHING * smaller
