@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from vlm_app.types import Answer, Part, Picture, Sampling, Task, Turn
 
 TITLE_LENGTH = 60
+PAGE = re.compile(r"Page \d+ of .+:")  # the text that stands before a page of a document
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Progress:
 
 def title_of(parts: Sequence[Part], task: Task, query: str) -> str:
     """The first words of a message; what is asked of its image; or how many images it has."""
-    words = " ".join(part for part in parts if isinstance(part, str)).split()
+    texts = (part for part in parts if isinstance(part, str) and not PAGE.fullmatch(part))
+    words = " ".join(texts).split()
     if not words and task is not Task.CHAT:
         words = [task.replace("_", " ").capitalize(), *query.split()]
     if not words:

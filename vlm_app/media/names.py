@@ -33,7 +33,7 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 
 def subject(name: str, thing: str = "image") -> str:
     """How a sentence calls a file: its quoted name, or 'The image' where there is none."""
-    shown = _cleaned(name)
+    shown = cleaned(name)
     return f"“{shown}”" if shown else f"The {thing}"
 
 
@@ -48,7 +48,7 @@ def why_unread(error: OSError, thing: str = "an image file") -> str:
     return "cannot be read: copy it to another place and try again."
 
 
-def _cleaned(name: str) -> str:
+def cleaned(name: str) -> str:
     """The last part of a path, in one line, without control or direction marks, shortened."""
     last = re.split(r"[/\\]", name)[-1]
     # Categories C*: control, format (right-to-left override), surrogate, private, unassigned.

@@ -40,12 +40,13 @@ class Asking:
 
     def send(self, text: str, files: Sequence[str]) -> Steps:
         """What the message box holds. Pictures without a word are described."""
-        task, pictures = self.conversation.settings.task, opened(files)
+        task, attached = self.conversation.settings.task, opened(files)
+        pictures = tuple(each.picture for each in attached)
         if task is not Task.CHAT:
             return self._send((*pictures, text), task)
         if pictures and not text.strip() and Task.CAPTION in find(self.conversation.settings.model).tasks:
             return self._send(pictures, Task.CAPTION)
-        return self._send(ordered(text, pictures), task)
+        return self._send(ordered(text, attached), task)
 
     def pressed(self, asked: Mapping[str, Any]) -> Steps:
         """A button inside the conversation."""
@@ -79,8 +80,8 @@ class Asking:
         example = EXAMPLES.get(name)
         if example is None:
             raise BadInput(GONE)
-        pictures = opened([str(settings().assets / "examples" / example.file)])
-        return self._send((*pictures, example.query), example.task)
+        (attached,) = opened([str(settings().assets / "examples" / example.file)])
+        return self._send((attached.picture, example.query), example.task)
 
     def _switch(self, model: str) -> Steps:
         """The same question to another model: again, or in words where it lacks the task."""

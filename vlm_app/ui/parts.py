@@ -3,39 +3,86 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlm_app.errors import BadInput
 from vlm_app.media import open_image
+from vlm_app.media.documents import Document, is_document, open_document
+from vlm_app.media.names import cleaned
 from vlm_app.settings import settings
 from vlm_app.types import Part, Picture, Turn
 
 PLACE = re.compile(r"\[image (\d+)\]", re.IGNORECASE)
 
 
-def opened(files: Sequence[str]) -> tuple[Picture, ...]:
-    """The pictures of uploaded files. Raises BadInput with a sentence that names the file."""
+@dataclass(frozen=True)
+class Attached:
+    """A picture of a message. A document's page has a title, which stands before it."""
+
+    picture: Picture
+    title: str = ""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.title, self.picture) if self.title else (self.picture,)
+
+
+def opened(files: Sequence[str]) -> tuple[Attached, ...]:
+    """The pictures of uploaded files; of a PDF its pages.
+
+    Raises BadInput with a sentence that names the file. Pages are counted before one is drawn.
+    """
     most = settings().max_images
     if len(files) > most:
         raise BadInput(f"A message holds at most {most} images, found {len(files)}: leave some out.")
-    return tuple(open_image(Path(file), name=Path(file).name) for file in files)
+    paths = [Path(file) for file in files]
+    documents = {path: open_document(path) for path in paths if is_document(path)}
+    _check_pages(list(documents.values()), len(paths) - len(documents), most)
+    return tuple(each for path in paths for each in _pictures(path, documents.get(path)))
 
 
-def ordered(text: str, pictures: Sequence[Picture]) -> tuple[Part, ...]:
+def _pictures(path: Path, document: Document | None) -> Iterator[Attached]:
+    if document is None:
+        yield Attached(open_image(path, name=path.name))
+        return
+    with document:
+        for number in range(1, document.pages + 1):
+            yield Attached(document.picture(number), f"Page {number} of {cleaned(document.name)}:")
+
+
+def _check_pages(documents: Sequence[Document], images: int, most: int) -> None:
+    """Refuse more pages than a message takes, and say where pages are chosen."""
+    choose = "open it in the tab Workbench and choose the pages to ask about there"
+    for document in documents:
+        if document.pages > most:
+            raise BadInput(
+                f"“{cleaned(document.name)}” has {document.pages} pages, more than the {most} images "
+                f"that a message holds: {choose}."
+            )
+    pages = sum(document.pages for document in documents)
+    if pages + images > most:
+        raise BadInput(
+            f"A message holds at most {most} images, found {pages + images} with the pages of the PDF: "
+            f"leave some files out, or {choose}."
+        )
+
+
+def ordered(text: str, attached: Sequence[Attached]) -> tuple[Part, ...]:
     """Pictures first, then the text; `[image 2]` in the text places the second picture there."""
     placed: set[int] = set()
     parts: list[Part] = []
     at = 0
     for found in PLACE.finditer(text):
         number = int(found[1]) - 1
-        if number not in placed and 0 <= number < len(pictures):
-            parts += [text[at : found.start()].strip(), pictures[number]]
+        if number not in placed and 0 <= number < len(attached):
+            parts += [text[at : found.start()].strip(), *attached[number].parts]
             placed.add(number)
             at = found.end()
     parts.append(text[at:].strip())
-    first = [picture for number, picture in enumerate(pictures) if number not in placed]
+    first = [part for number, each in enumerate(attached) if number not in placed for part in each.parts]
     return (*first, *(part for part in parts if part))
 
 
