@@ -21,7 +21,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from vlm_app import families
 from vlm_app.engine import engine
 from vlm_app.grounding import match
 from vlm_app.media import picture_from
@@ -52,7 +51,7 @@ def plain(picture: Picture, task: Task, query: str) -> Answer:
 
 
 def in_detail(picture: Picture, task: Task, query: str) -> Answer:
-    steps = detailed.detail(ask, picture, Question(task, query, "pebble"), families.get("pebble").tasks)
+    steps = detailed.detail(ask, picture, Question(task, query, "pebble"))
     return list(steps)[-1].answer
 
 

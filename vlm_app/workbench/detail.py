@@ -8,23 +8,20 @@ from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from vlm_app.errors import BadInput
+from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.grounding import bounds
 from vlm_app.media import picture_from
 from vlm_app.types import Answer, Delta, Finish, Picture, Region, Seen, Task, Usage
 from vlm_app.workbench.sheet import Question, Step
-from vlm_app.workbench.tiles import OVERLAP, Area, Look, areas, around, merged, seen_again, shows, tile_side
+from vlm_app.workbench.tiles import OVERLAP, Area, Look, around, cover, merged, seen_again, shows
 
 TASKS = frozenset({Task.DETECT, Task.GROUND, Task.POINT, Task.COUNT, Task.SEGMENT})
-MOST_TILES = 400  # of one image: a panorama in tiles of a small model would take an hour
 _BLANK = 3  # levels of 255 by which the pixels of a tile differ at most when there is nothing on it
 
 Ask = Callable[[Picture, Task, str], Iterator[Delta]]
 
 
-def detail(
-    ask: Ask, picture: Picture, question: Question, able: frozenset[Task] = frozenset()
-) -> Generator[Step]:
+def detail(ask: Ask, picture: Picture, question: Question) -> Generator[Step]:
     """Ask about the whole image, then about tiles of the size that the model sees, and merge.
 
     Args:
@@ -32,8 +29,6 @@ def detail(
             answer, and closing the iterator ends it.
         picture: the image.
         question: its task and query are asked each time.
-        able: what the model can do. A model that is asked to GROUND a phrase finds it everywhere;
-            one that can DETECT is asked that in the second look, and may find nothing.
 
     Yields:
         A step for each delta, with what was found so far; `done` of `total` looks are finished,
@@ -44,7 +39,7 @@ def detail(
         CANCELLED, with what was found until then.
 
     Raises:
-        BadInput: the task finds nothing in places, or the image would need too many tiles.
+        BadInput: the task is none that finds things in places.
         Whatever `ask` raises.
     """
     if question.task not in TASKS:
@@ -54,19 +49,12 @@ def detail(
         )
     looking = _Looking(ask, picture, question)
     yield from looking.over([(0, 0, *picture.size)])
-    side = tile_side(picture.size, looking.seen.size)
-    tiles = areas(picture.size, side)
-    if len(tiles) > MOST_TILES:
-        raise BadInput(
-            f"Detail asks about at most {MOST_TILES} tiles of an image, and this one has {len(tiles)} of "
-            f"{side} × {side} pixels: take a part of it, or a model that sees more at once."
-        )
+    side, tiles = cover(picture.size, looking.seen.size)
     todo = [tile for tile in tiles if not _blank(picture, tile)]
     if looking.finish is Finish.STOP:
         yield from looking.over(todo)
     if looking.finish is Finish.STOP:
-        again = Task.DETECT if question.task is Task.GROUND and Task.DETECT in able else question.task
-        yield from looking.again(side, again)
+        yield from looking.again(side)
     yield looking.last(side, len(todo), len(tiles) - len(todo))
 
 
@@ -74,7 +62,8 @@ class _Looking:
     """One question on its way over an image."""
 
     def __init__(self, ask: Ask, picture: Picture, question: Question) -> None:
-        self._ask, self._picture, self._question = ask, picture, question
+        self._ask, self._picture = ask, picture
+        self._task, self._query = question.task, question.query
         self._began = time.monotonic()
         self._first: list[Look] = []  # the whole image and its tiles
         self._second: list[Look] = []
@@ -82,6 +71,7 @@ class _Looking:
         self._shown = Answer("", task=question.task)
         self._regions: tuple[Region, ...] = ()
         self._total = 1
+        self._merged_at = self._merge_cost = 0.0
         self._told: object = None
         self._twice = self._unconfirmed = 0
         self.seen = Seen()
@@ -91,38 +81,59 @@ class _Looking:
         """Look at each tile, or at the whole image."""
         self._total = len(self._first) + len(tiles)
         for tile in tiles:
-            answer = yield from self._look(tile, self._question.task)
+            answer = yield from self._look(tile, self._task)
             if answer is None or self.finish is Finish.CANCELLED:
-                return
+                break
             self._first.append(Look(tile, self._picture.size, answer.regions))
-            self._regions, self._twice = merged(self._first)
+            self._merge()
             yield self._step()
+        self._merge(at_once=True)
 
-    def again(self, side: int, task: Task) -> Generator[Step]:
+    def _merge(self, at_once: bool = False) -> None:
+        """What was found so far, each once; now and then only, so that merging is a small share."""
+        begun = time.monotonic()
+        if at_once or begun - self._merged_at > 10 * self._merge_cost:
+            self._regions, self._twice = merged(self._first)
+            self._merged_at = time.monotonic()
+            self._merge_cost = self._merged_at - begun
+
+    def again(self, side: int) -> Generator[Step]:
         """Look at each thing once more, in the middle of a part: what was made up is not there again.
 
         A model that is shown a part without anything on it likes to name something all the same.
+        One that is asked to GROUND a phrase always does: where it can DETECT it is asked that,
+        and may find nothing.
         """
-        size, kept = self._picture.size, list(self._regions)
-        for region in self._regions:
+        size, kept = self._picture.size, list[Region]()
+        for number, region in enumerate(self._regions, 1):
             box = bounds(region.shape)
             area = around(box, size, side)
-            if area == (0, 0, *size):
-                continue  # so large that the first look was close enough
+            if area == (0, 0, *size):  # so large that the first look was close enough
+                kept.append(region)
+                continue
             look = next((one for one in self._second if shows(one.area, box, size)), None)
             if look is None:
                 self._total += 1
-                answer = yield from self._look(area, task)
+                answer = yield from self._closer(area)
                 if answer is None or self.finish is Finish.CANCELLED:
                     return
                 look = Look(area, size, answer.regions)
                 self._second.append(look)
-            place = kept.index(region)
-            kept[place : place + 1] = [one for one in [seen_again(region, look)] if one]
-            self._unconfirmed = len(self._regions) - len(kept)
+            again = seen_again(region, look)
+            kept += [again] if again else []
+            self._unconfirmed = number - len(kept)
             yield self._step()
         self._regions, twice = merged([Look((0, 0, *size), size, tuple(kept))])
         self._twice += twice
+
+    def _closer(self, area: Area) -> Generator[Step, None, Answer | None]:
+        """The second look at a part."""
+        if self._task is Task.GROUND:
+            try:
+                return (yield from self._look(area, Task.DETECT))
+            except ModelUnavailable:  # it grounds, and cannot detect
+                pass
+        return (yield from self._look(area, self._task))
 
     def _look(self, area: Area, task: Task) -> Generator[Step, None, Answer | None]:
         """Ask about one part; a step for each delta, so that whoever reads can leave in between."""
@@ -130,7 +141,7 @@ class _Looking:
         if area != (0, 0, *part.size):
             part = picture_from(part.pixels.crop(area))
         answer: Answer | None = None
-        deltas = self._ask(part, task, self._question.query)
+        deltas = self._ask(part, task, self._query)
         with closing(deltas) if isinstance(deltas, Generator) else nullcontext():
             for delta in deltas:
                 answer = delta.answer or answer
@@ -160,7 +171,8 @@ class _Looking:
     def _note(self, side: int, tiles: int, blanks: int) -> str:
         asked = max(len(self._first) - 1, 0)
         many = f"{tiles} tiles" if asked == tiles else f"stopped after {asked} of {tiles} tiles"
-        did = [f"{many} of {side} × {side} pixels", f"overlap {OVERLAP:.0%}"]
+        smaller = f", shown at {min(self.seen.size)}" if self.seen.size and min(self.seen.size) < side else ""
+        did = [f"{many} of {side} × {side} pixels{smaller}", f"overlap {OVERLAP:.0%}"]
         did += [f"{blanks} of one colour left out"] * bool(blanks)
         did += [f"{_counted(self._twice, 'duplicate')} merged"]
         did += [f"{_counted(self._unconfirmed, 'region')} not seen again in a second look"]
@@ -171,15 +183,15 @@ class _Looking:
     def _answer(self, note: str) -> Answer:
         """What the looks say together. `raw` keeps what was written, one look after another."""
         if not self._answers:
-            return Answer("", task=self._question.task, finish=self.finish)
+            return Answer("", task=self._task, finish=self.finish)
         first, usages = self._answers[0], [answer.usage for answer in self._answers]
-        text, regions = _written(self._regions, self._question.task, first)
+        text, regions = _written(self._regions, self._task, first)
         return replace(
             first,
             text=text,
             regions=regions,
             raw="\n".join(answer.raw for answer in self._answers),
-            task=self._question.task,
+            task=self._task,
             seen=replace(self.seen, tiles=len(self._answers), note=note),
             usage=Usage(sum(u.prompt_tokens for u in usages), sum(u.completion_tokens for u in usages)),
             timings=replace(first.timings, total=time.monotonic() - self._began),

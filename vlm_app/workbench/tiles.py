@@ -13,11 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, hypot
+from typing import Any
+
+import numpy as np
 
 from vlm_app.grounding import bounds, iou
 from vlm_app.grounding.views import placed
 from vlm_app.types import Box, Point, Region
 
+MOST_TILES = 400  # of one image: more would take a small model an hour
 OVERLAP = 0.2  # of a tile's side, shared with the tile beside it
 _BORDER = 0.02  # of a tile's side: what ends so near to an inner border was probably cut by it
 _SAME = 0.5  # IoU from which two regions with one label are one
@@ -28,6 +32,7 @@ _CLEAR = 0.1  # of a part's side, around what can be judged in it
 _AGAIN = 0.3  # IoU from which a second look has seen the same
 _WHOLE, _CUT = 1, 0  # ranks; a tile's region that was not cut has a higher one
 
+Numbers = np.ndarray[Any, Any]
 Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -77,6 +82,16 @@ def around(box: Box, size: tuple[int, int], side: int) -> Area:
     left = _middle((box.x0 + box.x1) / 2 * width, reach, width)
     top = _middle((box.y0 + box.y1) / 2 * height, reach, height)
     return (left, top, min(left + reach, width), min(top + reach, height))
+
+
+def cover(size: tuple[int, int], seen: tuple[int, int] | None) -> tuple[int, tuple[Area, ...]]:
+    """The side of the tiles, and the tiles: larger ones where there would be more than `MOST_TILES`."""
+    side = tile_side(size, seen)
+    tiles = areas(size, side)
+    while len(tiles) > MOST_TILES:
+        side = ceil(1.1 * side)
+        tiles = areas(size, side)
+    return side, tiles
 
 
 def _middle(centre: float, reach: int, length: int) -> int:
@@ -143,11 +158,14 @@ def seen_again(region: Region, look: Look) -> Region | None:
     box = bounds(shape)
     scored = [(iou(one.shape, box), place) for place, one in enumerate(others)]
     # A piece that a border has cut is much smaller than what it is a piece of.
-    inside = [(_shared(bounds(one.shape), box), place) for place, one in enumerate(others)]
-    best = max([one for one in scored if one[0] >= _AGAIN] or [(-1.0, -1)])
-    if best[1] < 0:
-        best = max([one for one in inside if one[0] >= 1 - _AGAIN] or [(-1.0, -1)])
-    return None if best[1] < 0 else others[best[1]]
+    pieces = [(_share(box, bounds(one.shape)), place) for place, one in enumerate(others)]
+    likely = [one for one in scored if one[0] >= _AGAIN] or [one for one in pieces if one[0] >= 1 - _AGAIN]
+    return others[max(likely)[1]] if likely else None
+
+
+def _share(one: Box, other: Box) -> float:
+    """How much of `one` lies in `other`."""
+    return float(_shares(np.array([one.xyxy]), np.array([other.xyxy]))[0, 0])
 
 
 def _of_look(number: int, look: Look) -> list[_Found]:
@@ -176,23 +194,27 @@ def _gaps(box: Box, look: Look) -> tuple[float, float, float, float]:
 
 def _without_pieces(found: list[_Found]) -> list[_Found]:
     """Without what a border has cut, where another look has it whole, whatever it calls it."""
-    entire = [one for one in found if not one.cut]
-    return [
-        one
-        for one in found
-        if not (one.cut and any(other.look != one.look and _covers(other, one) for other in entire))
-    ]
+    pieces, entire = [one for one in found if one.cut], [one for one in found if not one.cut]
+    if not pieces or not entire:
+        return found
+    inside = _shares(_boxes(pieces), _boxes(entire)) >= _COVERED
+    elsewhere = np.array([[other.look != one.look for other in entire] for one in pieces])
+    gone = {id(one) for one, covered in zip(pieces, (inside & elsewhere).any(axis=1), strict=True) if covered}
+    return [one for one in found if id(one) not in gone]
 
 
-def _covers(other: _Found, one: _Found) -> bool:
-    return _shared(bounds(other.region.shape), bounds(one.region.shape)) >= _COVERED
+def _boxes(found: Sequence[_Found]) -> Numbers:
+    """Corners as rows: (regions, 4)."""
+    return np.array([bounds(one.region.shape).xyxy for one in found]).reshape(-1, 4)
 
 
-def _shared(other: Box, one: Box) -> float:
-    """How much of `one` lies in `other`, from 0 to 1."""
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return max(width, 0.0) * max(height, 0.0) / one.area if one.area else 0.0
+def _shares(ones: Numbers, others: Numbers) -> Numbers:
+    """How much of each box lies in each other one, from 0 to 1: (ones, others)."""
+    low = np.maximum(ones[:, None, :2], others[None, :, :2])
+    high = np.minimum(ones[:, None, 2:], others[None, :, 2:])
+    areas = (ones[:, 2:] - ones[:, :2]).prod(axis=1)
+    shared = (high - low).clip(0).prod(axis=2)
+    return np.asarray(shared / np.maximum(areas, 1e-12)[:, None])
 
 
 def _joined(found: list[_Found]) -> list[_Found]:
@@ -233,26 +255,22 @@ def _around(one: object, other: object) -> Box:
 
 def _suppressed(found: list[_Found]) -> list[_Found]:
     """Non-maximum suppression: by label, then between looks whatever the label."""
-    import numpy as np
     import supervision as sv
 
     if not found:
         return []
     labels = {label: number for number, label in enumerate({one.region.label: None for one in found})}
-    rows = [
-        (*bounds(one.region.shape).xyxy, one.rank + (one.region.score or 0.0), labels[one.region.label])
-        for one in found
-    ]
-    keep = sv.box_non_max_suppression(np.array(rows), _SAME)
+    ranks = [one.rank + (one.region.score or 0.0) for one in found]
+    kinds = [labels[one.region.label] for one in found]
+    keep = sv.box_non_max_suppression(np.column_stack([_boxes(found), ranks, kinds]), _SAME)
     ranked = sorted((one for one, kept in zip(found, keep, strict=True) if kept), key=lambda one: -one.rank)
-    once: list[_Found] = []
-    for one in ranked:
-        if not any(
-            other.look != one.look and iou(other.region.shape, one.region.shape) >= _SAME_PLACE
-            for other in once
-        ):
-            once.append(one)
-    return once
+    boxes, looks = _boxes(ranked), np.array([one.look for one in ranked])
+    same = (sv.box_iou_batch(boxes, boxes) >= _SAME_PLACE) & (looks[:, None] != looks[None])
+    once: list[int] = []
+    for place in range(len(ranked)):
+        if not same[place, once].any():
+            once.append(place)
+    return [ranked[place] for place in once]
 
 
 def _apart(points: list[_Found], looks: Sequence[Look]) -> list[_Found]:
