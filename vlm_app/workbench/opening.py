@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mimetypes
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 from vlm_app.errors import BadInput
 from vlm_app.media import open_image, thumbnail
 from vlm_app.media.documents import DPI, is_document, open_document
-from vlm_app.media.names import subject, why_unread
+from vlm_app.media.names import format_of, subject, why_unread
 from vlm_app.media.videos import open_video
 from vlm_app.workbench.cache import Cache
 from vlm_app.workbench.pages import SMALL, origin, small_key
@@ -67,10 +68,11 @@ def _kind(path: Path, name: str) -> tuple[Kind, str]:
         raise BadInput(f"{subject(name, 'file')} {why_unread(error, 'a file')}") from error
     if is_document(path, name):
         return Kind.DOCUMENT, "application/pdf"
-    return next(
-        ((Kind.VIDEO, media_type) for pattern, media_type in _VIDEOS if pattern.match(head)),
-        (Kind.IMAGES, ""),
-    )
+    for pattern, media_type in _VIDEOS:
+        if pattern.match(head):
+            return Kind.VIDEO, media_type
+    called = mimetypes.guess_type(name)[0] or ""  # a broken video is said to be one
+    return (Kind.VIDEO, called) if called.startswith("video/") and not format_of(head) else (Kind.IMAGES, "")
 
 
 # --- images -------------------------------------------------------------------------------
