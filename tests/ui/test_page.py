@@ -25,6 +25,7 @@ from vlm_app.ui import build_page, model_bar
 from vlm_app.ui.settings_panel import Choices, SettingsPanel
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.welcome import EXAMPLES, welcome
+from vlm_app.workbench.bench import Bench
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -47,8 +48,9 @@ def test_page_is_built_without_torch() -> None:
 
 def test_nothing_of_the_page_is_offered_to_programs(tmp_path: Path) -> None:
     engine = FakeEngine()
-    chats, owners = Chats(Store(tmp_path), engine), Owners(tmp_path)
-    page = in_a_loop(lambda: build_page(chats, engine, owners))  # type: ignore[arg-type]
+    store = Store(tmp_path)
+    chats, owners, bench = Chats(store, engine), Owners(tmp_path), Bench(store, engine)
+    page = in_a_loop(lambda: build_page(chats, engine, owners, bench, store))  # type: ignore[arg-type]
     assert all(fn.api_visibility == "private" for fn in page.fns.values())
     assert page.analytics_enabled is False
 

@@ -10,17 +10,25 @@ if TYPE_CHECKING:
     from vlm_app.api.owner import Owners
     from vlm_app.chat import Chats
     from vlm_app.engine import Engine
+    from vlm_app.store import Store
+    from vlm_app.workbench.bench import Bench
 
 
-def build_page(chats: Chats, engine: Engine, owners: Owners) -> gr.Blocks:
+def build_page(chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.page import blocks, layout
+    from vlm_app.ui.workbench.acts import Acts
+    from vlm_app.ui.workbench.listeners import BenchListeners
+    from vlm_app.ui.workbench.showing import BenchShowing
 
     with blocks() as page:
         Endpoints(engine).connect()
-        Listeners(layout(), chats, engine, owners).connect(page)
+        parts = layout()
+        loaded = Listeners(parts, chats, engine, owners).connect(page)
+        acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
+        BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
     return page
 
 

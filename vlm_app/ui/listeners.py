@@ -48,14 +48,15 @@ class Listeners:
 
     # --- wiring -----------------------------------------------------------------------
 
-    def connect(self, page: gr.Blocks) -> None:
-        """Ties events to listeners. All that runs a model stands in one queue."""
+    def connect(self, page: gr.Blocks) -> Any:
+        """Ties events to listeners. All that runs a model stands in one queue. What follows the
+        first load of the chat can be tied to what is returned."""
         on, outputs = self.on, self._outputs()
         here: set[Component] = {on.chat, on.chats.search, on.model}
         asked: set[Component] = {*here, on.task, *on.panel.fields}
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
-        page.load(None, None, [on.chat], js="() => window.vlmChat()", **quiet).then(
+        loaded = page.load(None, None, [on.chat], js="() => window.vlmChat()", **quiet).then(
             self.load, here, outputs, **quiet
         )
         sent = on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
@@ -81,6 +82,7 @@ class Listeners:
         engine = EngineListeners(on, self.showing, served.now)
         engine.connect()
         served.connect(engine.verdicts, TELL)
+        return loaded
 
     def _outputs(self) -> list[Component]:
         on = self.on

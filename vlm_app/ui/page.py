@@ -15,12 +15,13 @@ from vlm_app.ui import model_bar
 from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import ChatList
+from vlm_app.ui.workbench.page import BenchPage
 
 BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
-CHAT, MODELS = "chat", "models"  # the tabs
+CHAT, WORKBENCH, MODELS = "chat", "workbench", "models"  # the tabs
 UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
 
 
@@ -30,6 +31,8 @@ class Parts:
 
     chats: ChatList
     tabs: gr.Tabs
+    bench_tab: gr.Tab
+    bench: BenchPage
     models_tab: gr.Tab
     models: ModelsPage
     panel: SettingsPanel
@@ -66,13 +69,16 @@ def layout() -> Parts:
     with gr.Tabs(elem_id="tabs", selected=CHAT) as tabs:
         with gr.Tab("Chat", id=CHAT):
             conversation = _conversation(rows, first)
+        with gr.Tab("Workbench", id=WORKBENCH) as bench_tab:
+            bench = BenchPage.build(rows, first.id)
         with gr.Tab("Models", id=MODELS) as models_tab:
             models = ModelsPage.build(list(rows.values()))
     chat = gr.Textbox(visible=False, elem_id="chat")
     bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
     engine = gr.HTML(elem_id="engine-bridge", js_on_load=ENGINE_BRIDGE)
     hidden = {"chat": chat, "bridge": bridge, "engine": engine, "shown": gr.Textbox(visible=False)}
-    return Parts(chats, tabs, models_tab, models, **conversation, **hidden, clock=gr.Timer(2))
+    drawn = (chats, tabs, bench_tab, bench, models_tab, models)
+    return Parts(*drawn, **conversation, **hidden, clock=gr.Timer(2))
 
 
 def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:
@@ -100,7 +106,7 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
             notice = gr.HTML(elem_id="notice", js_on_load=None)
             attached = gr.Number(0, visible=False)
             message = gr.MultimodalTextbox(
-                elem_id="message", file_count="multiple", file_types=["image"], sources=["upload"],
+                elem_id="message", file_count="multiple", file_types=["image", ".pdf"], sources=["upload"],
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip

@@ -21,7 +21,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-SCRIPTS = ("page.js", "restart.js", *OVERLAY)
+SCRIPTS = ("page.js", "restart.js", *OVERLAY, "workbench.js")
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:
@@ -51,14 +51,16 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     """Builds the page, launches it, says where it is, and waits for the end."""
     from vlm_app.api.owner import Owners
     from vlm_app.ui import build_page
+    from vlm_app.workbench.bench import Bench
 
     owners = Owners(settings().data)
-    page = build_page(chats, models, owners)
+    bench = Bench(store, models)
+    page = build_page(chats, models, owners, bench, store)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())
     _, address, _ = page.queue(default_concurrency_limit=8).launch(
-        **launch_options(chats, store, owners),
+        **launch_options(chats, store, owners, bench),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
@@ -71,10 +73,11 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     store.close()
 
 
-def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
+def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from starlette.middleware import Middleware
 
+    from vlm_app.api.bench_routes import bench_routes
     from vlm_app.api.middleware import SecurityHeaders, Visitors
     from vlm_app.api.routes import routes
     from vlm_app.ui.theme import theme
@@ -84,7 +87,7 @@ def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
-            "routes": routes(store, chats, assets / "examples"),
+            "routes": [*routes(store, chats, assets / "examples"), *bench_routes(bench)],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
@@ -96,7 +99,7 @@ def launch_options(chats: Any, store: Any, owners: Any) -> dict[str, Any]:
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
-        "max_file_size": settings().max_bytes,
+        "max_file_size": max(settings().max_bytes, settings().max_video_bytes),
         "ssr_mode": False,
         "share": False,
         "quiet": True,

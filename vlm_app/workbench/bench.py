@@ -21,7 +21,7 @@ from vlm_app.workbench.opening import open_sheet
 from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.sheet import Finding, Mark, Page, Question, Sheet, Step
 from vlm_app.workbench.sheets import FORGOTTEN, Sheets
-from vlm_app.workbench.taking import result_of, take
+from vlm_app.workbench.taking import begin, result_of, take
 
 
 class Bench:
@@ -161,6 +161,11 @@ class Bench:
     def result(self, owner: str, finding_id: str) -> Result:
         """The finding as it is now, with its images, for `grounding.formats.exported`."""
         return result_of(self._sheets, self._pages, self._sheets.record(owner, finding_id))
+
+    def begin(self, owner: str, sheet_id: str, keys: Sequence[str], question: Question) -> Finding:
+        """An empty finding of the owner's own about pages of a sheet: `edit` fills it, with regions
+        that were drawn where no model was asked, or that came as a file."""
+        return begin(self._sheets, self._pages, owner, sheet_id, keys, question)
 
     def take(
         self, owner: str, pictures: Sequence[tuple[Picture, str]], answer: Answer, question: Question

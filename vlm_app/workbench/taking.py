@@ -11,6 +11,8 @@ from vlm_app.grounding.formats import Result
 from vlm_app.grounding.formats.result import Source, unique
 from vlm_app.store import new_id
 from vlm_app.types import Answer, Picture, Region, Task
+from vlm_app.workbench.answering import name_of
+from vlm_app.workbench.asking import pages_of
 from vlm_app.workbench.growing import Marking
 from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.rows import Body, Record, Tracked
@@ -51,6 +53,25 @@ def take(
     names = tuple(page.title for page in sheet.pages)
     tracked = tuple(Tracked(mark, place) for place, mark in enumerate(marks))
     return sheets.add_finding(Record(finding, media, names, tracked))
+
+
+def begin(
+    sheets: Sheets, pages: Pages, owner: str, sheet_id: str, keys: Sequence[str], question: Question
+) -> Finding:
+    """An empty finding of a person's own about pages of a sheet, to be filled by `edited`."""
+    sheet = sheets.sheet(owner, sheet_id)
+    body = sheets.body(owner, sheet_id)
+    chosen = pages_of(sheet, keys)
+    media = []
+    for page in chosen:
+        kept = body.page(page.key)
+        held = kept.media if kept else None
+        media.append(held or sheets.hold(owner, sheet_id, page.key, pages.picture(owner, sheet_id, page.key)))
+    now = datetime.now(UTC)
+    keys, answer = tuple(page.key for page in chosen), Answer("", task=question.task)
+    finding = Finding(new_id(), owner, sheet_id, keys, question, answer, (), "", now, now)
+    names = tuple(name_of(sheet, page) for page in chosen)
+    return sheets.add_finding(Record(finding, tuple(media), names))
 
 
 def result_of(sheets: Sheets, pages: Pages, record: Record) -> Result:

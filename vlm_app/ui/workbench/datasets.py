@@ -1,0 +1,84 @@
+"""From a finding to examples of a dataset: one for each of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from vlm_app.errors import BadInput
+from vlm_app.finetune.examples import Example, Examples, Reply, Source
+from vlm_app.types import Region
+from vlm_app.workbench.bench import Bench
+from vlm_app.workbench.sheet import PERSON, Finding
+
+if TYPE_CHECKING:
+    from vlm_app.store import Store
+
+CORRECTIONS = "My corrections"  # the dataset that one click adds to
+
+
+class Datasets:
+    """Adds findings to the datasets of an owner."""
+
+    def __init__(self, store: Store, bench: Bench) -> None:
+        self.examples = Examples(store)
+        self.bench = bench
+
+    def listed(self, owner: str) -> list[dict[str, Any]]:
+        """The owner's datasets, for the menu."""
+        return [{"id": each.id, "name": each.name} for each in self.examples.datasets(owner)]
+
+    def create(self, owner: str, name: str) -> str:
+        """A new dataset's id. Raises BadInput for a blank name."""
+        if not name.strip():
+            raise BadInput("A dataset has a name: write at least one word.")
+        return self.examples.create(owner, name.strip()).id
+
+    def add(self, owner: str, finding_id: str, dataset: str = "") -> str:
+        """Adds a finding as it is now; a line that says so. Without a dataset to the usual one."""
+        if not finding_id:
+            raise BadInput("There is nothing to add yet: ask something first.")
+        finding = self.bench.finding(owner, finding_id)
+        id = self._dataset(owner, dataset)
+        try:
+            examples = [self._example(owner, finding, page) for page in range(len(finding.pages))]
+        except ValueError as error:
+            raise BadInput(f"This is no example to learn from: {error}.") from error
+        added = [self.examples.add(owner, id, example) for example in examples]
+        return f'<p class="status done" role="status">{escape(added[-1].sentence)}</p>'
+
+    def _dataset(self, owner: str, id: str) -> str:
+        known = self.examples.datasets(owner)
+        for each in known:
+            if each.id == id or (not id and each.name == CORRECTIONS):
+                return each.id
+        if id:
+            raise BadInput("This dataset is gone: choose another one.")
+        return self.examples.create(owner, CORRECTIONS).id
+
+    def _example(self, owner: str, finding: Finding, page: int) -> Example:
+        """What is right about one page, and what the model said where that was corrected."""
+        picture = self.bench.picture(owner, finding.sheet, finding.pages[page])
+        question, corrected = finding.question, finding.corrected
+        right = _reply(finding.text, finding.regions, finding, page)
+        wrong = _reply(finding.answer.text, finding.answer.regions, finding, page)
+        return Example(
+            pictures=(picture,), task=question.task, query=question.query, text=right.text,
+            regions=right.regions, source=Source.EDIT, note=finding.note,
+            maker=PERSON if corrected or not question.model else question.model,
+            rejected=wrong if corrected and question.model and wrong != right else None,
+        )  # fmt: skip
+
+
+def _reply(text: str, regions: Sequence[Region], finding: Finding, page: int) -> Reply:
+    """What was said about one page; of several, its regions and their words."""
+    if len(finding.pages) == 1:
+        return Reply(text, tuple(regions))
+    here = tuple(replace(each, image=0, span=None) for each in regions if each.image == page)
+    return Reply(_lines(here), here)
+
+
+def _lines(regions: tuple[Region, ...]) -> str:
+    return "\n".join(each.text or each.label for each in regions)

@@ -1,0 +1,205 @@
+"""What happens on the tab Workbench. Nothing of a visitor is kept here: what a browser tab shows is
+a value of that tab, and whose it is comes from the signed cookie of each request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from vlm_app.api.owner import Owners
+from vlm_app.engine import Engine
+from vlm_app.types import Answer
+from vlm_app.ui.running import Running
+from vlm_app.ui.told import Told
+from vlm_app.ui.workbench import choosing
+from vlm_app.ui.workbench.acts import Acts
+from vlm_app.ui.workbench.asking import Chosen, pages
+from vlm_app.ui.workbench.page import BenchPage
+from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
+from vlm_app.workbench.bench import Bench
+from vlm_app.workbench.sheet import Finding, Question, Sheet, Step
+
+BEAT = 0.15  # seconds between two pictures of a growing answer
+TELL = "(told) => window.vlmBenchTell(told)"
+OPENED = "() => { window.vlmBenchOpened() }"
+RAN = "() => { window.vlmBenchRan() }"
+START = "() => { window.vlmBenchStart() }"
+RUN = "() => { window.vlmBenchRun() }"
+
+
+class BenchListeners:
+    """The listeners of the tab, for a page that was just drawn."""
+
+    def __init__(self, on: BenchPage, bench: Bench, engine: Engine, owners: Owners, acts: Acts) -> None:
+        self.on = on
+        self.bench = bench
+        self.engine = engine
+        self.owners = owners
+        self.acts = acts
+        self.showing: BenchShowing = acts.showing
+        self.running = Running()
+
+    def connect(self, tab: gr.Tab, clock: gr.Timer, loaded: Any) -> None:
+        """Ties events to listeners. All that runs a model stands in the queue of the answers;
+        `loaded` is the end of the page's first load."""
+        on = self.on
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
+        shown = [on.sheet, on.finding, on.name, on.answer, on.history, on.progress, on.told]
+        asking = [on.model, on.second, on.task, on.query, on.chip, on.ready, on.detail]
+        on.bridge.click(self.act, on.asked, shown, **quiet)
+        on.bridge.submit(self.ask, on.asked, shown, **writes).then(None, None, None, js=RAN, **quiet)
+        on.bridge.stop(self.stop, None, None, queue=False, **quiet)
+        on.upload.upload(self.open, [on.upload], shown, **quiet)
+        on.take.upload(self.take_in, on.asked | {on.take}, shown, **quiet)
+        on.told.change(None, [on.told], None, js=TELL, queue=False, **quiet)
+        on.query.submit(None, None, None, js=RUN, **quiet)
+        loaded.then(None, None, None, js=START, **quiet)
+        tab.select(self.choose, on.asked, asking, **quiet).then(None, None, None, js=OPENED, **quiet)
+        gr.on([on.model.input, on.task.input], self.choose, on.asked, asking, **quiet)
+        clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def ask(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """Run, a ready question, or a part that was drawn."""
+        asked = dict(event._data or {})
+        with Told():
+            owner = self.owners.of(request.cookies)
+            sheet = self.bench.sheet(owner, values[self.on.sheet])
+            stop = threading.Event()
+            with self.running.answer((owner, str(asked.get("run"))), stop):
+                yield from self._answered(owner, sheet, values, asked, stop)
+            return
+        with Told():  # what was there before
+            yield self.showing.restored(
+                self.owners.of(request.cookies), values[self.on.sheet], values[self.on.finding]
+            )
+
+    def _answered(
+        self, owner: str, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
+    ) -> Iterator[Updates]:
+        """One answer, and that of a second model where one is chosen."""
+        chosen = self._chosen(values)
+        if asked.get("act") == "second":
+            first = self.bench.finding(owner, str(asked.get("finding")))
+            question, keys = first.question, first.pages
+        else:
+            question = chosen.question(self.engine, asked)
+            keys = tuple(pages(asked, question))
+            first = yield from self._growing(owner, sheet, keys, question, stop)
+        other = chosen.second
+        if other not in ("", choosing.NOBODY, question.model) and not stop.is_set():
+            with Told():  # the first answer stays, whatever becomes of the second
+                beside = replace(question, model=other, precision="auto", adapter=None)
+                yield from self._growing(owner, sheet, keys, beside, stop, first)
+        yield self.showing.sheet(owner, self.bench.sheet(owner, sheet.id), first.id if first else "")
+
+    def _growing(
+        self,
+        owner: str,
+        sheet: Sheet,
+        keys: tuple[str, ...],
+        question: Question,
+        stop: threading.Event,
+        beside: Finding | None = None,
+    ) -> Generator[Updates, None, Finding | None]:
+        """The steps worth showing; the finding as it is kept."""
+        begun, shown, kept = datetime.now(UTC), 0.0, None
+        live = Finding("", owner, sheet.id, keys, question, Answer(""), (), "", begun, begun)
+        live = replace(live, beside=beside.id if beside else None)
+        steps = self.bench.ask(owner, sheet.id, keys, question, stop, live.beside)
+        yield self.showing.growing(sheet, live, self._waiting(question))
+        with closing(steps):
+            for step in steps:
+                kept = step.finding or kept
+                if step.finding is None and time.monotonic() - shown >= BEAT:
+                    shown = time.monotonic()
+                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question))
+        return kept
+
+    def _how_far(self, step: Step, question: Question) -> str:
+        if step.total <= 1 and not step.answer.text and not step.marks:
+            return self._waiting(question)
+        return progress(step.done, step.total, "Tile" if question.detail else "Page")
+
+    def _waiting(self, question: Question) -> str:
+        """What is going on before the first word."""
+        return self.showing.waiting(question.model)
+
+    def stop(self, event: gr.EventData, request: gr.Request) -> None:
+        """Stop was pressed: what was found so far is kept."""
+        asked = dict(event._data or {})
+        self.running.stop((self.owners.of(request.cookies), str(asked.get("run"))))
+
+    def _chosen(self, values: Values) -> Chosen:
+        on = self.on
+        return Chosen(
+            str(values[on.model] or ""), str(values[on.second] or choosing.NOBODY),
+            str(values[on.task] or ""), str(values[on.query] or ""), bool(values[on.detail]),
+            self.showing.default,
+        )  # fmt: skip
+
+    # --- opening ----------------------------------------------------------------------------
+
+    def open(self, files: list[str] | None, request: gr.Request) -> Updates:
+        """Files were chosen or dropped. The copies that Gradio made of them go."""
+        paths = [Path(file) for file in files or []]
+
+        def opened(owner: str) -> Updates:
+            sheet = self.bench.open(owner, [(path, path.name) for path in paths])
+            return self.showing.sheet(owner, sheet)
+
+        try:
+            return self._safely(opened, request)
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def take_in(self, values: Values, request: gr.Request) -> Updates:
+        """Regions came as a file; the copy that Gradio made of it goes."""
+        path = Path(values[self.on.take])
+        sheet = values[self.on.sheet]
+        try:
+            return self._safely(lambda owner: self.acts.take_in(owner, sheet, path), request)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
+        """A button that asks no model."""
+        asked = dict(event._data or {})
+        here = (str(values[self.on.sheet] or ""), str(values[self.on.finding] or ""))
+        return self._safely(lambda owner: self.acts.do(owner, *here, asked), request)
+
+    def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
+        """The updates; where they fail, a sentence, and the browser shows again what is kept."""
+        with Told():
+            return make(self.owners.of(request.cookies))
+        return {self.on.told: self.acts.refused()}
+
+    # --- who is asked -----------------------------------------------------------------------
+
+    def choose(self, values: Values) -> Updates:
+        """The tab was opened, or another model or task was chosen."""
+        with Told():
+            return self.showing.model(values)
+        return {self.on.chip: gr.skip()}
+
+    def tick(self, model: str, choice: str, chip: str) -> Any:
+        """The state of the model, where it changed."""
+        with Told():
+            now = self.showing.chip(model or "", choice)
+            return gr.skip() if now == chip else now
+        return gr.skip()
+
+
+def _with(live: Finding, step: Step) -> Finding:
+    return replace(live, answer=step.answer, marks=step.marks, text=step.answer.text)

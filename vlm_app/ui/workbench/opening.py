@@ -1,0 +1,91 @@
+"""What comes to the workbench from elsewhere: an answer of a chat, regions of a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from vlm_app.chat import Chats, Message
+from vlm_app.errors import BadInput, NotFound
+from vlm_app.grounding.formats import imported
+from vlm_app.settings import settings
+from vlm_app.types import Answer, Region, Task
+from vlm_app.workbench.bench import Bench
+from vlm_app.workbench.sheet import Finding, Mark, Question, Sheet
+
+NOT_OURS = "This answer is not shown any more: open its chat and follow its own link."
+
+
+def from_chat(
+    bench: Bench, chats: Chats, owner: str, chat: str, message_id: str, given: int | None = None
+) -> Finding:
+    """An answer of a chat, opened with the pictures that it draws on. Raises NotFound."""
+    messages = chats.open(owner, chat).messages
+    at = next((number for number, each in enumerate(messages) if each.id == message_id), None)
+    answer = _answer(messages[at], given) if at is not None else None
+    if at is None or answer is None:
+        raise NotFound(NOT_OURS)
+    pictures = [picture for each in messages[: at + 1] for picture in each.turn.pictures]
+    used = sorted({each.image for each in answer.regions if each.image < len(pictures)})
+    if not used:
+        raise BadInput("This answer draws on no picture: there is nothing to open.")
+    kept = [replace(each, image=used.index(each.image)) for each in answer.regions if each.image in used]
+    asked = messages[at - 1] if at else messages[at]
+    question = Question(
+        answer.task, asked.turn.text, answer.model, answer.precision or "auto", answer.adapter
+    )
+    named = [(pictures[number], f"Image {number + 1}") for number in used]
+    return bench.take(owner, named, replace(answer, regions=tuple(kept)), question)
+
+
+def _answer(message: Message, given: int | None) -> Answer | None:
+    if given is not None and 0 <= given < len(message.given):
+        return message.given[given].answer
+    return message.answer
+
+
+def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> Finding:
+    """Regions of a COCO, Label Studio or JSON file on the pages that they name.
+
+    Raises BadInput where the file cannot be read, or is about other pictures.
+    """
+    if path.stat().st_size > settings().max_bytes:
+        raise BadInput(f"A file of regions has at most {settings().max_bytes / 1e6:.0f} MB: split it.")
+    data = path.read_bytes()
+    result = imported(data, kind_of(data, path.name))
+    sheet = bench.sheet(owner, sheet_id)
+    places = _places([each.name for each in result.images], sheet)
+    pages = tuple(dict.fromkeys(places.values()))
+    regions = [
+        replace(each, image=pages.index(places[each.image]), span=None)
+        for each in result.regions
+        if each.image in places
+    ]
+    if not regions:
+        raise BadInput(f"'{path.name}' holds no region for the pages that are open: open its pictures first.")
+    return _kept(bench, owner, sheet_id, pages, regions)
+
+
+def kind_of(data: bytes, name: str) -> str:
+    """The format of a file of regions: 'json', 'coco' or 'label-studio'."""
+    if data[:2] == b"PK":
+        return "label-studio"
+    begin = data[:4000]
+    if b'"annotations"' in data and b'"categories"' in data:
+        return "coco"
+    return "label-studio" if begin.lstrip()[:1] == b"[" else "json"
+
+
+def _places(names: list[str], sheet: Sheet) -> dict[int, str]:
+    """Which page each picture of a file is: by its name, else by its order."""
+    titles = {Path(page.title).stem.casefold(): page.key for page in sheet.pages}
+    found = {at: titles.get(Path(name).stem.casefold(), "") for at, name in enumerate(names)}
+    if any(found.values()) or len(names) > len(sheet.pages):
+        return {at: key for at, key in found.items() if key}
+    return {at: sheet.pages[at].key for at in range(len(names))}
+
+
+def _kept(bench: Bench, owner: str, sheet_id: str, pages: tuple[str, ...], regions: list[Region]) -> Finding:
+    finding = bench.begin(owner, sheet_id, pages, Question(Task.DETECT))
+    marks = [Mark(f"new-{number}", region) for number, region in enumerate(regions)]
+    return bench.edit(owner, finding.id, marks=marks)
