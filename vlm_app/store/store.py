@@ -24,10 +24,12 @@ from vlm_app.types import Picture
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A file of an owner: where it lies, the hash of its bytes, and its media type."""
+    """A file of an owner: where it lies, the hash of its bytes, its name when it was first opened,
+    and its media type."""
 
     path: Path
     sha256: str
+    name: str
     media_type: str
 
 
@@ -201,7 +203,7 @@ class Store:
         path = self._files.path(row.sha256)
         if not path.exists():
             raise NotFound(f"The file {row.sha256[:12]}… is missing from the data folder: open it again.")
-        return KeptFile(path, row.sha256, row.media_type)
+        return KeptFile(path, row.sha256, row.name, row.media_type)
 
     def drop_unused_files(self, owner: str, file_ids: Sequence[str]) -> None:
         """Lets go of those files that nothing of the owner holds any more (`FILE_HOLDERS`)."""

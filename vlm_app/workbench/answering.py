@@ -97,9 +97,9 @@ class Answering:
             for group in groups:
                 if self._stop.is_set() and self._begun:
                     return
+                found = [next(pictures) for _ in group]
                 self._growing.begin()
                 self._begun += group
-                found = [next(pictures) for _ in group]
                 self._pending |= {
                     kept.page.key: one for kept, one in zip(group, found, strict=True) if kept.media is None
                 }

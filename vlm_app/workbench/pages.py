@@ -97,13 +97,15 @@ class Pages:
         return self._document(owner, body).picture(page.number or 1, DPI)
 
     def _document(self, owner: str, body: Body) -> Document:
-        return _opened(self._file(owner, body).path)
+        file = self._file(owner, body)
+        return _opened(file.path, file.name)
 
     def frames_at(self, owner: str, body: Body, times: Sequence[float]) -> Generator[tuple[float, Picture]]:
         """The frames of a video at rising times, with their own times."""
         if not times:
             return
-        with open_video(self._file(owner, body).path, "The video") as video:
+        file = self._file(owner, body)
+        with open_video(file.path, file.name) as video:
             yield from video.frames(times)
 
     def _file(self, owner: str, body: Body) -> KeptFile:
@@ -173,9 +175,9 @@ class Pages:
 
 
 @lru_cache(maxsize=32)
-def _opened(path: Path) -> Document:
+def _opened(path: Path, name: str) -> Document:
     """A document of the store, which never changes: it holds the sizes of its pages, nothing open."""
-    return open_document(path, "The document")
+    return open_document(path, name)
 
 
 def origin(store: Store, owner: str, kept: Kept, body: Body | None = None) -> str:
