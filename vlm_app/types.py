@@ -196,6 +196,7 @@ class Clip:
 
 
 Part = str | Picture | Clip
+StillPart = str | Picture  # a part of a message in a chat, where there are no clips
 
 
 @dataclass(frozen=True, slots=True)

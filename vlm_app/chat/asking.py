@@ -11,7 +11,7 @@ from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
-from vlm_app.types import Answer, Part, Picture, Request, Role, Task, Turn
+from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
 
 # What a model is asked that has no form of its own for a task, in words.
 _IN_WORDS: Mapping[Task, str] = {
@@ -27,7 +27,7 @@ _IN_WORDS: Mapping[Task, str] = {
 }
 
 
-def checked_parts(parts: Sequence[Part], task: Task) -> tuple[Part, ...]:
+def checked_parts(parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ...]:
     """The parts without blank texts. Raises `BadInput` when nothing is left to answer, or too much."""
     kept = tuple(
         part if isinstance(part, Picture) else writable(part)

@@ -27,7 +27,7 @@ from vlm_app.chat.taking import Find, Taking
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.settings import settings
 from vlm_app.store import Store, new_id
-from vlm_app.types import Finish, Part, Picture, Task
+from vlm_app.types import Finish, Picture, StillPart, Task
 
 
 class Chats:
@@ -82,7 +82,7 @@ class Chats:
         self,
         owner: str,
         conversation: Conversation,
-        parts: Sequence[Part],
+        parts: Sequence[StillPart],
         *,
         task: Task = Task.CHAT,
         query: str = "",
@@ -100,7 +100,7 @@ class Chats:
         return self._ask(replace(current, title=title), asked, stop)
 
     def edit(
-        self, owner: str, id: str, message_id: str, parts: Sequence[Part], *, stop: Event | None = None
+        self, owner: str, id: str, message_id: str, parts: Sequence[StillPart], *, stop: Event | None = None
     ) -> Generator[Progress]:
         """Puts another message in the place of a user's earlier one and answers it.
 
@@ -223,7 +223,7 @@ class Chats:
         return markdown.export(self.open(owner, id))
 
 
-def _asked(parts: Sequence[Part], task: Task, query: str) -> Asked:
+def _asked(parts: Sequence[StillPart], task: Task, query: str) -> Asked:
     """Checked input; the text of the message stands in for a missing query."""
     kept = checked_parts(parts, task)
     if task is Task.CHAT:
@@ -232,7 +232,7 @@ def _asked(parts: Sequence[Part], task: Task, query: str) -> Asked:
     return Asked(kept, task, writable(query).strip() or text.strip())
 
 
-def _has_text(parts: Sequence[Part]) -> bool:
+def _has_text(parts: Sequence[StillPart]) -> bool:
     return any(not isinstance(part, Picture) and part.strip() for part in parts)
 
 

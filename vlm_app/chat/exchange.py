@@ -32,7 +32,7 @@ from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.media import open_image
 from vlm_app.settings import settings as app_settings
 from vlm_app.store import AnswerRecord, Store, answer_from_dict, answer_to_dict
-from vlm_app.types import Part, Picture, Task
+from vlm_app.types import Picture, StillPart, Task
 
 FORMAT = "vlm-app chat"
 VERSION = 1
@@ -215,7 +215,7 @@ def _mask_pixels(message: _User | _Assistant) -> int:
 
 
 def _asked(message: _User, pictures: Sequence[Picture], where: str) -> Asked:
-    parts: list[Part] = []
+    parts: list[StillPart] = []
     for part in message.parts:
         if isinstance(part, _Text):
             parts.append(part.text)

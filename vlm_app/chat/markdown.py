@@ -34,7 +34,7 @@ def _asked(message: Message, images: int) -> Iterator[str]:
             images += 1
             data = base64.b64encode(thumbnail(part, THUMBNAIL_SIDE)).decode()
             yield f"![image {images}](data:{THUMBNAIL_TYPE};base64,{data})"
-        else:
+        elif isinstance(part, str):
             yield _quiet(part)
     if message.task is not Task.CHAT:
         yield f"*{message.task.replace('_', ' ').capitalize()}: {_quiet(message.query or 'everything')}*"

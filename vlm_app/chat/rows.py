@@ -16,7 +16,7 @@ from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, M
 from vlm_app.errors import NotFound
 from vlm_app.store import Store, answer_from_dict
 from vlm_app.store.tables import AnswerRow, ConversationRow, MessageRow
-from vlm_app.types import Answer, Part, Picture, Role, Task, Turn
+from vlm_app.types import Answer, Picture, Role, StillPart, Task, Turn
 
 _SETTINGS = TypeAdapter(ChatSettings)
 
@@ -25,7 +25,7 @@ _SETTINGS = TypeAdapter(ChatSettings)
 class Asked:
     """What a user said: the parts in their order, and for a task other than CHAT what it is about."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[StillPart, ...]
     task: Task = Task.CHAT
     query: str = ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vlm_app.engine import adapters
 from vlm_app.engine.adapters import Adapter
+from vlm_app.engine.frames import shown
 from vlm_app.engine.loading import PRECISIONS
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.families import Family
@@ -21,19 +22,12 @@ def check(request: Request, checkpoint: Checkpoint, family: Family) -> Adapter |
     asked = [turn for turn in request.turns if turn.role is Role.USER]
     if not asked:
         raise BadInput("There is no question: write a message first.")
-    pictures = len(request.pictures)
-    if not pictures and (request.task is not Task.CHAT or not family.text_only):
+    if not request.pictures and (request.task is not Task.CHAT or not family.text_only):
         raise BadInput(
             f"{checkpoint.name} answers about an image, and there is none: add an image to your message."
         )
     _check_message(request, asked[-1], family)
-    limits = [most for most in (checkpoint.max_images, family.max_images) if most is not None]
-    most = min(limits, default=pictures)
-    if pictures > most:
-        raise BadInput(
-            f"{checkpoint.name} takes at most {most} images in a conversation, found {pictures}: "
-            "begin a new chat."
-        )
+    shown(request, checkpoint, family)  # says where there are too many images
     return _adapter(request.adapter, checkpoint)
 
 
@@ -64,5 +58,6 @@ def asked_turns(request: Request, family: Family) -> tuple[Turn, ...]:
     turns = list(request.turns)
     last = max(index for index, turn in enumerate(turns) if turn.role is Role.USER)
     words = family.ask(request.task, request.query or turns[last].text)
-    turns[last] = Turn(Role.USER, (*turns[last].pictures, words))
+    visual = (part for part in turns[last].parts if not isinstance(part, str))
+    turns[last] = Turn(Role.USER, (*visual, words))
     return tuple(turns)

@@ -111,8 +111,8 @@ class LocalAnswer:
 
     def _encode(self, loaded: LoadedModel) -> tuple[dict[str, Any], int]:
         """The model's inputs on its device, and the most tokens that fit behind them."""
-        request, self._precision = self._request, loaded.precision
-        turns = asked_turns(request, self._family)
+        request, self._precision = self._reading.shown.request, loaded.precision
+        turns = self._reading.shown.turns(asked_turns(request, self._family))
         inputs, self._reading.seen = self._family.encode(
             loaded.processor, turns, task=request.task, pixels=request.pixels
         )
@@ -165,7 +165,8 @@ def _placed(value: Any, loaded: LoadedModel) -> Any:
 
 
 def _readable(loaded: LoadedModel, inputs: dict[str, Any]) -> str:
-    """The prompt as text, the many tokens of an image as one."""
+    """The prompt as text, the many tokens of an image or a video as one."""
     text = loaded.processor.tokenizer.decode(inputs["input_ids"][0], skip_special_tokens=False)
-    image = re.escape(str(getattr(loaded.processor, "image_token", "<image>")))
-    return re.sub(f"({image})+", lambda found: found.group(1), text)
+    names = (("image_token", "<image>"), ("video_token", "<video>"))
+    marks = (re.escape(str(getattr(loaded.processor, name, usual))) for name, usual in names)
+    return re.sub(f"({'|'.join(marks)})\\1+", r"\1", text)

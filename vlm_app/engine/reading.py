@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
+from vlm_app.engine.frames import shown
 from vlm_app.families import Family, Parsed
 from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task, Timings, Usage
 
@@ -26,6 +28,7 @@ class Reading:
         self._parsed = Parsed("")
         self._read_at = 0.0
         self._read_cost = 0.0
+        self.shown = shown(request, checkpoint, family)
         self.raw = family.unfinished(request.turns)
         self.seen = Seen()
         self.prompt = ""
@@ -66,7 +69,7 @@ class Reading:
             raw=self.raw,
             prompt=self.prompt,
             task=self._request.task,
-            seen=self.seen,
+            seen=replace(self.seen, note=f"{self.seen.note} {self.shown.note}".strip()),
             usage=usage,
             timings=timings,
             finish=self.finish,
@@ -77,14 +80,18 @@ class Reading:
         )
 
     def _parse(self) -> Parsed:
-        sizes = [picture.size for picture in self._request.pictures]
-        parsed = self._family.parse(
-            self.raw,
-            image_size=sizes[-1] if sizes else (1, 1),
-            input_size=self.seen.size,
-            asked=(self._request.task, self._request.query),
-            images=sizes,
-        )
+        sizes = self.shown.sizes()
+        about: dict[str, Any] = {
+            "image_size": sizes[-1] if sizes else (1, 1),
+            "input_size": self.seen.size,
+            "asked": (self._request.task, self._request.query),
+            "images": sizes,
+        }
+        if self.shown.native:
+            parsed = self._family.parse_video(self.raw, times=self.shown.times, **about)
+        else:
+            parsed = self._family.parse(self.raw, **about)
+        parsed = replace(parsed, regions=self.shown.placed(parsed.regions))
         whole = self._request.task is Task.COUNT and self.finish is Finish.STOP
         return _counted(parsed) if whole else parsed
 

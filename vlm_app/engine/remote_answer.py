@@ -93,10 +93,10 @@ class RemoteAnswer:
     # --- the request ----------------------------------------------------------------------
 
     def _body(self, server: Server) -> dict[str, Any]:
-        request, kind = self._request, server.kind
+        request, kind = self._reading.shown.request, server.kind
         # Before the family's words are put around it: in those its marks are meant.
         typed = replace(request, turns=servers.plain(request.turns), query=servers.harmless(request.query))
-        turns = asked_turns(typed, self._family)
+        turns = self._reading.shown.turns(asked_turns(typed, self._family))
         extra = dict(kind.extra)
         if turns[-1].role is Role.ASSISTANT:
             if kind.resumes is None:

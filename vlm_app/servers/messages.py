@@ -27,7 +27,7 @@ _NOTHING = "\u2060"  # a word joiner: no width, no break
 def messages(
     server: Server, family: Family, turns: Sequence[Turn], pixels: int | None
 ) -> tuple[list[dict[str, Any]], Seen]:
-    """The messages of a request, and what the model will see of the last image.
+    """The messages of a request without clips, and what the model will see of the last image.
 
     Images are data URLs in a size and format that the server takes. Where a family writes
     pixels of what it saw, the image is sent in just that size. Raises `BadInput` for what

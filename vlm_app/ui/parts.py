@@ -13,7 +13,7 @@ from vlm_app.media import open_image
 from vlm_app.media.documents import Document, is_document, open_document
 from vlm_app.media.names import cleaned
 from vlm_app.settings import settings
-from vlm_app.types import Part, Picture, Turn
+from vlm_app.types import Clip, Picture, StillPart, Turn
 
 PLACE = re.compile(r"\[image (\d+)\]", re.IGNORECASE)
 
@@ -26,7 +26,7 @@ class Attached:
     title: str = ""
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[StillPart, ...]:
         return (self.title, self.picture) if self.title else (self.picture,)
 
 
@@ -70,10 +70,10 @@ def _check_pages(documents: Sequence[Document], images: int, most: int) -> None:
         )
 
 
-def ordered(text: str, attached: Sequence[Attached]) -> tuple[Part, ...]:
+def ordered(text: str, attached: Sequence[Attached]) -> tuple[StillPart, ...]:
     """Pictures first, then the text; `[image 2]` in the text places the second picture there."""
     placed: set[int] = set()
-    parts: list[Part] = []
+    parts: list[StillPart] = []
     at = 0
     for found in PLACE.finditer(text):
         number = int(found[1]) - 1
@@ -86,12 +86,14 @@ def ordered(text: str, attached: Sequence[Attached]) -> tuple[Part, ...]:
     return (*first, *(part for part in parts if part))
 
 
-def edited(turn: Turn, texts: Sequence[Sequence[str]]) -> tuple[Part, ...]:
+def edited(turn: Turn, texts: Sequence[Sequence[str]]) -> tuple[StillPart, ...]:
     """A turn with new texts: pairs of the part's number (empty: added at the end) and its text."""
     changed = {int(number): text for number, text in texts if number.isdigit()}
     added = [text for number, text in texts if not number]
     kept = [
-        changed.get(number, part) if isinstance(part, str) else part for number, part in enumerate(turn.parts)
+        changed.get(number, part) if isinstance(part, str) else part
+        for number, part in enumerate(turn.parts)
+        if not isinstance(part, Clip)
     ]
     return (*kept, *added)
 

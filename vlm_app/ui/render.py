@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from vlm_app.chat import Conversation, Message
-from vlm_app.types import Answer, Checkpoint, Role, Task
+from vlm_app.types import Answer, Checkpoint, Picture, Role, Task
 from vlm_app.ui.beside import Choice, menu, others
 from vlm_app.ui.pieces import Pieces, attribute
 from vlm_app.ui.sides import act, acts, compared, growing, switcher, writers
@@ -102,7 +102,7 @@ class Thread:
             if isinstance(part, str):
                 html += _in_a_row(row) + f'<div class="said" data-part="{number}">{escape(part)}</div>'
                 row = ""
-            else:
+            elif isinstance(part, Picture):
                 row += _thumbnail(next(media), part.size, part.note)
         return html + _in_a_row(row)
 
