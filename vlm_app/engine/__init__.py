@@ -9,6 +9,7 @@ from functools import cache
 
 from vlm_app.catalog import catalog
 from vlm_app.engine.answers import Engine
+from vlm_app.engine.cropping import can
 from vlm_app.engine.leases import Lease
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import peak_bytes, set_library_defaults
@@ -23,6 +24,7 @@ __all__ = [
     "LoadedModel",
     "LocalBackend",
     "ModelState",
+    "can",
     "engine",
     "peak_bytes",
     "reader",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from vlm_app import catalog, families
 from vlm_app.engine import adapters, remote_answer
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.backend import Backend
 from vlm_app.engine.checks import check
+from vlm_app.engine.cropping import Cropped, by_caption
 from vlm_app.engine.devices import Device, devices
 from vlm_app.engine.events import Answered, Answering, Broadcaster, Listener
 from vlm_app.engine.local_answer import LocalAnswer
@@ -117,10 +118,18 @@ class Engine:
         When the last turn is the assistant's, the answer goes on from its text (the `raw`
         of the answer so far): the deltas hold what is new, the `Answer` the whole.
 
+        A model that cannot describe a part of an image but can caption is shown that part, with
+        a margin, and asked for a caption (`can` tells); the note of what it saw says so.
+
         Raises `ModelUnavailable`, `BadInput` (before any text), and `GenerationFailed`,
         before which a last delta brings the answer so far, as FAILED with its sentence.
         """
         checkpoint = catalog.find(request.model, self._rows)
+        if by_caption(checkpoint, request.task):
+            cropped = Cropped.of(request)
+            with closing(self.answer(cropped.request, stop)) as captions:
+                yield from cropped.deltas(captions)
+            return
         family = families.get(checkpoint.family)
         adapter = check(request, checkpoint, family)
         stop = stop or threading.Event()
