@@ -169,27 +169,37 @@ class Moved:
     """Where places of a text lie in a later version of it."""
 
     def __init__(self, before: str, after: str) -> None:
+        self._before, self._after = before, after
         self._changes = [] if before == after else _changes(before, after)
 
     def span(self, span: Span | None) -> Span | None:
         """The span of the same phrase, also of one that was itself corrected; None where there is none."""
         if span is None:
             return None
-        start, end = self._place(span[0], after=True), self._place(span[1], after=False)
+        start, end = self._place(span[0], first=True), self._place(span[1], first=False)
         return (start, end) if start is not None and end is not None and start < end else None
 
-    def _place(self, place: int, after: bool) -> int | None:
-        """A place between two characters; at an insertion, the one behind it or before it."""
+    def _place(self, place: int, first: bool) -> int | None:
+        """A place between two characters, the first or the last one of a phrase."""
         offset = 0
         for (start, end), (new_start, new_end) in self._changes:
             if place < start:
                 break
+            if place == start and start == end:
+                whole = self._is_of_word(place, self._after[new_start:new_end], first)
+                return new_start if first == whole else new_end
             if place == start:
-                return new_end if after and start == end else new_start
+                return new_start
             if place < end:
                 return None
             offset = new_end - end
         return place + offset
+
+    def _is_of_word(self, place: int, inserted: str, first: bool) -> bool:
+        """Whether letters that were missing belong to the word that begins or ends there."""
+        left, right = self._before[place - 1 : place].isalnum(), self._before[place : place + 1].isalnum()
+        edge = (right and not left) if first else (left and not right)
+        return edge and inserted.isalnum()
 
 
 def _changes(before: str, after: str) -> list[tuple[Span, Span]]:
