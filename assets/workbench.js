@@ -233,8 +233,17 @@
     ask("describe", { region: event.detail.box });
     useTool("select");
   });
+  document.addEventListener("overlay-tool", (event) => { if (event.target.id === "bench-overlay") pressed(event.detail.tool); });
+  document.addEventListener("overlay-hidden", (event) => {
+    if (event.target.id !== "bench-overlay") return;
+    now.hidden = new Set(event.detail.hidden);
+    drawHidden();
+  });
   const useTool = (name) => {
     at("bench-overlay").tool(name);
+    pressed(name);
+  };
+  const pressed = (name) => {
     for (const each of document.querySelectorAll("#bench .tool[data-tool]"))
       each.setAttribute("aria-pressed", String(each.dataset.tool === name));
   };
@@ -312,6 +321,9 @@
   const hide = (label) => {
     if (now.hidden.has(label)) now.hidden.delete(label); else now.hidden.add(label);
     for (const each of [overlay(), at("bench-beside")]) each.toggle?.(label);
+    drawHidden();
+  };
+  const drawHidden = () => {
     for (const each of document.querySelectorAll("#bench [data-bench=toggle]"))
       each.setAttribute("aria-pressed", String(!now.hidden.has(each.dataset.label)));
   };
@@ -364,7 +376,7 @@
     unclip: (on) => { report.items.splice(Number(on.dataset.number), 1); keepReport(); drawReport(); },
     "report-clear": () => { report.items = []; keepReport(); drawReport(); },
     report: (on) => download(on.dataset.format),
-    chat: (on) => openTab(() => quick("chat", { chat: on.dataset.chat, message: on.dataset.message,
+    chat: (on) => openTab(() => quick("chat", { chat: window.vlmChat(), message: on.dataset.message,
       given: on.dataset.given ? Number(on.dataset.given) : null })),
   };
   document.addEventListener("click", (event) => {

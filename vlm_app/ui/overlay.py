@@ -31,9 +31,16 @@ class Drawn:
 
 
 def figure(
-    media_id: str, size: tuple[int, int], drawn: Sequence[Drawn], *, name: str, saved_as: str = ""
+    media_id: str,
+    size: tuple[int, int],
+    drawn: Sequence[Drawn],
+    *,
+    name: str,
+    saved_as: str = "",
+    opens: str = "",
 ) -> str:
-    """The figure of one picture. `size` is (width, height); `saved_as` links a drawn copy."""
+    """The figure of one picture. `size` is (width, height); `saved_as` links a drawn copy, `opens`
+    are the attributes of a button that opens the answer on the workbench."""
     width, height = size
     shown = _shown(size)
     shapes = "".join(_shape(each, size) for each in drawn)
@@ -46,13 +53,14 @@ def figure(
         if saved_as
         else ""
     )
+    bench = f'<button type="button" class="link" {opens}>open in workbench</button>' if opens else ""
     return (
         f'<figure class="overlay{many}" style="max-width:{shown[0]}px">'
         f'<div class="canvas" style="aspect-ratio:{width}/{height}">'
         f'<img src="{address}" alt="{escape(name)}, {count}" width="{width}" height="{height}">'
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">{shapes}</svg>{labels}</div>'
         f"<figcaption><span>{escape(name)} · {count}</span>"
-        f'<a href="{address}" target="_blank">original</a>{copy}</figcaption></figure>'
+        f'<a href="{address}" target="_blank">original</a>{copy}{bench}</figcaption></figure>'
     )
 
 

@@ -90,7 +90,9 @@ class Pieces:
             media_id, size = self.pictures[image]
             mine = [each for each in drawn if each.region.image == image]
             saved_as = "" if name == "live" else f"/media/{media_id}/answer/{name}{which}"
-            figures.append(figure(media_id, size, mine, name=f"Image {image + 1}", saved_as=saved_as))
+            opens = "" if name == "live" else _opens(name, at)
+            caption = f"Image {image + 1}"
+            figures.append(figure(media_id, size, mine, name=caption, saved_as=saved_as, opens=opens))
         return f'<div class="figures">{"".join(figures)}</div>' if figures else ""
 
     def ending(self, answer: Answer, last: bool) -> str:
@@ -135,6 +137,12 @@ class Pieces:
         adapter = self.adapters.get(answer.adapter, answer.adapter) if answer.adapter else ""
         facts = (checkpoint.name if checkpoint else answer.model, answer.precision, adapter)
         return [facts[0], *filter(None, facts[1:])]
+
+
+def _opens(name: str, at: int | None) -> str:
+    """What a button carries that opens an answer on the workbench."""
+    given = "" if at is None else f' data-given="{at}"'
+    return f'data-bench="chat" data-message="{attribute(name)}"{given}'
 
 
 def attribute(text: str) -> str:

@@ -79,6 +79,7 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str,
 
     from vlm_app.api.bench_routes import bench_routes
     from vlm_app.api.middleware import SecurityHeaders, Visitors
+    from vlm_app.api.report_routes import report_routes
     from vlm_app.api.routes import routes
     from vlm_app.ui.theme import theme
 
@@ -87,7 +88,7 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str,
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
-            "routes": [*routes(store, chats, assets / "examples"), *bench_routes(bench)],
+            "routes": [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

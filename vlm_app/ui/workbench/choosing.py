@@ -43,9 +43,15 @@ def first(rows: Mapping[str, Checkpoint]) -> list[tuple[str, str]]:
     return [("Automatic", AUTOMATIC), *((row.name, row.id) for row in runnable(rows))]
 
 
-def second(rows: Mapping[str, Checkpoint]) -> list[tuple[str, str]]:
-    """Choices of the second one."""
-    return [("Compare with …", NOBODY), *((row.name, row.id) for row in runnable(rows))]
+def second(rows: Mapping[str, Checkpoint], task: Task) -> list[tuple[str, str]]:
+    """Choices of the second one: those that can do the same."""
+    able = [row for row in runnable(rows) if task in able_to(row)]
+    return [("Compare with …", NOBODY), *((row.name, row.id) for row in able)]
+
+
+def able_to(row: Checkpoint) -> frozenset[Task]:
+    """What can be asked. Whoever captions can describe a part: it gets the part alone."""
+    return row.tasks | {Task.DESCRIBE_REGION} if Task.CAPTION in row.tasks else row.tasks
 
 
 def tasks(rows: Mapping[str, Checkpoint], model: str, default: str) -> list[tuple[str, str]]:
@@ -59,13 +65,10 @@ def tasks(rows: Mapping[str, Checkpoint], model: str, default: str) -> list[tupl
 
 
 def _able(rows: Mapping[str, Checkpoint], model: str, default: str) -> frozenset[Task]:
-    """Every model can describe a part: without a form of its own it gets the part alone."""
     if model:
-        tasks = rows[model].tasks
-    else:
-        read = {task for row in runnable(rows) for task in row.tasks if task in READING}
-        tasks = rows[default].tasks | read
-    return tasks | {Task.DESCRIBE_REGION} if Task.CAPTION in tasks else tasks
+        return able_to(rows[model])
+    read = {task for row in runnable(rows) for task in row.tasks if task in READING}
+    return able_to(rows[default]) | read
 
 
 def answering(engine: Engine, rows: Mapping[str, Checkpoint], model: str, default: str, task: Task) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from vlm_app.types import Checkpoint
+from vlm_app.types import Checkpoint, Task
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.fixed import EMPTY, REPORT, RUN, STAGE, STRIP
 
@@ -56,7 +56,9 @@ class BenchPage:
                 name = gr.HTML(elem_id="bench-name", js_on_load=None, min_width=80)
                 model = _picker(choosing.first(rows), choosing.AUTOMATIC, "Model", "bench-model")
                 chip = gr.HTML(elem_id="bench-chip", js_on_load=None, min_width=40)
-                second = _picker(choosing.second(rows), choosing.NOBODY, "Compare with", "bench-second")
+                second = _picker(
+                    choosing.second(rows, Task.CAPTION), choosing.NOBODY, "Compare with", "bench-second"
+                )
             gr.HTML(EMPTY, elem_id="bench-empty", js_on_load=None)
             with gr.Row(elem_id="bench-body"):
                 gr.HTML(STRIP, elem_id="bench-strip", js_on_load=None, min_width=80)

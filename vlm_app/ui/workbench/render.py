@@ -37,15 +37,16 @@ class Around:
     words: Sequence[tuple[int, int]] = ()  # where the text differs from the other's
 
 
-def answer(finding: Finding, around: Around, *, live: bool = False, beside: str = "") -> str:
+def answer(finding: Finding, around: Around, *, fixed: bool = False, beside: str = "") -> str:
     """A finding: who said it, its text with coloured phrases, what can be done, its regions.
 
-    `beside` is the HTML of the second opinion, which then stands under it.
+    `fixed`: nothing can be done with it now, as it grows or is a part. `beside` is the HTML of the
+    second opinion, which then stands under it.
     """
-    foot = "" if live else _ways(finding)
-    body = f"{head(finding, around.rows)}{_text(finding, around, live)}{ending(finding)}"
+    foot = "" if fixed else _ways(finding)
+    body = f"{head(finding, around.rows)}{_text(finding, around, fixed)}{ending(finding)}"
     return (
-        f'<section class="bench-found{" live" if live else ""}" data-finding="{attribute(finding.id)}">'
+        f'<section class="bench-found{" fixed" if fixed else ""}" data-finding="{attribute(finding.id)}">'
         f"{body}{foot}{beside}{regions(finding, around)}</section>"
     )
 
@@ -54,11 +55,11 @@ def opinion(finding: Finding, around: Around, agreed: int) -> str:
     """The second opinion, in short: its text and how much of it agrees."""
     count = len(finding.marks)
     line = f"{agreed} of {count} regions agree" if count else ""
-    listed = regions(finding, around) if count else ""
+    listed = f"<details><summary>{line}</summary>{regions(finding, around)}</details>" if count else ""
     return (
         f'<section class="bench-found second" data-finding="{attribute(finding.id)}">'
         f"{head(finding, around.rows)}{_text(finding, around, False)}{ending(finding)}"
-        f'<p class="hint">{line}</p>{listed}{_instead(finding)}</section>'
+        f"{listed}{_instead(finding)}</section>"
     )
 
 
@@ -109,9 +110,9 @@ def ending(finding: Finding) -> str:
 # --- text -------------------------------------------------------------------------------
 
 
-def _text(finding: Finding, around: Around, live: bool) -> str:
+def _text(finding: Finding, around: Around, fixed: bool) -> str:
     if not finding.text:
-        return "" if live or finding.marks else '<p class="hint">Nothing was found.</p>'
+        return "" if fixed or finding.marks else '<p class="hint">Nothing was found.</p>'
     phrases = [*_phrases(finding), *_links(finding, around.sheet), *_differences(around.words)]
     phrases = _cut(phrases) if around.words else phrases
     markdown = finding.question.task not in AS_WRITTEN
@@ -181,22 +182,31 @@ def regions(finding: Finding, around: Around) -> str:
 
 def _group(label: str, group: Sequence[tuple[Mark, str]], finding: Finding, around: Around) -> str:
     name, colour = label or "without a label", group[0][1]
+    if len(group) == 1:
+        return f'<ul class="single" style="--c:{colour}">{_row(group[0][0], finding, around, label)}</ul>'
     rows = "".join(_row(mark, finding, around) for mark, _ in group)
     opened = " open" if len(group) <= 12 else ""
     return (
         f'<details class="label"{opened}><summary style="--c:{colour}"><i></i>'
         f"<span>{escape(name)}</span> <small>{len(group)}</small>"
-        f'<button type="button" class="act" data-bench="toggle" data-label="{attribute(label)}" '
-        f'aria-pressed="true" aria-label="Show {attribute(name)}"><i class="ico eye"></i></button></summary>'
+        f"{_switch(label)}</summary>"
         f"<ul>{rows}</ul></details>"
     )
 
 
-def _row(mark: Mark, finding: Finding, around: Around) -> str:
+def _switch(label: str) -> str:
+    return (
+        f'<button type="button" class="act eye" data-bench="toggle" data-label="{attribute(label)}" '
+        f'aria-pressed="true" aria-label="Show {attribute(label)}"><i class="ico eye"></i></button>'
+    )
+
+
+def _row(mark: Mark, finding: Finding, around: Around, label: str | None = None) -> str:
+    """A line of the list; with a `label` the only one of it, which it then names."""
     region = mark.region
     at = region.image if region.image < len(finding.pages) else 0
     page = around.sheet.page(finding.pages[at]) if finding.pages else None
-    words = region.text or SHAPES[region.kind]
+    words = region.text or label or SHAPES[region.kind]
     facts = [
         page.title if page and len(finding.pages) > 1 else "",
         f"{region.score:.0%}".replace("%", " %") if region.score is not None else "",
@@ -205,14 +215,15 @@ def _row(mark: Mark, finding: Finding, around: Around) -> str:
             around.sides.get(mark.id, ""), ""
         ),
     ]
-    key = attribute(mark.id)
+    key, single = attribute(mark.id), label is not None
     return (
-        f'<li data-r="{key}" class="{attribute(around.sides.get(mark.id, ""))}">'
+        f'<li data-r="{key}" class="{attribute(around.sides.get(mark.id, ""))}">{"<i></i>" if single else ""}'
         f'<button type="button" class="row" data-bench="select" data-key="{key}" '
         f'data-page="{attribute(finding.pages[at]) if finding.pages else ""}"><span>{escape(words)}</span> '
         f"<small>{escape(' · '.join(filter(None, facts)))}</small></button>"
         f'<button type="button" class="act" data-bench="clip" data-key="{key}" title="Add to report" '
-        f'aria-label="Add to report: {attribute(words)}"><i class="ico clip"></i></button></li>'
+        f'aria-label="Add to report: {attribute(words)}"><i class="ico clip"></i></button>'
+        f"{_switch(label or '') if single else ''}</li>"
     )
 
 

@@ -84,7 +84,7 @@ class BenchShowing:
         if both:
             second = render.Around(sheet, catalog(), both.second, both.other_words)
             beside = render.opinion(both.other, second, both.agreed)
-        updates: Updates = {self.on.answer: render.answer(shown, around, beside=beside)}
+        updates: Updates = {self.on.answer: render.answer(shown, around, fixed=own, beside=beside)}
         news: dict[str, Any] = {
             "sheet": sheet_data(sheet),
             "finding": finding_data(shown, sides),
@@ -124,7 +124,7 @@ class BenchShowing:
         """What there is of an answer."""
         around = render.Around(sheet, catalog(), {})
         return {
-            self.on.answer: render.answer(finding, around, live=True),
+            self.on.answer: render.answer(finding, around, fixed=True),
             self.on.progress: progress,
             self.on.told: told(finding=finding_data(finding, live=True), beside=None),
         }
@@ -157,9 +157,11 @@ class BenchShowing:
         choice = kept[0] if kept else choices[0][1]
         hint = choosing.hint(choice)
         task = choosing.task_of(choice)
+        others = choosing.second(rows, task)
+        second = next((id for _, id in others if id == values[on.second]), choosing.NOBODY)
         return {
             on.model: gr.update(choices=choosing.first(rows), value=model),
-            on.second: gr.update(choices=choosing.second(rows)),
+            on.second: gr.update(choices=others, value=second),
             on.task: gr.update(choices=choices, value=choice),
             on.query: gr.update(visible=hint is not None, placeholder=hint or ""),
             on.chip: self.chip(model, choice),
