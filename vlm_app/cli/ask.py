@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vlm_app.catalog import catalog, find
-from vlm_app.cli import exports
+from vlm_app.cli import exports, given
+from vlm_app.cli.given import Given
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.settings import settings
-from vlm_app.types import Answer, Checkpoint, Delta, Part, Region, Request, Role, Task, Turn
+from vlm_app.types import Answer, Checkpoint, Delta, Region, Request, Role, Task, Turn
 
 _CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
@@ -23,7 +24,7 @@ _CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(co
 def add(commands: Any) -> None:
     """Its arguments."""
     ask = commands.add_parser("ask", help="ask a model about images", description=run.__doc__)
-    ask.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="an image file")
+    given.add(ask)
     ask.add_argument(
         "-q", "--query", default="", metavar="TEXT", help="the question, or what the task is about"
     )
@@ -48,16 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         _check_out(arguments.out)
     exports.check(arguments.export, len(arguments.images))
+    about = given.given(arguments.images, arguments.pages, task)
     request = _request(arguments, checkpoint, task)
-    with closing(_deltas(request, checkpoint)) as deltas:
-        answer = _last(deltas) if arguments.json else _printed(deltas)
+    with closing(_answered(request, about, checkpoint)) as deltas:
+        answer = _last(deltas) if arguments.json else _printed(deltas, about)
     if arguments.json:
         print(json.dumps(_as_dict(answer), ensure_ascii=False))
     elif answer.seen.note:
         print(answer.seen.note, file=sys.stderr)
     if arguments.out:
-        _save(arguments.out, request, answer)
-    exports.save(arguments.export, request, answer, arguments.images)
+        _save(arguments.out, about, answer)
+    exports.save(arguments.export, about, answer, request.query)
     return 0
 
 
@@ -86,19 +88,22 @@ def _default(task: Task) -> str:
 
 
 def _request(arguments: argparse.Namespace, checkpoint: Checkpoint, task: Task) -> Request:
-    from vlm_app.media import open_image
-
-    parts: list[Part] = [open_image(path) for path in arguments.images]
-    if task is Task.CHAT:
-        parts.append(arguments.query)
+    """The question without its images."""
     return Request(
-        (Turn(Role.USER, tuple(parts)),),
+        (Turn(Role.USER, ()),),
         checkpoint.id,
         task=task,
         query=arguments.query,
         precision=arguments.precision,
         adapter=arguments.adapter,
     )
+
+
+def _answered(request: Request, about: Sequence[Given], checkpoint: Checkpoint) -> Generator[Delta]:
+    """The answer about all images at once; a task that is about one image, page by page."""
+    if request.task is Task.CHAT or not any(each.title for each in about):
+        return _deltas(given.request_of(request, about), checkpoint)
+    return given.page_by_page(request, about, lambda one: _deltas(one, checkpoint))
 
 
 def _deltas(request: Request, checkpoint: Checkpoint) -> Generator[Delta]:
@@ -123,7 +128,7 @@ def _last(deltas: Iterable[Delta]) -> Answer:
     return last.answer
 
 
-def _printed(deltas: Iterable[Delta]) -> Answer:
+def _printed(deltas: Iterable[Delta], about: Sequence[Given]) -> Answer:
     answer = Answer("")
     for delta in deltas:
         sys.stdout.write(delta.text.translate(_CONTROLS))
@@ -131,16 +136,18 @@ def _printed(deltas: Iterable[Delta]) -> Answer:
         answer = delta.answer or answer
     print()
     for region in answer.regions:
-        print(_line(region).translate(_CONTROLS))
+        print(_line(region, about).translate(_CONTROLS))
     return answer
 
 
-def _line(region: Region) -> str:
+def _line(region: Region, about: Sequence[Given]) -> str:
     from vlm_app.grounding import region_to_dict
 
     exact = json.dumps(region_to_dict(region).get(region.kind))
     place = json.loads(exact, parse_float=lambda number: round(float(number), 3))  # enough for a reader
-    return f"  {region.label}: {region.kind} {json.dumps(place)} on image {region.image + 1}"
+    title = about[region.image].title if region.image < len(about) else ""
+    where = title[:1].lower() + title[1:] if title else f"image {region.image + 1}"
+    return f"  {region.label}: {region.kind} {json.dumps(place)} on {where}"
 
 
 def _as_dict(answer: Answer) -> dict[str, Any]:
@@ -172,16 +179,16 @@ def _check_out(path: Path) -> None:
         )
 
 
-def _save(path: Path, request: Request, answer: Answer) -> None:
+def _save(path: Path, about: Sequence[Given], answer: Answer) -> None:
     """Draw on the image that the regions lie on; the last one if they lie on several."""
     from vlm_app.grounding import draw
     from vlm_app.media import png_bytes
 
-    if not request.pictures:
+    if not about:
         raise BadInput("There is no image to draw on: give one before the question.")
-    index = max((region.image for region in answer.regions), default=len(request.pictures) - 1)
+    index = max((region.image for region in answer.regions), default=len(about) - 1)
     drawn = draw(
-        request.pictures[index].pixels, [region for region in answer.regions if region.image == index]
+        about[index].picture().pixels, [region for region in answer.regions if region.image == index]
     )
     try:
         path.write_bytes(png_bytes(drawn))

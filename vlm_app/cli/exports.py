@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vlm_app.cli.given import Given
 from vlm_app.errors import BadInput
-from vlm_app.types import Answer, Request
+from vlm_app.types import Answer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def add(ask: argparse.ArgumentParser) -> None:
@@ -51,16 +57,25 @@ def can_be_saved(path: Path) -> bool:
         return False
 
 
-def save(wanted: Sequence[Sequence[str]], request: Request, answer: Answer, images: Sequence[Path]) -> None:
+def save(wanted: Sequence[Sequence[str]], about: Sequence[Given], answer: Answer, query: str) -> None:
     """Write the files that `check` found possible."""
     if not wanted:
         return
-    from vlm_app.grounding.formats import exported, result_of
+    from vlm_app.grounding.formats import Result, Source, exported
+    from vlm_app.grounding.formats.result import unique
 
-    pixels = [picture.pixels for picture in request.pictures]
-    result = result_of(answer, pixels, [path.name for path in images], request.query)
+    names = unique(each.name for each in about)
+    images = tuple(
+        Source(name, each.size, load=partial(_pixels, each)) for name, each in zip(names, about, strict=True)
+    )
+    regions = tuple(region for region in answer.regions if region.image < len(images))
+    result = Result(images, regions, answer.text, answer.model, str(answer.task), query)
     for name, file in wanted:
         try:
             Path(file).write_bytes(exported(result, name))
         except OSError as error:
             raise BadInput(f"The export cannot be saved as '{file}': {error.strerror}.") from None
+
+
+def _pixels(one: Given) -> Image:
+    return one.picture().pixels

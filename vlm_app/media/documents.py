@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vlm_app.errors import BadInput
 from vlm_app.media.images import picture_of
 from vlm_app.media.names import format_of, subject, why_unread
+from vlm_app.media.pdf_pages import HEAD, drawn_size, most_dpi
 from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.types import Box, Picture, Region
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DPI = 144.0  # a page of A4 is 1,191 × 1,684 pixels: its small print can be read
 MOST_DPI = 1200.0
 MOST_PAGES = 200
-HEAD = 1024  # bytes within which a PDF says what it is
 
 
 def is_document(path: Path, name: str = "") -> bool:
@@ -86,6 +86,11 @@ class Document:
             )
         reply = self._of_page(number, want="picture", dpi=dpi, max_pixels=_settings().max_pixels)
         return picture_of(reply)
+
+    def pixels(self, number: int, dpi: float = DPI) -> tuple[int, int]:
+        """(width, height) in which `picture` draws a page, known without drawing it."""
+        width, height = self.sizes[number - 1]
+        return drawn_size(width, height, min(dpi, most_dpi(width, height, _settings().max_pixels)))
 
     def lines(self, number: int) -> tuple[Region, ...]:
         """The text that a page holds as characters: one region a line, with `text` and a box.

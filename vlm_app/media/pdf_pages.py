@@ -115,16 +115,28 @@ def _picture(page: PdfPage, dpi: float, max_pixels: int) -> tuple[dict[str, Any]
 
 def _dpi(width: float, height: float, dpi: float, max_pixels: int) -> float:
     """The resolution at which a page is drawn: the one asked for, or the most that is allowed."""
-    if not (width > 0 and height > 0 and max(width, height) <= WIDEST * min(width, height)):
+    if not max(width, height) <= WIDEST * min(width, height):
         raise Unreadable(
             f"cannot be shown: {_measures(width, height)}, too narrow for a model to see anything."
         )
-    most = POINTS * math.sqrt(max_pixels / width / height)
-    while math.ceil(width * most / POINTS) * math.ceil(height * most / POINTS) > max_pixels:
-        most *= 0.999  # the last row and column may be parts of a pixel
+    most = most_dpi(width, height, max_pixels)
     if most < FEWEST_DPI:
         raise Unreadable(f"cannot be shown: {_measures(width, height)}; print it on smaller paper first.")
     return min(dpi, most)
+
+
+def most_dpi(width: float, height: float, max_pixels: int) -> float:
+    """The highest resolution at which a page of so many points has at most `max_pixels`."""
+    most = POINTS * math.sqrt(max_pixels / width / height)
+    while math.prod(drawn_size(width, height, most)) > max_pixels and most > FEWEST_DPI:
+        most *= 0.999  # the last row and column may be parts of a pixel
+    return most
+
+
+def drawn_size(width: float, height: float, dpi: float) -> tuple[int, int]:
+    """(width, height) in pixels of a page of so many points."""
+    scale = dpi / POINTS
+    return math.ceil(width * scale), math.ceil(height * scale)
 
 
 def _measures(width: float, height: float) -> str:
