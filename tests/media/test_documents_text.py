@@ -82,7 +82,7 @@ def test_every_box_covers_the_ink_of_its_line(opened: Open, boxes: bytes, turn: 
     document = opened(one_page(written(*THREE, size=16), boxes + b" /Rotate %d" % turn))
     lines = document.lines(1)
     assert set(texts(lines)) == {"The quick brown fox", "jumps over 12.50 EUR", "j"}
-    assert all(line.label == "text" and line.kind == "box" for line in lines)
+    assert all(line.label == line.text and line.kind == "box" for line in lines)
     assert_boxes_are_on_the_ink(document)
 
 

@@ -102,7 +102,9 @@ class Document:
             BadInput: as `picture`.
         """
         reply = self._of_page(number, want="lines")
-        return tuple(Region("text", Box(*line["box"]), text=line["text"]) for line in reply.values["lines"])
+        return tuple(
+            Region(line["text"], Box(*line["box"]), text=line["text"]) for line in reply.values["lines"]
+        )
 
     def close(self) -> None:
         """Nothing stays open between two pages: here so that documents and videos are used alike."""
