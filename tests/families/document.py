@@ -20,7 +20,9 @@ How each family of models is asked and read, generated from the code by
 
 - **Class** is the one of transformers that runs the family in this process, or several; without
   one a server must run it, and where no common server loads it, its answers can only be read.
-- **Video** is 'not here yet' where models of the family take video: the app shows them images only.
+- **Video**: *whole* is a clip that the model's processor takes as a video, with the times of its
+  frames; elsewhere, and on servers, each frame is an image behind its number and time, as many as
+  the model takes images, or *one frame*.
 - **Tested**: *tiny* is a checkpoint of random weights, one of each of these classes, that is
   loaded, quantized, encoded, generated from and read; *taught* means that it was trained on
   four boxes or points until it repeated them through the engine; *parser* is a table of
@@ -47,7 +49,7 @@ def _line(family: Family) -> str:
         ", ".join(task.replace("_", " ") for task in Task if task in family.tasks),
         family.convention or "none",
         "any number" if family.max_images is None else str(family.max_images),
-        "not here yet" if family.video else "no",
+        _video(family),
         _runs(family),
         _tested(family),
         family.verified or "not yet",
@@ -61,6 +63,12 @@ def _classes(family: Family) -> str:
         return "none"
     named = {MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES[kind] for kind in family.model_types}
     return ", ".join(f"`{name}`" for name in [family.native, *sorted(named - {family.native})])
+
+
+def _video(family: Family) -> str:
+    if family.native_video:
+        return "whole"
+    return "one frame" if family.max_images == 1 else "frames"
 
 
 def _runs(family: Family) -> str:

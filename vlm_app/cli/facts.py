@@ -63,7 +63,7 @@ def explained(row: Checkpoint, finding: Finding | None) -> str:
         "language model": row.backbone,
         "languages": ", ".join(row.languages),
         "images": "no limit of its own" if row.max_images is None else str(row.max_images),
-        "video": "the model takes it, this app not yet" if row.video else "no",
+        "video": _video(row),
         "licence": row.licence + {True: " (permissive)", False: " (restricted)", None: ""}[row.permissive],
         "commit": row.revision or _no_commit(row),
         "the Hub": _hub(row, finding),
@@ -76,6 +76,13 @@ def explained(row: Checkpoint, finding: Finding | None) -> str:
         lines.append(f"  {name:{width}}  {first}")
         lines += [f"  {'':{width}}  {other}" for other in others]
     return "\n".join(lines)
+
+
+def _video(row: Checkpoint) -> str:
+    """How a clip reaches the model."""
+    if row.video and row.runs is Runs.IN_PROCESS and families.get(row.family).native_video:
+        return "whole, with the times of its frames"
+    return "one frame" if row.max_images == 1 else "frames as images, with number and time"
 
 
 def found(finding: Finding) -> str:

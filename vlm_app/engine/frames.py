@@ -55,7 +55,7 @@ def shown(request: Request, checkpoint: Checkpoint, family: Family) -> Shown:
     if not any(isinstance(part, Clip) for turn in request.turns for part in turn.parts):
         _check_images(len(every), checkpoint, family)
         return Shown(request, every)
-    if not checkpoint.server and family.takes(request.turns):
+    if checkpoint.video and not checkpoint.server and family.takes(request.turns):
         _check_images(_stills(request), checkpoint, family)
         return Shown(request, every, True, tuple(_times(request)))
     return _thinned(request, checkpoint, family)
