@@ -9,6 +9,7 @@ from vlm_app import families
 from vlm_app.chat.conversation import ChatSettings, Conversation, Message
 from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
+from vlm_app.engine import can
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
@@ -67,7 +68,7 @@ def in_words(find: Find, model: str, message: Message) -> Message:
         row = find(model)
     except ModelUnavailable:
         return message
-    if message.task in row.tasks or message.task is Task.CHAT:
+    if can(row, message.task) or message.task is Task.CHAT:
         return message
     words = task_in_words(message.task, message.query)
     turn = Turn(Role.USER, (*message.turn.pictures, words))

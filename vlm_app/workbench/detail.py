@@ -82,9 +82,10 @@ class _Looking:
         self._total = len(self._first) + len(tiles)
         for tile in tiles:
             answer = yield from self._look(tile, self._task)
-            if answer is None or self.finish is Finish.CANCELLED:
+            if answer is not None:  # also of one that was stopped
+                self._first.append(Look(tile, self._picture.size, answer.regions))
+            if self.finish is Finish.CANCELLED:
                 break
-            self._first.append(Look(tile, self._picture.size, answer.regions))
             self._merge()
             yield self._step()
         self._merge(at_once=True)
@@ -111,7 +112,7 @@ class _Looking:
             if area == (0, 0, *size):  # so large that the first look was close enough
                 kept.append(region)
                 continue
-            look = next((one for one in self._second if shows(one.area, box, size)), None)
+            look = next((one for one in self._second if shows(one.area, box, size, area)), None)
             if look is None:
                 self._total += 1
                 answer = yield from self._closer(area)
@@ -169,8 +170,8 @@ class _Looking:
         return Step(self._answer(note), done=done, total=self._total)
 
     def _note(self, side: int, tiles: int, blanks: int) -> str:
-        asked = max(len(self._first) - 1, 0)
-        many = f"{tiles} tiles" if asked == tiles else f"stopped after {asked} of {tiles} tiles"
+        asked, stopped = max(len(self._first) - 1, 0), self.finish is Finish.CANCELLED
+        many = f"stopped at {asked} of {tiles} tiles" if stopped else f"{tiles} tiles"
         smaller = f", shown at {min(self.seen.size)}" if self.seen.size and min(self.seen.size) < side else ""
         did = [f"{many} of {side} × {side} pixels{smaller}", f"overlap {OVERLAP:.0%}"]
         did += [f"{blanks} of one colour left out"] * bool(blanks)

@@ -98,8 +98,13 @@ def _middle(centre: float, reach: int, length: int) -> int:
     return max(min(round(centre - reach / 2), length - reach), 0)
 
 
-def shows(area: Area, box: Box, size: tuple[int, int]) -> bool:
-    """Whether a part shows a box with a tenth of the part around it, or to the image's border."""
+def shows(area: Area, box: Box, size: tuple[int, int], needed: Area) -> bool:
+    """Whether a part shows a box with a tenth of the part around it, or to the image's border.
+
+    It does so as large as `needed`, the part that was meant, at least.
+    """
+    if max(area[2] - area[0], area[3] - area[1]) > max(needed[2] - needed[0], needed[3] - needed[1]):
+        return False
     x0, y0, x1, y1 = area
     left, top, right, bottom = box.x0 * size[0], box.y0 * size[1], box.x1 * size[0], box.y1 * size[1]
     across, down = _CLEAR * (x1 - x0), _CLEAR * (y1 - y0)
