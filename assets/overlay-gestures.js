@@ -184,8 +184,9 @@
 
     // --- zooming -------------------------------------------------------------------------
     _pinchStart() {
+      const { scale, x, y } = this.host.view;
       this.stop();
-      this.pinch = this._fingers();
+      this.pinch = { ...this._fingers(), view: { scale, x, y } };
     }
     _fingers() {
       const [[ax, ay], [bx, by]] = [...this.pointers.values()];
@@ -193,10 +194,9 @@
     }
     _pinchMove() {
       if (this.pointers.size < 2) return;
-      const now = this._fingers(), { middle, apart } = this.pinch;
-      this.host.pan(now.middle[0] - middle[0], now.middle[1] - middle[1]);
-      this.host.zoom(now.apart / apart, ...now.middle);
-      this.pinch = now;
+      const { middle, apart } = this._fingers(), { view } = this.host;
+      view.pinch(this.pinch.view, apart / this.pinch.apart, this.pinch.middle, middle);
+      this.host.pan(0, 0);
     }
     _wheel(event) {
       if (!(event.ctrlKey || event.metaKey) || !this.host.ready) return;  // the page scrolls

@@ -1,5 +1,6 @@
 // Draws the regions of an overlay: one SVG over the picture, whose strokes keep their width at any
-// zoom, canvases for the colour of masks, and the labels. Hovering only changes classes.
+// zoom, and the labels. Masks are filled outlines, and canvases where an outline would be too fine.
+// Hovering fades that SVG as a whole, and copies what is lit into a second one above it.
 ((overlay) => {
   const { bounds, area, painted, path } = overlay.shapes;
   const SVG = "http://www.w3.org/2000/svg";
@@ -20,11 +21,16 @@
       this.svg = shape("svg", "ov-shapes");
       for (const [name, value] of Object.entries({ role: "listbox", tabindex: "0" })) this.svg.setAttribute(name, value);
       this.group = shape("g");
+      this.svg.append(this.group);
+      this.over = shape("svg", "ov-over");
+      this.over.setAttribute("aria-hidden", "true");
+      this.copies = shape("g");
       this.sketch = shape("path", "ov-sketch");
+      this.copies.append(this.sketch);
       this.grips = shape("g", "ov-grips");
-      this.group.append(this.sketch);
-      this.svg.append(this.group, this.grips);
+      this.over.append(this.copies, this.grips);
       this.masks = overlay.make("div", "ov-masks");
+      this.litMasks = overlay.make("div", "ov-masks");
       this.labels = overlay.make("div", "ov-tags", { "aria-hidden": "true" });
     }
 
@@ -46,7 +52,7 @@
     _order(regions) {
       const sizes = new Map(regions.map((region) => [region.key, region.kind === "point" ? -1 : area(region)]));
       const sorted = [...sizes.keys()].sort((one, other) => sizes.get(other) - sizes.get(one));
-      this.group.append(...sorted.map((key) => this.nodes.get(key).group), this.sketch);
+      this.group.append(...sorted.map((key) => this.nodes.get(key).group));
     }
     _new(key) {
       const node = { group: shape("g", "ov-region"), halo: shape("path", "halo"), line: shape("path", "line"), region: null };
@@ -59,36 +65,38 @@
       return node;
     }
     _drop(key, node) {
-      node.group.remove();
-      node.canvas?.remove();
+      for (const each of [node.group, node.copy, node.canvas]) each?.remove();
       this.nodes.delete(key);
       this.lit.delete(key);
     }
     _shape(node, region) {
-      const { group } = node, where = path(region, this.host.size);
-      node.halo.setAttribute("d", where);
-      node.line.setAttribute("d", where);
-      group.setAttribute("class", `ov-region ${region.kind}${region.mark in GLYPHS ? ` ${region.mark}` : ""}`);
+      const { group } = node, [where, laid] = path(region, this.host.size);
+      for (const each of [node.halo, node.line]) {
+        if (each.getAttribute("d") !== where) each.setAttribute("d", where);
+        if (laid || each.hasAttribute("transform")) each.setAttribute("transform", laid);
+      }
+      const speckled = region.kind === "mask" && !laid;  // too fine for an outline
+      group.setAttribute("class", `ov-region ${region.kind}${region.mark in GLYPHS ? ` ${region.mark}` : ""}${speckled ? " speckled" : ""}`);
       group.classList.toggle("lit", this.lit.has(region.key));
       group.classList.toggle("selected", this.selected === region.key);
       group.setAttribute("aria-label", overlay.spoken(region));
       group.style.setProperty("--c", region.colour);
       group.style.setProperty("--h", region.ink === "#FFFFFF" ? "rgb(255 255 255 / .9)" : "rgb(17 17 17 / .75)");
-      if (region.kind === "mask") this._mask(node, region);
+      if (speckled) this._mask(node, region);
       node.region = region;
+      if (this.lit.has(region.key)) this._lit(region.key, true);
     }
     _mask(node, region) {
       const same = node.region?.mask?.runs === region.mask.runs && node.region.colour === region.colour;
       if (!same) {
         node.canvas?.remove();
         node.canvas = painted(region.mask, region.colour);
-        if (node.canvas) this.masks.append(node.canvas);
+        if (node.canvas) (this.lit.has(region.key) ? this.litMasks : this.masks).append(node.canvas);
       }
       if (!node.canvas) return;
       const [x0, y0, x1, y1] = region.mask.box, [wide, high] = this.host.size;
       const at = { left: x0 * wide, top: y0 * high, width: (x1 - x0) * wide, height: (y1 - y0) * high };
       for (const [name, value] of Object.entries(at)) node.canvas.style[name] = `${value}px`;
-      node.canvas.classList.toggle("lit", this.lit.has(region.key));
     }
     /** One region as it is while it is dragged. */
     redraw(region) {
@@ -106,15 +114,23 @@
     }
     _lit(key, on) {
       const node = this.nodes.get(key);
-      node?.group.classList.toggle("lit", on);
-      node?.canvas?.classList.toggle("lit", on);
+      if (!node) return;
+      node.copy?.remove();
+      node.group.classList.toggle("lit", on);
+      node.copy = on ? node.group.cloneNode(true) : null;
+      if (node.canvas) (on ? this.litMasks : this.masks).append(node.canvas);
+      if (!on) return;
+      for (const name of ["id", "role", "aria-selected"]) node.copy.removeAttribute(name);
+      this.copies.prepend(node.copy);
     }
     select(key, active) {
       const before = this.nodes.get(this.selected), now = this.nodes.get(key), at = this.nodes.get(key ?? active);
       before?.group.classList.remove("selected");
       before?.group.setAttribute("aria-selected", "false");
+      before?.copy?.classList.remove("selected");
       now?.group.classList.add("selected");
       now?.group.setAttribute("aria-selected", "true");
+      now?.copy?.classList.add("selected");
       this.selected = key;
       if (at) this.svg.setAttribute("aria-activedescendant", at.group.id);
       else this.svg.removeAttribute("aria-activedescendant");
@@ -124,7 +140,7 @@
     place(view) {
       const { scale, x, y } = view;
       this.host.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-      this.group.setAttribute("transform", `matrix(${scale} 0 0 ${scale} ${x} ${y})`);
+      for (const each of [this.group, this.copies]) each.setAttribute("transform", `matrix(${scale} 0 0 ${scale} ${x} ${y})`);
       this.grip(view);
       this.label(view);
     }
@@ -140,7 +156,7 @@
       }));
     }
     drawSketch(box) {
-      this.sketch.setAttribute("d", box ? path({ kind: "box", box }, this.host.size) : "");
+      this.sketch.setAttribute("d", box ? path({ kind: "box", box }, this.host.size)[0] : "");
     }
 
     // --- labels --------------------------------------------------------------------------

@@ -150,6 +150,8 @@
       this.host = host;
       this.node = make("div", "ov-legend", { role: "group", "aria-label": "Labels" });
       this.list = make("datalist", "", { id: `${host.uid}-labels` });
+      this.rows = new Map();
+      this.all = button("all", "Show all");
     }
     draw(regions, hidden) {
       const groups = new Map();
@@ -157,22 +159,30 @@
         const group = groups.get(region.label) ?? { region, count: 0 };
         groups.set(region.label, { ...group, count: group.count + 1 });
       }
-      const told = JSON.stringify([[...groups].map(([label, { region, count }]) => [label, count, region.colour]), [...hidden]]);
-      if (told === this.told) return;
-      this.told = told;
-      const focused = this.node.contains(document.activeElement) ? document.activeElement.dataset.label : undefined;
-      const rows = [...groups].map(([label, group]) => this._row(label, group, hidden.has(label), groups.size > 1));
-      if ([...hidden].some((label) => groups.has(label))) rows.push(button("all", "Show all"));
-      this.node.replaceChildren(...rows);
-      this.list.replaceChildren(...[...groups.keys()].filter(Boolean).map((value) => make("option", "", { value })));
-      [...this.node.querySelectorAll("input")].find((box) => box.dataset.label === focused)?.focus();
+      for (const [label, row] of this.rows) if (!groups.has(label)) { row.remove(); this.rows.delete(label); }
+      for (const [label, group] of groups) this._row(label, group, hidden.has(label), groups.size > 1);
+      this.all.hidden = ![...hidden].some((label) => groups.has(label));
+      this.node.append(...[...groups.keys()].map((label) => this.rows.get(label)).filter((row) => !row.isConnected), this.all);
+      const labels = [...groups.keys()].filter(Boolean);
+      if (String(labels) === this.labels) return;
+      this.labels = String(labels);
+      this.list.replaceChildren(...labels.map((value) => make("option", "", { value })));
     }
+    /** Makes the row of a label, or brings it up to date: a double click needs it to stay. */
     _row(label, { region, count }, off, several) {
-      const row = make("label", off ? "ov-kind off" : "ov-kind", { title: several ? "Double-click: only this label" : "" });
-      const box = make("input", "unseen", { type: "checkbox", checked: !off });
+      const row = this.rows.get(label) ?? this._new(label, region);
+      row.classList.toggle("off", off);
+      row.title = several ? "Double-click: only this label" : "";
+      row.querySelector("input").checked = !off;
+      row.querySelector(".ov-swatch").style.setProperty("--c", region.colour);
+      row.querySelector(".ov-count").textContent = count;
+    }
+    _new(label, region) {
+      const row = make("label", "ov-kind"), box = make("input", "unseen", { type: "checkbox" });
       box.dataset.label = label;
       const name = make("span", "ov-kind-name", { textContent: labelName(region), dir: "auto" });
-      row.append(box, swatch(region), name, make("span", "ov-count", { textContent: count }));
+      row.append(box, swatch(region), name, make("span", "ov-count"));
+      this.rows.set(label, row);
       return row;
     }
   }

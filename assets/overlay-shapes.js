@@ -5,7 +5,7 @@
   const LEAST = 2;  // pixels of the picture that a box keeps on each side
   const LARGEST_MASK = 50_000_000;  // pixels; a few run lengths can claim any size
   const DRAWN_MASK = 1_000_000;  // pixels of a mask that are drawn; larger ones are thinned out
-  const LONGEST_EDGE = 20_000;  // strokes of a mask's outline; a finer one shows only its colour
+  const LONGEST_EDGE = 10_000;  // rows in a mask's outline; a finer one shows its colour and a box
 
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const numbers = (list, count) =>
@@ -58,42 +58,60 @@
     return { width: w, height: h, bits };
   };
 
-  /** A canvas with the mask's bits in a colour; null where there is nothing to draw. */
+  /** A canvas with the mask's bits in a colour (#rrggbb); null where there is nothing to draw. */
   const painted = (mask, colour) => {
     const its = grid(mask);
     if (!its) return null;
     const canvas = Object.assign(document.createElement("canvas"), { width: its.width, height: its.height });
     const context = canvas.getContext("2d"), image = context.createImageData(its.width, its.height);
-    context.fillStyle = colour;
-    context.fillRect(0, 0, 1, 1);
-    const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+    const parts = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
     const pixels = new Uint32Array(image.data.buffer);
-    const ink = new Uint32Array(new Uint8ClampedArray([red, green, blue, 255]).buffer)[0];
+    const ink = new Uint32Array(new Uint8ClampedArray([...parts, 255]).buffer)[0];
     its.bits.forEach((bit, index) => { if (bit) pixels[index] = ink; });
     context.putImageData(image, 0, 0);
     return canvas;
   };
 
-  /** The edges between the bits of a mask, as strokes along rows and columns. */
-  const edges = (mask, [wide, high]) => {
-    const its = grid(mask);
+  const contours = new WeakMap();
+  /** The outline of a mask's bits as an SVG path in columns and rows of its grid; "" where it is too fine. */
+  const contour = (mask) => {
+    if (!contours.has(mask.runs)) contours.set(mask.runs, traced(grid(mask)));
+    return contours.get(mask.runs);
+  };
+  /** Rings around the bits: sides that run along rows, each followed by the one along a column. */
+  const traced = (its) => {
     if (!its) return "";
-    const { width, height, bits } = its, [x0, y0, x1, y1] = mask.box, strokes = [];
-    const across = (x) => ((x0 + (x1 - x0) * x / width) * wide).toFixed(2);
-    const down = (y) => ((y0 + (y1 - y0) * y / height) * high).toFixed(2);
-    const walk = (lines, length, bit, stroke) => {
+    const { width, height, bits } = its, rows = [], columns = new Map();
+    const bit = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : bits[y * width + x]);
+    const sides = (lines, length, step, keep) => {  // with the bits on the right hand
       for (let line = 0; line <= lines; line += 1)
-        for (let from = -1, at = 0; at <= length; at += 1) {
-          const edge = at < length && bit(line - 1, at) !== bit(line, at);
-          if (edge && from < 0) from = at;
-          if (!edge && from >= 0) { strokes.push(stroke(line, from, at)); from = -1; }
+        for (let at = 0, from = 0, turn = 0; at <= length; at += 1) {
+          const now = at < length ? step(line, at) : 0;
+          if (now === turn) continue;
+          if (turn) keep(line, ...(turn > 0 ? [from, at] : [at, from]));
+          [from, turn] = [at, now];
         }
     };
-    const row = (y, x) => (y < 0 || y >= height ? 0 : bits[y * width + x]);
-    const column = (x, y) => (x < 0 || x >= width ? 0 : bits[y * width + x]);
-    walk(height, width, row, (y, from, to) => `M${across(from)} ${down(y)}H${across(to)}`);
-    walk(width, height, column, (x, from, to) => `M${across(x)} ${down(from)}V${down(to)}`);
-    return strokes.length > LONGEST_EDGE ? "" : strokes.join("");
+    sides(height, width, (y, x) => bit(x, y) - bit(x, y - 1), (y, x0, x1) => rows.push([x0, y, x1]));
+    sides(width, height, (x, y) => bit(x - 1, y) - bit(x, y), (x, y0, y1) => {
+      const key = y0 * (width + 1) + x;
+      if (columns.has(key)) columns.get(key).push(y1);
+      else columns.set(key, [y1]);
+    });
+    if (rows.length > LONGEST_EDGE) return "";
+    const next = new Map(rows.map(([x0, y, x1]) => [y * (width + 1) + x0, []]));
+    for (const row of rows) next.get(row[1] * (width + 1) + row[0]).push(row);
+    const rings = [];
+    for (const first of rows) {
+      const ring = [];
+      for (let row = next.get(first[1] * (width + 1) + first[0]).pop(); row; ) {
+        const [, y, x1] = row, down = columns.get(y * (width + 1) + x1).pop();
+        ring.push(`H${x1}V${down}`);
+        row = next.get(down * (width + 1) + x1)?.pop();
+      }
+      if (ring.length) rings.push(`M${first[0]} ${first[1]}${ring.join("")}Z`);
+    }
+    return rings.join("");
   };
 
   // --- looks -----------------------------------------------------------------------------
@@ -101,13 +119,18 @@
     `M${corners.map(([x, y]) => `${(x * wide).toFixed(2)} ${(y * high).toFixed(2)}`).join("L")}Z`;
   const corners = ([x0, y0, x1, y1]) => [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
 
-  /** The outline of a region as an SVG path in the picture's pixels. */
+  /** The outline of a region as an SVG path, and the transform that lays it on the picture's pixels. */
   const path = (region, size) => {
-    if (region.kind === "polygon") return ring(region.polygon, size);
-    if (region.kind === "mask") return edges(region.mask, size) || ring(corners(region.mask.box), size);
-    if (region.kind === "box") return ring(corners(region.box), size);
+    if (region.kind === "mask") return maskPath(region.mask, size);
+    if (region.kind === "polygon") return [ring(region.polygon, size), ""];
+    if (region.kind === "box") return [ring(corners(region.box), size), ""];
     const [x, y] = region.point;  // a stroke of no length: its round cap has the same size at any zoom
-    return `M${(x * size[0]).toFixed(2)} ${(y * size[1]).toFixed(2)}h0.01`;
+    return [`M${(x * size[0]).toFixed(2)} ${(y * size[1]).toFixed(2)}h0.01`, ""];
+  };
+  const maskPath = (mask, size) => {
+    const outline = contour(mask), its = grid(mask), [x0, y0, x1, y1] = mask.box, [wide, high] = size;
+    if (!outline) return [ring(corners(mask.box), size), ""];
+    return [outline, `matrix(${(x1 - x0) * wide / its.width} 0 0 ${(y1 - y0) * high / its.height} ${x0 * wide} ${y0 * high})`];
   };
 
   // --- what lies under the pointer -------------------------------------------------------

@@ -34,6 +34,15 @@
       this.fitted = Math.abs(scale / this.whole - 1) < 1e-3;
       this._settle();
     }
+    /** As it was at `start`, zoomed by a factor, with what lay at `from` of the stage now at `to`. */
+    pinch(start, factor, from, to) {
+      Object.assign(this, start);
+      this.scale = clamp(start.scale * factor, Math.min(this.whole, 1), Math.max(CLOSEST, this.whole));
+      this.x = to[0] - (from[0] - start.x) * this.scale / start.scale;
+      this.y = to[1] - (from[1] - start.y) * this.scale / start.scale;
+      this.fitted = false;
+      this._settle();
+    }
     pan(dx, dy) {
       this.x += dx;
       this.y += dy;

@@ -51,9 +51,9 @@
       this.shapesNode = this.painter.svg;
       this.image = make("img", "", { draggable: false });
       this.world = make("div", "ov-world");
-      this.world.append(this.image, this.painter.masks);
+      this.world.append(this.image, this.painter.masks, this.painter.litMasks);
       this.stage = make("div", "ov-stage");
-      this.stage.append(this.world, this.shapesNode, this.painter.labels);
+      this.stage.append(this.world, this.shapesNode, this.painter.over, this.painter.labels);
       this.legend = new Legend(this);
       this.card = new Card(this, this.legend.list.id);
       this.bar = new Bar();

@@ -25,7 +25,8 @@ TOKENS = """
 body { margin: 0; padding: 24px; font: 14px/20px system-ui, sans-serif;
   --body-background-fill: #fbfaf8; --body-text-color: #24221f; --body-text-color-subdued: #6b665f;
   --background-fill-primary: #fff; --background-fill-secondary: #f3f1ed; --border-color-primary: #e4e0d9;
-  --link-text-color: #2f6f6a; --color-accent: #2f6f6a; --color-accent-soft: #e6efed; color: var(--body-text-color); }
+  --link-text-color: #2f6f6a; --color-accent: #2f6f6a; --color-accent-soft: #e6efed;
+  color: var(--body-text-color); }
 body.dark { --body-background-fill: #171614; --body-text-color: #e9e6e1; --body-text-color-subdued: #a39d94;
   --background-fill-primary: #211f1c; --background-fill-secondary: #1c1a18; --border-color-primary: #35322d;
   --link-text-color: #6fb8b0; --color-accent-soft: #22302e; color-scheme: dark; }
