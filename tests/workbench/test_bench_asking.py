@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from itertools import pairwise
 from threading import Event
 
 import pytest
+from PIL import Image
 
 from tests.chat.fake_engine import CIRCLE, FakeEngine, Refusal
+from tests.sizes import ASKED_PAGES
 from tests.workbench.conftest import Files
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.media import documents
@@ -388,7 +392,7 @@ def test_a_finding_has_its_images_when_cache_and_document_are_gone(
     result = reopened.result(OWNER, finding.id)
     (image,) = result.images
     assert (image.name, image.size) == ("report-p2.png", (600, 400))
-    assert image.pixels is not None and image.pixels.getpixel((1, 1)) == (255, 255, 255)
+    assert image.opened().getpixel((1, 1)) == (255, 255, 255)
     assert result.regions == finding.regions
     assert (result.text, result.model, result.task, result.query) == (
         finding.text,
@@ -407,3 +411,31 @@ def test_frames_that_findings_are_about_stay_when_a_video_is_sampled_again(bench
     assert finding.pages[0] in [page.key for page in again.pages]
     assert len(again.pages) == 4
     assert bench.result(OWNER, finding.id).images[0].name == "film-2.500s.png"
+
+
+def test_a_long_document_never_lies_in_memory_at_once(bench: Bench, document: Make) -> None:
+    alive: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    class Forgetful(FakeEngine):
+        def answer(self, request: Request, stop: Event | None = None) -> Iterator[Delta]:
+            nonlocal most
+            alive.extend(weakref.ref(picture.pixels) for picture in request.pictures)
+            gc.collect()
+            most = max(most, sum(each() is not None for each in alive))
+            yield Delta(answer=Answer("a page", task=request.task, model="able"))
+
+    bench._engine = Forgetful()
+    sheet = bench.open(OWNER, document(ASKED_PAGES))
+    keys = [page.key for page in sheet.pages]
+    finding = found(bench.ask(OWNER, sheet.id, keys, Question(Task.OCR, model="able")))
+    assert len(finding.pages) == len(alive) == ASKED_PAGES
+    assert most <= 3
+    alive.clear()
+    result = bench.result(OWNER, finding.id)
+    for image in result.images:
+        pixels = image.opened()
+        pixels.load()
+        alive.append(weakref.ref(pixels))
+    gc.collect()
+    assert sum(each() is not None for each in alive) <= 1  # the last one

@@ -53,8 +53,8 @@ def _tracked(record: Record, marks: Sequence[Mark]) -> tuple[Tracked, ...]:
     if len(marks) > MOST_MARKS:
         raise BadInput(f"A finding has at most {MOST_MARKS:,} regions, found {len(marks):,}: delete some.")
     known = {each.mark.id: each for each in record.tracked}
-    given = [mark.id for mark in marks]
-    if len(set(given)) < len(given):
+    given = {mark.id for mark in marks}
+    if len(given) < len(marks):
         raise BadInput("Two regions have the same id: reload the page, and make your change again.")
     # A new mark that comes again, before the page knows its id, is the one that was kept.
     spare = [each for each in record.tracked if each.mark.maker == PERSON and each.mark.id not in given]
@@ -80,7 +80,7 @@ def _check_page(record: Record, mark: Mark) -> None:
 
 
 def _new(mark: Mark) -> Tracked:
-    region = replace(_written(mark.region), span=None, score=None)
+    region = replace(_written(mark.region), span=None)
     return Tracked(Mark(new_id(), region, PERSON), None)
 
 

@@ -182,7 +182,7 @@ def _opened(path: Path, name: str) -> Document:
 
 def origin(store: Store, owner: str, kept: Kept, body: Body | None = None) -> str:
     """What a page's picture is made of: the same for the same pixels. Keys of the cache begin with it."""
-    file = kept.file or (body and body.file)
+    file = kept.file or (None if body is None else body.file)
     if file is None:
         return f"media/{kept.media}"
     sha256 = store.file(owner, file).sha256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,10 +68,8 @@ class Sheets:
                 for path in paths
             }
             media = iter(self.store.keep_pictures(session, owner, pictures))
-            kept = tuple(
-                Kept(each.page, each.file and ids[each.file], each.picture and next(media)) for each in pages
-            )
-            whole = Body(kept, file and ids[file[0]], body.seconds, body.size, body.note)
+            kept = tuple(Kept(each.page, *_held(each, ids, media)) for each in pages)
+            whole = Body(kept, None if file is None else ids[file[0]], body.seconds, body.size, body.note)
             return sheet_of(self._add_row(session, owner, name, kind, whole, set(ids.values())))
 
     def _add_row(
@@ -212,6 +210,14 @@ class Sheets:
         """Removes a finding. The images of its pages stay with the sheet. Raises `NotFound`."""
         with self.store.writing() as session:
             session.delete(_finding_row(session, owner, id))
+
+
+def _held(page: Opened, files: Mapping[Path, str], media: Iterator[str]) -> tuple[str | None, str | None]:
+    """The ids of the file and of the image that a new page is."""
+    return (
+        None if page.file is None else files[page.file],
+        None if page.picture is None else next(media),
+    )
 
 
 def sheet_row(session: Session, owner: str, id: str) -> SheetRow:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
+
+from PIL.Image import Image
 
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats import Result
@@ -80,12 +83,21 @@ def result_of(sheets: Sheets, pages: Pages, record: Record) -> Result:
     They are those that were asked about, also where the cache has gone since. A described part
     is a region of its own, with what was said of it as its label.
     """
-    finding, store = record.finding, sheets.store
-    images = []
-    for key, media, name in zip(finding.pages, record.media, unique(record.names), strict=True):
-        owner = finding.owner
-        picture = store.picture(owner, media) if media else pages.picture(owner, finding.sheet, key)
-        images.append(Source(name, picture.size, picture.pixels))
+    finding = record.finding
+
+    def picture(place: int) -> Picture:
+        if media := record.media[place]:
+            return sheets.store.picture(finding.owner, media)
+        return pages.picture(finding.owner, finding.sheet, finding.pages[place])
+
+    @lru_cache(maxsize=1)  # regions are cut out one after the other, mostly of the same page
+    def pixels(place: int) -> Image:
+        return picture(place).pixels
+
+    images = [
+        Source(name, picture(place).size, load=partial(pixels, place))
+        for place, name in enumerate(unique(record.names))
+    ]
     regions, question = finding.regions, finding.question
     if not regions and question.task is Task.DESCRIBE_REGION and question.region is not None:
         regions = (Region(finding.text or "part", question.region),)
