@@ -6,9 +6,13 @@ import json
 import unicodedata
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+QUALITY = 92  # of pictures that become JPEG
 LONGEST = 40  # characters of a name: at four bytes each, with a number, still below 255 bytes
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date of a zip file: the same result is the same file
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
@@ -34,6 +38,16 @@ def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
             entry.external_attr = 0o644 << 16  # readable by its owner once it is unpacked elsewhere
             writer.writestr(entry, data)
     return archive.getvalue()
+
+
+def smaller(image: Image) -> bytes:
+    """An RGB image as PNG where that is the smaller file, as of drawings, else as JPEG; no metadata."""
+    jpeg, png = BytesIO(), BytesIO()
+    bare = image.copy()
+    bare.info.clear()  # encoders write profiles and EXIF from there
+    bare.save(jpeg, "JPEG", quality=QUALITY, subsampling=0)
+    bare.save(png, "PNG", compress_level=3)
+    return min(jpeg.getvalue(), png.getvalue(), key=len)
 
 
 def safe_name(words: str, otherwise: str = "region") -> str:

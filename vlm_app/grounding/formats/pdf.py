@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats import invisible
+from vlm_app.grounding.formats.files import smaller
 from vlm_app.grounding.formats.lines import DESCENT, Line, lines, runs_left, width_of
 from vlm_app.grounding.formats.result import Result, plain
 
@@ -23,7 +25,6 @@ LARGEST = 14_400  # points: the longest side that PDF has; a longer image is sca
 _STRAIGHT = 0.3  # degrees: a line of a page's width still has one baseline for readers
 _ASKEW = 8.0  # degrees off upright: more is meant, as in a stamp
 _NARROWEST = 2.0  # times as high as its letters are wide: of higher text readers miss the spaces
-QUALITY = 92  # of the pictures that are JPEG
 
 
 def write(result: Result) -> bytes:
@@ -73,7 +74,7 @@ def _page(pdf: FPDF, pixels: Image, found: list[Line]) -> None:
     scale = min(72 / DPI, LARGEST / max(pixels.size))
     width, height = (max(side * scale, 3.0) for side in pixels.size)  # PDF has no smaller page
     pdf.add_page(orientation="portrait", format=(width, height))
-    pdf.image(BytesIO(encoded(pixels)), x=0, y=0, w=width, h=height)
+    pdf.image(BytesIO(smaller(pixels)), x=0, y=0, w=width, h=height)
     with pdf.local_context(text_mode=TextMode.INVISIBLE):
         for line in found:
             _text(pdf, line, scale)
@@ -103,19 +104,18 @@ def _stretch(pdf: FPDF, text: str, line: Line, start: float, end: float, angle: 
     pdf.set_font(invisible.NAME, size=size)
     pdf.set_stretching(width / (width_of(text) * size) * 100)
     with pdf.rotation(-angle, *middle):
-        pdf.text(middle[0] - width / 2, middle[1] + size * (0.5 - DESCENT), _as_seen(text))
+        pdf.text(middle[0] - width / 2, middle[1] + size * (0.5 - DESCENT), as_seen(text, runs_left(text)))
 
 
-def _as_seen(text: str) -> str:
-    """Letters from left to right, as PDF has them also where they are read from right to left."""
+def as_seen(text: str, leftwards: bool) -> str:
+    """Letters in the order in which they stand from left to right, as PDF has them in any language.
+
+    `leftwards` says whether the paragraph is one of Arabic or Hebrew.
+    """
     from fpdf.bidi import BidiParagraph
+    from fpdf.enums import TextDirection
 
-    return BidiParagraph(text).get_reordered_string() if runs_left(text) else text
-
-
-def encoded(pixels: Image) -> bytes:
-    """An image without loss where that makes the smaller file, as of drawings, else as JPEG."""
-    jpeg, png = BytesIO(), BytesIO()
-    pixels.save(jpeg, "JPEG", quality=QUALITY, subsampling=0)
-    pixels.save(png, "PNG", compress_level=3)
-    return min(jpeg.getvalue(), png.getvalue(), key=len)
+    if not any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text):
+        return text
+    direction = TextDirection.RTL if leftwards else TextDirection.LTR
+    return BidiParagraph(text, direction).get_reordered_string()
