@@ -42,11 +42,7 @@ def detail(ask: Ask, picture: Picture, question: Question) -> Generator[Step]:
         BadInput: the task is none that finds things in places.
         Whatever `ask` raises.
     """
-    if question.task not in TASKS:
-        raise BadInput(
-            "Detail looks for small things with detect, ground, point, count or segment, found "
-            f"'{question.task.replace('_', ' ')}': choose one of these, or turn detail off."
-        )
+    _check(question.task)
     looking = _Looking(ask, picture, question)
     yield from looking.over([(0, 0, *picture.size)])
     side, tiles = cover(picture.size, looking.seen.size)
@@ -56,6 +52,20 @@ def detail(ask: Ask, picture: Picture, question: Question) -> Generator[Step]:
     if looking.finish is Finish.STOP:
         yield from looking.again(side)
     yield looking.last(side, len(todo), len(tiles) - len(todo))
+
+
+def _check(task: Task) -> None:
+    if task in (Task.OCR, Task.OCR_REGIONS):
+        # Lines are wider than tiles: joining their pieces would invent or lose letters at each seam.
+        raise BadInput(
+            "Detail looks at tiles, and their borders would cut lines of text: turn detail off to read, "
+            "or read a smaller part of the page."
+        )
+    if task not in TASKS:
+        raise BadInput(
+            "Detail finds small things with detect, ground, point, count or segment, found "
+            f"'{task.replace('_', ' ')}': choose one of these, or turn detail off."
+        )
 
 
 class _Looking:
