@@ -131,6 +131,7 @@ class Sheet(FPDF):
         found: list[str] = []
         for paragraph in words.splitlines():
             lines = self.multi_cell(width, style[2], paragraph, dry_run=True, output="LINES", align="L")
+            assert isinstance(lines, list), "fpdf2 gives the lines where it is asked for them"
             found += [as_seen(str(line), runs_left(paragraph)) for line in lines]
         return found
 
