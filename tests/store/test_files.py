@@ -110,3 +110,14 @@ def test_a_file_that_vanished_from_the_disk_is_named_in_a_sentence(store: Store,
     store.file("ada", id).path.unlink()
     with pytest.raises(NotFound, match="missing from the data folder"):
         store.file("ada", id)
+
+
+def test_what_a_lost_power_left_half_copied_is_swept_away_later(store: Store, source: Path) -> None:
+    kept(store, "ada", source)
+    old, new = (store.data / "files" / f".{name}.partial" for name in ("old", "new"))
+    for partial in (old, new):
+        partial.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    kept(store, "ada", source)
+    assert not old.exists()
+    assert new.exists()  # somebody may be writing it

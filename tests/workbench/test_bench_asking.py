@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -18,6 +20,7 @@ from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.media import documents
 from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Clip, Delta, Finish, Picture, Region, Request, Seen, Task
+from vlm_app.workbench import asking, detail
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding, Mark, Question, Step
 
@@ -439,3 +442,27 @@ def test_a_long_document_never_lies_in_memory_at_once(bench: Bench, document: Ma
         alive.append(weakref.ref(pixels))
     gc.collect()
     assert sum(each() is not None for each in alive) <= 1  # the last one
+
+
+def test_a_detailed_look_streams_its_tiles_and_notes_what_it_did(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    large = Image.effect_noise((520, 520), 80).convert("RGB")
+    large.save(path)
+    sheet = bench.open(OWNER, [(path, path.name)])
+    steps = list(bench.ask(OWNER, sheet.id, ["i0"], replace(DETECT, detail=True)))
+    finding = steps[-1].finding
+    assert finding is not None
+    assert finding.note.startswith("Detail: ")
+    assert steps[-1].done == steps[-1].total > 1
+    assert len(finding.marks) == len(finding.answer.regions) >= 1
+    assert bench.edit(OWNER, finding.id, marks=finding.marks) == finding
+
+
+def test_detail_is_refused_where_nothing_is_looked_for(
+    bench: Bench, images: Make, engine: FakeEngine
+) -> None:
+    sheet = bench.open(OWNER, images("red"))
+    assert {task for task in Task if task in asking._IN_DETAIL} == detail.TASKS
+    with pytest.raises(BadInput, match="turn detail off"):
+        bench.ask(OWNER, sheet.id, ["i0"], Question(Task.CAPTION, model="able", detail=True))
+    assert engine.requests == []

@@ -13,7 +13,7 @@ from tests.media.video_files import number_of
 from tests.workbench.conftest import Files
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.media import picture_from
-from vlm_app.store import Store
+from vlm_app.store import Store, StoreUnavailable
 from vlm_app.types import Answer, Box, Region, Task
 from vlm_app.workbench import opening
 from vlm_app.workbench.bench import Bench
@@ -302,3 +302,26 @@ def test_an_answer_of_a_chat_is_opened_with_its_pictures_and_regions(bench: Benc
     (mark,) = finding.marks  # the other one lies on an image that is not there
     assert (mark.region, mark.maker, mark.edited) == (regions[0], "able", False)
     assert bench.findings(OWNER, sheet.id) == (finding,)
+
+
+def test_a_name_that_cannot_be_written_is_kept_as_far_as_it_can(bench: Bench, images: Make) -> None:
+    ((path, _),) = images("red")
+    sheet = bench.open(OWNER, [(path, "C:\\photos\\a\ud800\nb\u202e.png")])
+    assert "photos" not in sheet.name and "\n" not in sheet.name
+    assert bench.sheet(OWNER, sheet.id) == sheet
+    long = bench.open(OWNER, [(path, "x" * 1000 + ".png")])
+    assert len(long.pages[0].title) <= 200 and long.pages[0].title.endswith(".png")
+
+
+def test_a_full_disk_gets_a_sentence_and_leaves_nothing_behind(
+    bench: Bench, store: Store, images: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = images("red", "green")
+    monkeypatch.setattr("vlm_app.workbench.sheets.Sheets._add_row", _full)
+    with pytest.raises(StoreUnavailable, match="No space left on device"):
+        bench.open(OWNER, files)
+    assert files_of(store, "files", "images") == []
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")

@@ -6,10 +6,13 @@ import hashlib
 import os
 import re
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_ABANDONED = 24 * 3600.0  # seconds after which nobody is copying any more
 
 
 class FileFolder:
@@ -31,6 +34,7 @@ class FileFolder:
         source change meanwhile.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=self._folder)
         try:
             with os.fdopen(handle, "wb") as copy, source.open("rb") as file:
@@ -47,6 +51,13 @@ class FileFolder:
             Path(partial).unlink(missing_ok=True)
             raise
         return digest.hexdigest(), count
+
+    def _sweep(self) -> None:
+        """Removes copies that broke off when the power or the app went: they may be large."""
+        for partial in self._folder.glob(".*.partial"):
+            with suppress(OSError):  # another process sweeps too
+                if partial.stat().st_mtime < time.time() - _ABANDONED:
+                    partial.unlink()
 
     def remove(self, sha256: str) -> None:
         self.path(sha256).unlink(missing_ok=True)

@@ -207,8 +207,11 @@ class Store:
 
     def drop_unused_files(self, owner: str, file_ids: Sequence[str]) -> None:
         """Lets go of those files that nothing of the owner holds any more (`FILE_HOLDERS`)."""
-        gone = self._let_go(FileRow, FILE_HOLDERS, owner, file_ids)
+        self.drop_rowless_files(self._let_go(FileRow, FILE_HOLDERS, owner, file_ids))
+
+    def drop_rowless_files(self, hashes: set[str]) -> None:
+        """Removes those files that no row of any owner names: also what was written and not kept."""
         with self.writing() as session:
-            kept = set(session.scalars(select(FileRow.sha256).where(FileRow.sha256.in_(gone))))
-            for sha256 in gone - kept:
+            kept = set(session.scalars(select(FileRow.sha256).where(FileRow.sha256.in_(hashes))))
+            for sha256 in hashes - kept:
                 self._files.remove(sha256)

@@ -135,7 +135,7 @@ class Answering:
             raise GenerationFailed("The model ended without an answer: ask again.")
 
     def _in_detail(self, picture: Picture) -> Generator[Step]:
-        from vlm_app.workbench.detail import detail
+        from vlm_app.workbench.detail import detail  # numpy, for the few who ask for it
 
         asked = self._asked
 

@@ -15,6 +15,7 @@ Find = Callable[[str], Checkpoint]
 
 READING = frozenset({Task.OCR, Task.OCR_REGIONS})
 _WITH_QUERY = frozenset({Task.GROUND, Task.POINT, Task.COUNT, Task.SEGMENT})  # may need one
+_IN_DETAIL = _WITH_QUERY | {Task.DETECT}
 # The most tokens of an answer: a page of small print, and many objects with their places, are long.
 _TOKENS = {Task.CHAT: 1024, Task.CAPTION: 512, Task.DESCRIBE_REGION: 512, Task.OCR: 4096}
 _MOST_TOKENS = 4096
@@ -53,6 +54,11 @@ def _check_task(row: Checkpoint, question: Question) -> None:
     if task not in row.tasks and not by_caption:
         able = ", ".join(sorted(row.tasks))
         raise ModelUnavailable(f"{row.name} cannot do '{task}': it can do {able}.")
+    if question.detail and task not in _IN_DETAIL:
+        raise BadInput(
+            "Detail looks for small things with detect, ground, point, count or segment, found "
+            f"'{task.replace('_', ' ')}': choose one of these, or turn detail off."
+        )
     if task in _WITH_QUERY and row.family in families.names():
         families.get(row.family).ask(task, question.query)  # says what is missing
 

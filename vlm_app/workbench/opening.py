@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vlm_app.errors import BadInput
+from vlm_app.grounding.formats.result import plain
 from vlm_app.media import open_image, thumbnail
 from vlm_app.media.documents import DPI, is_document, open_document
 from vlm_app.media.names import format_of, subject, why_unread
@@ -22,6 +23,7 @@ from vlm_app.workbench.sheets import Opened, Sheets
 
 MOST_IMAGES = 100  # on one sheet
 _THREADS = 2  # as many as there are decode workers
+LONGEST_NAME = 200  # characters
 _SNIFFED = 1024  # bytes
 
 # How videos begin, and the media type by which a browser may play them.
@@ -44,6 +46,7 @@ def open_sheet(sheets: Sheets, cache: Cache, owner: str, files: Sequence[tuple[P
     """A sheet of images together, of one PDF, or of one video. Raises `BadInput`; nothing is kept then."""
     if not files:
         raise BadInput("There is nothing to open: choose images, a PDF or a video.")
+    files = [(path, cleaned(name)) for path, name in files]
     kinds = [_kind(path, name) for path, name in files]
     others = [place for place, (kind, _) in enumerate(kinds) if kind is not Kind.IMAGES]
     if not others:
@@ -57,6 +60,12 @@ def open_sheet(sheets: Sheets, cache: Cache, owner: str, files: Sequence[tuple[P
     if kinds[place][0] is Kind.DOCUMENT:
         return _open_document(sheets, owner, *files[place])
     return _open_video(sheets, owner, *files[place], kinds[place][1])
+
+
+def cleaned(name: str) -> str:
+    """The last part of a file's name, on one line, as it can be kept and shown."""
+    last = plain(re.split(r"[/\\]", name)[-1])
+    return last if len(last) <= LONGEST_NAME else f"{last[: LONGEST_NAME - 20]}…{last[-19:]}"
 
 
 def _kind(path: Path, name: str) -> tuple[Kind, str]:

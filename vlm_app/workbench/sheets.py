@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,18 +59,24 @@ class Sheets:
         """A new sheet; `file` is where the document or video lies, and its media type."""
         paths = {each.file: "application/octet-stream" for each in pages if each.file is not None}
         paths |= {} if file is None else {file[0]: file[1]}
-        written = {path: self.store.write_file(path) for path in paths}
         pictures = [each.picture for each in pages if each.picture is not None]
-        self.store.write_images(pictures)
-        with self.store.writing() as session:
-            ids = {
-                path: self.store.keep_file(session, owner, path, written[path], name, paths[path])
-                for path in paths
-            }
-            media = iter(self.store.keep_pictures(session, owner, pictures))
-            kept = tuple(Kept(each.page, *_held(each, ids, media)) for each in pages)
-            whole = Body(kept, None if file is None else ids[file[0]], body.seconds, body.size, body.note)
-            return sheet_of(self._add_row(session, owner, name, kind, whole, set(ids.values())))
+        written: dict[Path, tuple[str, int]] = {}
+        try:
+            for path in paths:
+                written[path] = self.store.write_file(path)
+            self.store.write_images(pictures)
+            with self.store.writing() as session:
+                ids = {
+                    path: self.store.keep_file(session, owner, path, written[path], name, paths[path])
+                    for path in paths
+                }
+                media = iter(self.store.keep_pictures(session, owner, pictures))
+                kept = tuple(Kept(each.page, *_held(each, ids, media)) for each in pages)
+                whole = replace(body, pages=kept, file=None if file is None else ids[file[0]])
+                return sheet_of(self._add_row(session, owner, name, kind, whole, set(ids.values())))
+        except BaseException:
+            self.store.drop_rowless_files({sha256 for sha256, _ in written.values()})
+            raise
 
     def _add_row(
         self, session: Session, owner: str, name: str, kind: Kind, body: Body, files: set[str]
@@ -130,7 +136,7 @@ class Sheets:
             pages = {kept.page.key: kept for kept in change(body.pages)}
             pages |= {kept.page.key: kept for kept in body.pages if kept.page.key in used}
             ordered = sorted(pages.values(), key=lambda kept: kept.page.seconds or 0.0)
-            row.body = body_to_dict(Body(tuple(ordered), body.file, body.seconds, body.size, body.note))
+            row.body = body_to_dict(replace(body, pages=tuple(ordered)))
             row.updated = _after(row.updated)
             return sheet_of(row)
 
