@@ -7,12 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from vlm_app.engine.leases import Lease
 from vlm_app.engine.local_answer import BEAT
 from vlm_app.errors import GenerationFailed
-from vlm_app.ocr.layout import laid_out
-from vlm_app.ocr.reader import Read, Reader
 from vlm_app.types import (
     Answer,
     Checkpoint,
@@ -26,6 +25,9 @@ from vlm_app.types import (
     Task,
     Timings,
 )
+
+if TYPE_CHECKING:
+    from vlm_app.ocr.reader import Read, Reader
 
 _log = logging.getLogger(__name__)
 _BETWEEN = "\n\n"  # two pictures
@@ -85,6 +87,8 @@ class PackageAnswer:
             yield Delta()
 
     def _shown(self, page: Read, image: int) -> Delta:
+        from vlm_app.ocr.layout import laid_out
+
         joint = _BETWEEN if self._text and page.lines else ""
         text, regions = laid_out(page, image, len(self._text + joint))
         regions = regions if self._request.task is Task.OCR_REGIONS else ()
@@ -93,7 +97,7 @@ class PackageAnswer:
         self._first_at = self._first_at or time.monotonic()
         several = f"Image {image + 1}: " if len(self._pictures) > 1 else ""
         note = f"{self._seen.note} {several}{said(page)}".strip() if said(page) else self._seen.note
-        self._seen = Seen(size=page.size, convention="", note=note)
+        self._seen = Seen(size=page.size, note=note)
         return Delta(joint + text, regions)
 
     def _failed(self, error: Exception) -> Generator[Delta]:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from vlm_app.engine.memory import Estimate, Fit
 
 PRECISION = "fp32"  # of the networks in the package; there is no other
-# Bytes, measured by benchmarks.ocr with what its libraries take, and rounded up: the loaded networks
-# with an empty page, and what is added while a picture of 24 megapixels is read.
-LOADED = 260_000_000
-READING = 840_000_000
+# Bytes, measured by benchmarks.ocr and rounded up: the loaded networks with their libraries (and
+# an empty page), and what is added while a picture of 24 megapixels is read.
+LOADED = 160_000_000
+READING = 600_000_000
 
 
 def estimate() -> Estimate:

@@ -46,8 +46,8 @@ def _breaks(lines: Sequence[Line], rows: Sequence[Sequence[int]]) -> list[str]:
     ends = [max(lines[one].box.y1 for one in row) for row in rows]
     gaps = [top - end for top, end in zip(tops[1:], ends, strict=False)]
     below = [gap for gap in gaps if gap > -0.5]
-    usual = max(median(below), 0.0) if below else 0.0
     high = median(line.box.y1 - line.box.y0 for line in lines) if lines else 0.0
+    usual = max(median(below), 0.0) if len(below) > 2 else high / 2  # two gaps say little of what is usual
     found = [""] if rows else []
     for gap in gaps:
         # A row above the one before it begins another column.

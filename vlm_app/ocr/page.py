@@ -15,6 +15,7 @@ from vlm_app.ocr.networks import Pixels
 _LEAST_PAPER, _MOST_PAPER = 0.2, 0.97  # of the picture that a sheet of paper covers
 _BRIGHTER = 18.0  # grey levels that paper is brighter than what it lies on, at least
 _FLAT = 80.0  # grey levels between paper and print below which they are spread
+_GRAINS = 3.0  # times the noise: print differs from paper by more
 _NOISY = 14.0  # grey levels of noise from which a median filter helps more than it blurs
 
 
@@ -94,10 +95,11 @@ def cleared(page: Page) -> Page:
     if noise(grey) > _NOISY:
         pixels, done = cv2.medianBlur(pixels, 3), (*done, "filtered against noise")
         grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    dark, bright = np.percentile(grey, (0.5, 90))
-    if 4 < bright - dark < _FLAT:
-        spread = (pixels.astype(np.float32) - dark) * (255 / (bright - dark))
-        pixels, done = spread.clip(0, 255).astype(np.uint8), (*done, "given more contrast")
+    dark, bright = np.percentile(grey[::3, ::3], (0.5, 90))
+    if 2 * _GRAINS * noise(grey) < bright - dark < _FLAT:
+        spread = (np.arange(256) - dark) * (255 / (bright - dark))
+        pixels = cv2.LUT(pixels, spread.clip(0, 255).astype(np.uint8))
+        done = (*done, "given more contrast")
     return Page(pixels, page.matrix, done)
 
 
@@ -105,13 +107,14 @@ def noise(grey: Any) -> float:
     """The standard deviation of a grey picture's noise.
 
     Immerkær, Fast noise variance estimation, 1996; the median instead of the mean, because
-    a page has more edges than a photograph.
+    a page has more edges than a photograph; of the thousand rows in the middle.
     """
     import cv2
     import numpy as np
 
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    response = np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel))
+    middle = grey[len(grey) // 2 - 500 if len(grey) > 1000 else 0 :][:1000]
+    response = np.abs(cv2.filter2D(middle, cv2.CV_32F, kernel))
     return float(np.median(response)) / (0.6745 * 6)
 
 

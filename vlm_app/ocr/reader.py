@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from vlm_app.types import Box, Point, Polygon
 OVERVIEW = 960  # pixels of the longer side, to see how a page lies
 HIGH = 24.0  # pixels of a line's quad at which text is found best
 LARGEST = 1.5  # times: small text is enlarged at most so much
-WIDEST = 2400  # pixels of a page's width, for finding text
-BAND = 1_600_000  # pixels of which text is found at once: what bounds the memory
+WIDEST = 4000  # pixels of a page's width, for finding text
+MOST = 16_000_000  # pixels of a picture that are read; more show nothing that is needed
+BAND = 800_000  # pixels of which text is found at once: what bounds the memory
 _OVERLAP = 4  # lines that two bands share
 _SURE = 0.5  # lines whose text is less sure are noise
 
@@ -53,10 +55,7 @@ class Reader:
 
         `read` is called after each line.
         """
-        import cv2
-        import numpy as np
-
-        pixels = cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
+        pixels = _pixels(picture)
         stop = stop or threading.Event()
         page = self._laid_out(pixels)
         found: list[Line] = []
@@ -162,6 +161,19 @@ def _same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
         return False
     smaller = min((each[2] - each[0]) * (each[3] - each[1]) for each in (one, other))
     return wide * high > 0.6 * smaller
+
+
+def _pixels(picture: Any) -> Pixels:
+    """A Pillow image as the networks want it, made smaller where it is huge."""
+    import cv2
+    import numpy as np
+
+    pixels = cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
+    scale = math.sqrt(MOST / (pixels.shape[0] * pixels.shape[1]))
+    if scale >= 1:
+        return pixels
+    size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def _shrunk(pixels: Pixels) -> float:

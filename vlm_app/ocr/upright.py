@@ -9,7 +9,7 @@ from typing import Any
 from vlm_app.ocr.networks import Networks, Pixels
 
 MOST_ASKEW = 15.0  # degrees; beyond them it is probably not a page
-_STRAIGHT = 0.3  # degrees that nobody has to correct
+_STRAIGHT = 0.5  # degrees that nobody has to correct
 _LONG = 2.0  # times as long as high: such a line says where it runs to
 _JUDGED = 32  # lines that the classifier judges
 _SURE = 0.3  # how far from one half its vote has to be; else the lines are read both ways

@@ -15,7 +15,7 @@ from vlm_app.types import Box
 _LINES = 3  # a column has at least as many, and its lines are at least as wide:
 _NARROWEST = 0.2  # of the text's width; else a price beside its article would be a column
 _FULL = 0.75  # of its column's width: so wide is a line of prose
-_PROSE = 0.4  # of a column's lines are full; those of a table are not
+_PROSE = 0.6  # of a column's lines are full; those of a table are not
 _CROSSING = 0.34  # of the lines, at most, go across the gutter
 
 
@@ -51,20 +51,23 @@ def _order(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
 
 
 def _gutter(boxes: Sequence[Box], found: list[int]) -> float | None:
-    """The place across which the fewest lines go and beside which columns of prose stand, if any."""
+    """The place across which the fewest lines go, a column of prose at its left and more at its right."""
     start, end = min(boxes[one].x0 for one in found), max(boxes[one].x1 for one in found)
     best: tuple[int, float] | None = None
     place: float | None = None
     for right in {boxes[one].x1 for one in found}:
-        left_side = [boxes[one] for one in found if boxes[one].x1 <= right]
-        rest = [boxes[one] for one in found if boxes[one].x0 > right]
-        crossing = len(found) - len(left_side) - len(rest)
+        left = [one for one in found if boxes[one].x1 <= right]
+        rest = [one for one in found if boxes[one].x0 > right]
+        crossing = len(found) - len(left) - len(rest)
         if not rest or crossing > _CROSSING * len(found):
             continue
-        gap = min(box.x0 for box in rest) - right
+        gap = min(boxes[one].x0 for one in rest) - right
         if best is not None and (crossing, -gap) >= best:
             continue
-        if all(_is_column(side, end - start) for side in (left_side, rest)):
+        columns = _is_column([boxes[one] for one in left], end - start) and (
+            _is_column([boxes[one] for one in rest], end - start) or _gutter(boxes, rest) is not None
+        )
+        if columns:
             best, place = (crossing, -gap), right + gap / 2
     return place
 

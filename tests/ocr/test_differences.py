@@ -1,0 +1,70 @@
+"""A second opinion on a reading: where it differs, in the text and on the page."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlm_app.ocr.differences import differences, differing
+from vlm_app.types import Box, Region
+
+WORDS = st.lists(st.sampled_from("a b Total total 12.50 – x".split()), max_size=12)
+
+
+def marked(one: str, other: str) -> list[tuple[str, str]]:
+    return [(one[d.start : d.end], other[d.other_start : d.other_end]) for d in differences(one, other)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        ("Total EUR 12.50", "Total EUR 12.80", [("12.50", "12.80")]),
+        ("Total  EUR\n12.50", "Total EUR 12.50", []),  # white space does not matter
+        ("total EUR", "Total EUR", [("total", "Total")]),  # case does
+        ("it’s ‘so’ – “well”", "it's 'so' - \"well\"", []),  # which quote or dash does not
+        ("ﬁne １２", "fine 12", []),  # nor how Unicode writes it
+        ("TotalEUR", "Total EUR", [("TotalEUR", "Total EUR")]),
+        ("a b c", "a c", [("b", "")]),
+        ("a c", "a b c", [("", "b")]),
+        ("", "a b", [("", "a b")]),
+        ("one two three", "one 2 3 three", [("two", "2 3")]),
+        ("", "", []),
+    ],
+)
+def test_words_that_differ_are_marked(one: str, other: str, found: list[tuple[str, str]]) -> None:
+    assert marked(one, other) == found
+
+
+@given(WORDS, WORDS)
+def test_what_is_not_marked_is_the_same_and_spans_rise(one: list[str], other: list[str]) -> None:
+    mine, theirs = " ".join(one), " \n".join(other)
+    found = differences(mine, theirs)
+    kept_mine, kept_theirs = mine, theirs
+    for each in reversed(found):
+        assert 0 <= each.start <= each.end <= len(mine) and 0 <= each.other_start <= each.other_end <= len(
+            theirs
+        )
+        kept_mine = kept_mine[: each.start] + kept_mine[each.end :]
+        kept_theirs = kept_theirs[: each.other_start] + kept_theirs[each.other_end :]
+    assert kept_mine.split() == kept_theirs.split()
+    assert [each.start for each in found] == sorted(each.start for each in found)
+
+
+def region(text: str, x: float, y: float = 0.1, wide: float = 0.1, image: int = 0) -> Region:
+    return Region(text, Box(x, y, x + wide, y + 0.05), image=image, text=text)
+
+
+def test_a_line_agrees_with_the_words_that_stand_on_it() -> None:
+    line = [region("Total EUR 12.50", 0.1, wide=0.5)]
+    words = [region("EUR", 0.25), region("Total", 0.1), region("12.50", 0.4, wide=0.2)]
+    assert differing(line, words) == differing(words, line) == frozenset()
+    wrong = [region("EUR", 0.25), region("Total", 0.1), region("12.80", 0.4, wide=0.2)]
+    assert differing(line, wrong) == {0} and differing(wrong, line) == {2}
+
+
+def test_what_the_other_has_not_seen_differs_also_on_another_image() -> None:
+    mine = [region("here", 0.1), region("there", 0.5), region("", 0.8)]
+    assert differing(mine, [region("here", 0.1)]) == {1}
+    assert differing(mine, [region("here", 0.1, image=1)]) == {0, 1}
+    assert differing([], mine) == frozenset()
