@@ -1,6 +1,7 @@
 // Mouse, touch, pen and keys on an overlay: walking through regions, drawing, moving, resizing.
 ((overlay) => {
-  const { bounds, area, holds, moved, resized, cornerMoved, cornerAdded, cornerRemoved, nearestEdge, between, snapped } = overlay.shapes;
+  const { bounds, area, holds, nearestEdge, between, snapped } = overlay.shapes;
+  const { moved, resized, cornerMoved, cornerAdded, cornerRemoved } = overlay.shapes;
   const STILL = 4;  // pixels of the page that a click may slip
   const REACH = { mouse: 5, pen: 7, touch: 14 };  // pixels beside a region that still mean it
   const ROOM = 30;  // pixels between opposite handles, so that each has a target of its own
@@ -16,7 +17,8 @@
     const [wider, higher] = [Math.max(0, ROOM - x1 + x0) / 2, Math.max(0, ROOM - y1 + y0) / 2];
     [x0, y0, x1, y1] = [x0 - wider, y0 - higher, x1 + wider, y1 + higher];
     const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
-    const at = { nw: [x0, y0], n: [x, y0], ne: [x1, y0], e: [x1, y], se: [x1, y1], s: [x, y1], sw: [x0, y1], w: [x0, y] };
+    const corners = { nw: [x0, y0], ne: [x1, y0], se: [x1, y1], sw: [x0, y1] };
+    const at = { ...corners, n: [x, y0], e: [x1, y], s: [x, y1], w: [x0, y] };
     return Object.entries(at).map(([name, place]) => ({ name, at: place }));
   };
 
@@ -37,8 +39,8 @@
 
     // --- what lies where -----------------------------------------------------------------
     _at(event) {
-      const box = this.host.stage.getBoundingClientRect();
-      return [event.clientX - box.left - this.host.stage.clientLeft, event.clientY - box.top - this.host.stage.clientTop];
+      const { left, top } = this.host.stage.getBoundingClientRect();
+      return [event.clientX - left, event.clientY - top];
     }
     _place(event) { return this.host.view.toPicture(...this._at(event)); }
 
@@ -177,7 +179,7 @@
       if (host.mode !== "select") return;
       if (host.editable && region?.kind === "polygon" && !this._handle(event)) {
         const edge = nearestEdge(region.polygon, place, host.size);
-        if (edge.distance * host.view.scale <= 8) { host.put(cornerAdded(region, edge.index, place, host.size)); return; }
+        if (edge.distance * host.view.scale <= 8) return host.put(cornerAdded(region, edge.index, place, host.size));
       }
       if (!this.hit(event) && !event.target.closest("button")) host.zoom(2, ...this._at(event));
     }
@@ -259,8 +261,8 @@
     /** Without a mouse a region begins in the middle of what is seen; arrows and Alt+arrows bring it home. */
     _drawByKey() {
       const { host } = this, [width, height] = host.view.stage;
-      const [one, other] = [host.view.toPicture(width * 0.4, height * 0.4), host.view.toPicture(width * 0.6, height * 0.6)];
-      const box = between(one, other, host.size), middle = host.view.toPicture(width / 2, height / 2);
+      const [one, middle, other] = [0.4, 0.5, 0.6].map((part) => host.view.toPicture(width * part, height * part));
+      const box = between(one, other, host.size);
       if (host.mode === "point") host.add("point", snapped(middle, host.size));
       else if (box && host.mode === "describe") { host.sketch(box); host.asked(box); }
       else if (box) host.add("box", box);
@@ -280,7 +282,8 @@
       const region = host.editable ? host.selectedRegion : null;
       if (!region) return host.walk(dx + dy), true;
       const [wide, high] = host.size, [, , x1, y1] = bounds(region);
-      if (event.altKey && region.kind === "box") host.put(resized(region, "se", [x1 * wide + dx * step, y1 * high + dy * step], host.size));
+      const corner = [x1 * wide + dx * step, y1 * high + dy * step];
+      if (event.altKey && region.kind === "box") host.put(resized(region, "se", corner, host.size));
       else host.put(moved(region, [dx * step, dy * step], host.size));
       return true;
     }

@@ -19,7 +19,8 @@
       Object.assign(this, { host, nodes: new Map(), tags: new Map(), count: 0, selected: null });
       this.lit = new Set();
       this.svg = shape("svg", "ov-shapes");
-      for (const [name, value] of Object.entries({ role: "listbox", tabindex: "0" })) this.svg.setAttribute(name, value);
+      this.svg.setAttribute("role", "listbox");
+      this.svg.setAttribute("tabindex", "0");
       this.group = shape("g");
       this.svg.append(this.group);
       this.over = shape("svg", "ov-over");
@@ -55,7 +56,7 @@
       this.group.append(...sorted.map((key) => this.nodes.get(key).group));
     }
     _new(key) {
-      const node = { group: shape("g", "ov-region"), halo: shape("path", "halo"), line: shape("path", "line"), region: null };
+      const node = { group: shape("g"), halo: shape("path", "halo"), line: shape("path", "line"), region: null };
       node.group.append(node.halo, node.line);
       node.group.id = `${this.host.uid}-${(this.count += 1)}`;
       node.group.setAttribute("role", "option");
@@ -76,7 +77,8 @@
         if (laid || each.hasAttribute("transform")) each.setAttribute("transform", laid);
       }
       const speckled = region.kind === "mask" && !laid;  // too fine for an outline
-      group.setAttribute("class", `ov-region ${region.kind}${region.mark in GLYPHS ? ` ${region.mark}` : ""}${speckled ? " speckled" : ""}`);
+      const kinds = ["ov-region", region.kind, region.mark in GLYPHS && region.mark, speckled && "speckled"];
+      group.setAttribute("class", kinds.filter(Boolean).join(" "));
       group.classList.toggle("lit", this.lit.has(region.key));
       group.classList.toggle("selected", this.selected === region.key);
       group.setAttribute("aria-label", overlay.spoken(region));
@@ -120,7 +122,8 @@
       node.copy = on ? node.group.cloneNode(true) : null;
       if (node.canvas) (on ? this.litMasks : this.masks).append(node.canvas);
       if (!on) return;
-      for (const name of ["id", "role", "aria-selected"]) node.copy.removeAttribute(name);
+      for (const name of ["id", "role", "aria-selected", "data-key"]) node.copy.removeAttribute(name);
+      node.copy.classList.replace("ov-region", "ov-copy");
       this.copies.prepend(node.copy);
     }
     select(key, active) {
@@ -140,7 +143,8 @@
     place(view) {
       const { scale, x, y } = view;
       this.host.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
-      for (const each of [this.group, this.copies]) each.setAttribute("transform", `matrix(${scale} 0 0 ${scale} ${x} ${y})`);
+      const laid = `matrix(${scale} 0 0 ${scale} ${x} ${y})`;
+      for (const each of [this.group, this.copies]) each.setAttribute("transform", laid);
       this.grip(view);
       this.label(view);
     }
@@ -149,8 +153,8 @@
       const grips = region ? overlay.handles(region, view) : [];
       this.grips.style.setProperty("--c", region?.ink === "#FFFFFF" ? region.colour : "#111111");
       this.grips.replaceChildren(...grips.map(({ name, at: [x, y] }) => {
-        const made = shape("rect", region.kind === "polygon" ? "corner" : "side");
-        const at = { x: x - 5, y: y - 5, width: 10, height: 10, rx: region.kind === "polygon" ? 5 : 2, "data-grip": name };
+        const made = shape("rect"), round = region.kind === "polygon" ? 5 : 2;
+        const at = { x: x - 5, y: y - 5, width: 10, height: 10, rx: round, "data-grip": name };
         for (const [key, value] of Object.entries(at)) made.setAttribute(key, value);
         return made;
       }));

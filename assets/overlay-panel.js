@@ -1,8 +1,10 @@
 // What stands around the picture: the card of one region, the legend, the tools.
 // Labels and texts are data from models and files: they only ever become text.
 ((overlay) => {
-  const { bounds, told } = overlay.shapes;
-  const MARKS = { agreed: "Both models found it", only: "Only this model found it", differs: "The readings differ here" };
+  const { clamp, bounds, told } = overlay.shapes;
+  const MARKS = {
+    agreed: "Both models found it", only: "Only this model found it", differs: "The readings differ here",
+  };
   const CROP = [224, 120];  // pixels of the page
   const TOOLS = { select: "Select and move (V)", box: "Draw a box (B)", point: "Set a point (P)" };
 
@@ -15,7 +17,8 @@
     return made;
   };
   const button = (act, label, icon) => {
-    const made = make("button", icon ? "act" : "plain", { type: "button", "aria-label": label, title: icon ? label : "" });
+    const made = make("button", icon ? "act" : "plain", { type: "button", title: icon ? label : "" });
+    if (icon) made.setAttribute("aria-label", label);
     made.dataset.ov = act;
     made.append(icon ? make("i", `ico ov-${icon}`, { "aria-hidden": "true" }) : label);
     return made;
@@ -41,7 +44,10 @@
       this.node = make("div", "ov-card", { role: "dialog", hidden: true });
     }
     get open() { return !this.node.hidden; }
-    get busy() { return this.open && this.node.contains(document.activeElement) && document.activeElement.matches("input, textarea"); }
+    get busy() {
+      const at = document.activeElement;
+      return this.open && this.node.contains(at) && at.matches("input, textarea");
+    }
 
     show(region) {
       if (this.busy && this.key === region.key) return;  // somebody is typing in it
@@ -72,12 +78,13 @@
       return region.text ? [label, make("p", "ov-text", { textContent: region.text, dir: "auto" })] : [label];
     }
     _fields(region) {
-      const label = make("input", "ov-label", { value: region.label, placeholder: "Label", "aria-label": "Label", dir: "auto" });
+      const label = make("input", "ov-label", { value: region.label, placeholder: "Label", "aria-label": "Label" });
       label.setAttribute("list", this.listId);
-      label.autocomplete = "off";
+      Object.assign(label, { autocomplete: "off", dir: "auto" });
       const row = make("p", "ov-name");
       row.append(swatch(region), label);
-      const text = make("textarea", "ov-text", { value: region.text ?? "", rows: 2, "aria-label": "Text", dir: "auto" });
+      const text = make("textarea", "ov-text", { value: region.text ?? "", rows: 2, "aria-label": "Text" });
+      text.dir = "auto";
       for (const [field, name] of [[label, "label"], [text, "text"]]) this._keeps(field, name);
       return typeof region.text === "string" ? [row, text] : [row];
     }
@@ -115,7 +122,7 @@
       if (narrow || !this.open) return;
       const wide = this.node.offsetWidth, high = this.node.offsetHeight, gap = 16;
       const [x0, y0, x1, y1] = at;
-      const left = Math.min(Math.max(x0, 8), width - wide - 8), top = Math.min(Math.max(y0, 8), Math.max(height - high - 8, 8));
+      const left = clamp(x0, 8, Math.max(width - wide - 8, 8)), top = clamp(y0, 8, Math.max(height - high - 8, 8));
       const places = [[x1 + gap, top], [x0 - wide - gap, top], [left, y1 + gap], [left, y0 - high - gap]];
       const fits = places.find(([x, y]) => x >= 8 && y >= 8 && x + wide <= width - 8 && y + high <= height - 8);
       const [x, y] = fits ?? [(x0 + x1) / 2 < width / 2 ? width - wide - 8 : 8, 8];
@@ -130,7 +137,8 @@
   };
   const drawCrop = (canvas, host, region) => {
     const [wide, high] = host.size, [x0, y0, x1, y1] = bounds(region);
-    const around = region.kind === "point" ? 0.04 * Math.max(wide, high) : 0.08 * Math.max((x1 - x0) * wide, (y1 - y0) * high);
+    const longest = Math.max((x1 - x0) * wide, (y1 - y0) * high);
+    const around = region.kind === "point" ? 0.04 * Math.max(wide, high) : 0.08 * longest;
     const from = [Math.max(x0 * wide - around, 0), Math.max(y0 * high - around, 0)];
     const side = [Math.min(x1 * wide + around, wide) - from[0], Math.min(y1 * high + around, high) - from[1]];
     const factor = Math.min(CROP[0] / side[0], CROP[1] / side[1], 8), sharp = window.devicePixelRatio || 1;
@@ -162,7 +170,7 @@
       for (const [label, row] of this.rows) if (!groups.has(label)) { row.remove(); this.rows.delete(label); }
       for (const [label, group] of groups) this._row(label, group, hidden.has(label), groups.size > 1);
       this.all.hidden = ![...hidden].some((label) => groups.has(label));
-      this.node.append(...[...groups.keys()].map((label) => this.rows.get(label)).filter((row) => !row.isConnected), this.all);
+      this.node.append(...[...this.rows.values()].filter((row) => row.parentNode !== this.node), this.all);
       const labels = [...groups.keys()].filter(Boolean);
       if (String(labels) === this.labels) return;
       this.labels = String(labels);
@@ -200,7 +208,8 @@
       this.scale.title = "Show one pixel of the picture as one of the page";
       this.scale.className = "ov-scale";
       const zoom = make("div", "ov-zoom");
-      zoom.append(button("out", "Zoom out (−)", "minus"), this.scale, button("in", "Zoom in (+)", "plus"), button("fit", "Fit (0)", "fit"));
+      zoom.append(button("out", "Zoom out (−)", "minus"), this.scale, button("in", "Zoom in (+)", "plus"));
+      zoom.append(button("fit", "Fit (0)", "fit"));
       this.node.append(this.tools, zoom);
     }
     draw(host) {

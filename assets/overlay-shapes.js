@@ -17,8 +17,9 @@
     if (region.kind === "point") return numbers(region.point, 2);
     if (region.kind === "polygon")
       return Array.isArray(region.polygon) && region.polygon.length > 2 && region.polygon.every((at) => numbers(at, 2));
-    if (region.kind === "mask") return numbers(region.mask?.box, 4) && numbers(region.mask.size, 2) && numbers(region.mask.runs);
-    return region.kind === "box" && numbers(region.box, 4);
+    if (region.kind === "box") return numbers(region.box, 4);
+    const { box, size, runs } = (region.kind === "mask" && region.mask) || {};
+    return numbers(box, 4) && numbers(size, 2) && numbers(runs);
   };
 
   /** [x0, y0, x1, y1] around a region, in fractions. */
@@ -99,7 +100,7 @@
       else columns.set(key, [y1]);
     });
     if (rows.length > LONGEST_EDGE) return "";
-    const next = new Map(rows.map(([x0, y, x1]) => [y * (width + 1) + x0, []]));
+    const next = new Map(rows.map(([x0, y]) => [y * (width + 1) + x0, []]));
     for (const row of rows) next.get(row[1] * (width + 1) + row[0]).push(row);
     const rings = [];
     for (const first of rows) {
@@ -130,7 +131,8 @@
   const maskPath = (mask, size) => {
     const outline = contour(mask), its = grid(mask), [x0, y0, x1, y1] = mask.box, [wide, high] = size;
     if (!outline) return [ring(corners(mask.box), size), ""];
-    return [outline, `matrix(${(x1 - x0) * wide / its.width} 0 0 ${(y1 - y0) * high / its.height} ${x0 * wide} ${y0 * high})`];
+    const [across, down] = [(x1 - x0) * wide / its.width, (y1 - y0) * high / its.height];
+    return [outline, `matrix(${across} 0 0 ${down} ${x0 * wide} ${y0 * high})`];
   };
 
   // --- what lies under the pointer -------------------------------------------------------

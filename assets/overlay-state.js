@@ -113,5 +113,25 @@
     return { ...region, ...Object.fromEntries(LOOKS.map((name) => [name, news[name]])) };
   };
 
-  overlay.State = State;
+  // --- what arrives ------------------------------------------------------------------------
+  const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"];  // Okabe, Ito
+  const DARK = "#111111", LIGHT = "#FFFFFF", COLOUR = /^#[0-9a-f]{6}$/i;
+
+  /** Dark or white, whichever reads better on a colour (WCAG 2.2, as `vlm_app.grounding.palette`). */
+  const inkOn = (colour) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    return (light + 0.05) ** 2 > 1.05 * (0.0056 + 0.05) ? DARK : LIGHT;
+  };
+  const coloured = (region) => {
+    const colour = COLOUR.test(region.colour) ? region.colour : PALETTE[0];
+    const ink = COLOUR.test(region.ink) ? region.ink.toUpperCase() : inkOn(colour);
+    return { ...region, key: String(region.key), label: String(region.label ?? ""), colour, ink };
+  };
+  /** The regions that can be drawn, each key once, with colours that are colours. */
+  const readable = (regions) =>
+    [...new Map(regions.filter(overlay.shapes.sound).map((region) => [String(region.key), coloured(region)])).values()];
+
+  Object.assign(overlay, { State, readable, inkOn, PALETTE });
 })(window.vlmOverlay ??= {});

@@ -13,22 +13,21 @@
 // overlay-tool {tool}, overlay-hidden {hidden}. Methods: select, open, light, tool, undo, redo, toggle,
 // only, fit, zoom. Elements with data-r="key key" in the same [data-overlay-scope] light up with their regions.
 ((overlay) => {
-  const { View, State, Painter, Gestures, Card, Legend, Bar, make } = overlay;
-  const { bounds, sound } = overlay.shapes;
-  const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442"];  // Okabe, Ito
-  const DARK = "#111111", LIGHT = "#FFFFFF", COLOUR = /^#[0-9a-f]{6}$/i;
+  const { View, State, Painter, Gestures, Card, Legend, Bar, make, readable } = overlay;
+  const { bounds } = overlay.shapes;
   const KEPT = 20;  // answers whose zoom and edits are remembered when their element is made anew
   const kept = new Map();
   let count = 0;
 
-  class Overlay extends HTMLElement {
+  class Overlay extends overlay.editing(HTMLElement) {
     static observedAttributes = ["data-json"];
 
     constructor() {
       super();
       Object.assign(this, { uid: `ov${(count += 1)}`, size: [1, 1], mode: "select", editable: false, identity: null });
       Object.assign(this, { state: new State(), view: new View(), hiddenLabels: new Set(), outer: new Set() });
-      Object.assign(this, { selected: null, active: null, hovered: null, previewed: null, sketched: null, lastLabel: null });
+      Object.assign(this, { selected: null, active: null, hovered: null });
+      Object.assign(this, { previewed: null, sketched: null, lastLabel: null });
     }
     connectedCallback() {
       if (!this.stage) this._build();
@@ -64,7 +63,9 @@
     }
     _listen() {
       this.image.addEventListener("load", () => this._loaded());
-      this.image.addEventListener("error", () => { this.told.textContent = "The picture could not be loaded: reload the page."; });
+      this.image.addEventListener("error", () => {
+        this.told.textContent = "The picture could not be loaded: reload the page.";
+      });
       this.addEventListener("click", (event) => {
         const act = event.target.closest("[data-ov]")?.dataset.ov;
         if (act) this._act(act);
@@ -77,17 +78,21 @@
       });
       this.legend.node.addEventListener("change", (event) => this.toggle(event.target.dataset.label));
       this.shapesNode.addEventListener("focus", () => this._lights());
-      this.shapesNode.addEventListener("blur", () => { this.active = null; this.gestures.spacing = false; this._lights(); });
+      this.shapesNode.addEventListener("blur", () => {
+        this.gestures.spacing = false;
+        this.active = null;
+        this._lights();
+      });
       const fingers = (event) => { if (event.touches.length > 1) event.preventDefault(); };  // no zoom of the page
       for (const name of ["touchstart", "touchmove"]) this.stage.addEventListener(name, fingers, { passive: false });
     }
     _act(act) {
-      const acts = { in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5), fit: () => this.fit(), close: () => this.close() };
-      acts.actual = () => this.zoom(1 / this.view.scale);
-      acts.delete = () => this.remove(this.card.key);
-      acts.undo = () => this.undo();
-      acts.redo = () => this.redo();
-      acts.all = () => this._hide(new Set());
+      const acts = {
+        in: () => this.zoom(1.5), out: () => this.zoom(1 / 1.5), fit: () => this.fit(),
+        actual: () => this.zoom(1 / this.view.scale), all: () => this._hide(new Set()),
+        close: () => this.close(), delete: () => this.remove(this.card.key),
+        undo: () => this.undo(), redo: () => this.redo(),
+      };
       if (act.startsWith("tool-")) this.tool(act.slice(5));
       else acts[act]();
     }
@@ -99,7 +104,7 @@
     set data(data) {
       if (!this.stage) { this.waiting = data; return; }
       this.waiting = null;
-      const news = unique(data.regions ?? []).map(coloured);
+      const news = readable(data.regions ?? []);
       this._identify(data, news);
       this.given = data;
       this.editable = Boolean(data.editable);
@@ -128,7 +133,8 @@
       this.gestures.stop();
       this.state = before?.state ?? new State();
       if (!before) return;
-      Object.assign(this, { hiddenLabels: before.hiddenLabels, hiddenGiven: before.hiddenGiven, selected: before.selected });
+      const { hiddenLabels, hiddenGiven, selected } = before;
+      Object.assign(this, { hiddenLabels, hiddenGiven, selected });
       Object.assign(this.view, before.view);
     }
     _keep() {
@@ -270,7 +276,8 @@
     walk(by) {
       const { shown } = this, at = shown.findIndex((region) => region.key === (this.selected ?? this.active));
       if (!shown.length) return;
-      const next = by === Infinity || (at < 0 && by < 0) ? shown.length - 1 : at < 0 || by === -Infinity ? 0 : (at + by + shown.length) % shown.length;
+      const last = shown.length - 1, start = at < 0 ? (by > 0 ? -1 : 0) : at;
+      const next = Number.isFinite(by) ? (start + by + shown.length) % shown.length : by > 0 ? last : 0;
       this.active = shown[next].key;
       this.hover(null);
       if (this.card.open) this.open(this.active);
@@ -311,112 +318,7 @@
       this._changed();
       this._fire("hidden", { hidden: [...hidden] });
     }
-
-    // --- editing -------------------------------------------------------------------------
-    tool(name) {
-      if (!["select", "box", "point", "describe"].includes(name)) return;
-      this.sketch(null);
-      if (name === this.mode) return;
-      this.mode = name;
-      this.hover(null);
-      this.cursor(name === "select" ? "" : "crosshair");
-      if (name !== "select") this.select(null);
-      this._place();
-      this._fire("tool", { tool: name });
-    }
-    sketch(box) {
-      this.sketched = box;
-      this.painter.drawSketch(box);
-    }
-    asked(box) {
-      const drawn = this.sketched;
-      this.tool("select");
-      this.sketch(drawn);  // it stays until something else is done
-      this._fire("drawn", { box });
-    }
-    /** A region as it is while it is dragged; null puts it back. */
-    preview(region) {
-      const before = this.previewed;
-      this.previewed = region;
-      if (region) this.painter.redraw(region);
-      else if (before) this._changed();
-      this.card.node.classList.toggle("aside", region !== null);
-      this._later();
-    }
-    settle() {
-      const region = this.previewed;
-      this.previewed = null;
-      this.card.node.classList.remove("aside");
-      if (region) this.put(region);
-    }
-    /** Keeps a changed region. */
-    put(region) {
-      const before = this.state.find(region.key);
-      if (before && JSON.stringify(before) === JSON.stringify(region)) { this._changed(); return; }
-      const next = before && !overlay.isPerson(before) ? { ...region, edited: true } : region;
-      const regions = this.state.regions.map((each) => (each.key === region.key ? next : each));
-      this._commit(before ? regions : [...regions, next]);
-    }
-    /** Adds a box or a point; `stay` keeps the tool. */
-    add(kind, place, stay = kind === "point") {
-      const like = this.state.regions.find((region) => region.label === this.lastLabel) ?? this.state.regions[0];
-      const label = this.lastLabel ?? like?.label ?? "", key = `new-${Date.now().toString(36)}-${(count += 1)}`;
-      const region = { key, label, kind, [kind]: place, ...this._inkOf(label), maker: "you", edited: false };
-      if (kind === "box" && typeof like?.text === "string") region.text = "";
-      this.hiddenLabels = new Set([...this.hiddenLabels].filter((each) => each !== label));
-      this._commit([...this.state.regions, region]);
-      if (!stay) this.tool("select");
-      if (!stay) this.open(key, "edit");
-    }
-    remove(key) {
-      if (!this.editable || !this.state.find(key)) return;
-      if (key === this.selected) this.close();
-      this._commit(this.state.regions.filter((region) => region.key !== key));
-    }
-    /** Corrects the label or the text of a region. */
-    rewrite(key, changes) {
-      const region = this.state.find(key);
-      if (!region || !this.editable) return;
-      const text = { ...changes };
-      if ("label" in text) Object.assign(text, { label: text.label.trim() }, this._inkOf(text.label.trim()));
-      if ((text.label ?? region.label) === region.label && (text.text ?? region.text) === region.text) return;
-      if ("label" in text) this.lastLabel = text.label;
-      this.put({ ...region, ...text });
-    }
-    undo() { if (this.state.undo()) this._moved(); }
-    redo() { if (this.state.redo()) this._moved(); }
-    _commit(regions) {
-      this.state.change(regions);
-      this._moved();
-    }
-    _moved() {
-      this.previewed = null;
-      this._changed();
-      this._fire("change", { regions: this.state.regions.map((region) => ({ ...region })) });
-    }
-    /** The colour of a label that is there, or the first that no label has. */
-    _inkOf(label) {
-      const same = this.state.regions.find((region) => region.label === label);
-      if (same) return { colour: same.colour, ink: same.ink };
-      const used = new Set(this.state.regions.map((region) => region.colour.toUpperCase()));
-      const colour = PALETTE.find((each) => !used.has(each)) ?? PALETTE[used.size % PALETTE.length];
-      return { colour, ink: inkOn(colour) };
-    }
   }
-
-  /** Dark or white, whichever reads better on a colour (WCAG 2.2, as `vlm_app.grounding.palette`). */
-  const inkOn = (colour) => {
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
-      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-    return (light + 0.05) ** 2 > 1.05 * (0.0056 + 0.05) ? DARK : LIGHT;
-  };
-  const coloured = (region) => {
-    const colour = COLOUR.test(region.colour) ? region.colour : PALETTE[0];
-    const ink = COLOUR.test(region.ink) ? region.ink.toUpperCase() : inkOn(colour);
-    return { ...region, key: String(region.key), label: String(region.label ?? ""), colour, ink };
-  };
-  const unique = (regions) => [...new Map(regions.filter(sound).map((region) => [String(region.key), region])).values()];
 
   // --- phrases on the page -----------------------------------------------------------------
   const beside = (event) => {
