@@ -18,6 +18,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay-panel",
         "overlay-painter",
         "overlay-gestures",
+        "overlay-editing",
         "overlay",
     )
 )
