@@ -52,9 +52,14 @@ def test_the_format_alone_is_enough(client: Client) -> None:
     assert (data["format"], data["model"], data["task"]) == ("vlm-app/regions", "pebble", "detect")
 
 
+def test_text_is_read_by_the_model_that_reads_real_pages(client: Client) -> None:
+    data = json.loads(export(client, SIGN, task="ocr_regions").read_bytes())
+    assert data["model"] == "rapidocr" and data["task"] == "ocr_regions" and data["regions"]
+
+
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_every_format_is_there(client: Client, format: str) -> None:
-    path = export(client, SIGN, format, task="ocr-regions")
+    path = export(client, SIGN, format, task="ocr-regions", model="pebble")
     assert path.suffix == FORMATS[format].suffix and path.stat().st_size > 5
 
 

@@ -21,10 +21,9 @@ def drawn(result: Result) -> bytes:
     """A PNG of the images that have regions, one below the other; the last where none has."""
     from vlm_app.grounding import draw
 
-    shown = [(result.images[place].opened(), result.on(place)) for place in result.last_drawn]
-    if not shown:
+    if not result.images:
         raise BadInput("There is no image to draw on: give one before the question.")
-    copies = [draw(pixels, regions) for pixels, regions in shown]
+    copies = [draw(result.images[place].opened(), result.on(place)) for place in result.last_drawn]
     return png_bytes(copies[0] if len(copies) == 1 else _stacked(copies))
 
 
@@ -45,8 +44,10 @@ def crops(result: Result) -> bytes:
 
 def _crops(result: Result, folders: list[str]) -> Iterator[tuple[str, bytes]]:
     digits = max(3, len(str(len(result.regions))))
-    for number, region in enumerate(result.regions, 1):
-        image = result.images[region.image].opened()
+    opened = -1
+    for number, region in sorted(enumerate(result.regions, 1), key=lambda pair: pair[1].image):
+        if region.image != opened:  # one image is held at a time, and opened once
+            opened, image = region.image, result.images[region.image].opened()
         folder = f"{folders[region.image]}/" if folders else ""
         name = f"{folder}{number:0{digits}d}_{safe_name(region.label)}.png"
         yield name, png_bytes(image.crop(_edges(region, image.size)))
