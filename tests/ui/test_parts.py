@@ -12,7 +12,7 @@ from vlm_app.chat.conversation import title_of
 from vlm_app.errors import BadInput
 from vlm_app.media import picture_from
 from vlm_app.types import Picture, Role, Task, Turn
-from vlm_app.ui.parts import Attached, edited, message_of, opened, ordered
+from vlm_app.ui.parts import Attached, check_task, edited, message_of, opened, ordered
 
 RED, BLUE = (picture_from(Image.new("RGB", (4, 3), colour)) for colour in ("red", "blue"))
 TWO = [Attached(RED), Attached(BLUE)]
@@ -96,3 +96,15 @@ def test_a_chat_about_a_pdf_is_called_as_its_question(tmp_path: Path) -> None:
     attached = opened([saved(tmp_path, "a.pdf", 2)])
     assert title_of(ordered("What is due?", attached), Task.CHAT, "") == "What is due?"
     assert title_of(ordered("", attached), Task.CHAT, "") == "2 images"
+
+
+def test_pages_are_not_asked_about_so_that_only_the_last_one_counts() -> None:
+    pages = [Attached(RED, "Page 1 of a.pdf:"), Attached(BLUE, "Page 2 of a.pdf:")]
+    with pytest.raises(BadInput, match=r"'Detect' is about one image and there are 2 pages: .*Workbench"):
+        check_task(pages, Task.DETECT, "Detect", False, "circle")
+    with pytest.raises(BadInput, match="There are 2 pages and no question"):
+        check_task(pages, Task.CHAT, "Chat", False, "  ")
+    check_task(pages, Task.CHAT, "Chat", False, "What is due?")
+    check_task(pages, Task.OCR, "Read text", True, "")
+    check_task(pages[:1], Task.DETECT, "Detect", False, "")
+    check_task(TWO, Task.DETECT, "Detect", False, "")

@@ -11,8 +11,9 @@ from vlm_app.catalog import find
 from vlm_app.chat import Chats, ChatSettings, Conversation, Message, Progress, task_in_words
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
-from vlm_app.types import Picture, Role, Task
-from vlm_app.ui.parts import edited, opened, ordered
+from vlm_app.types import Picture, Role, Runs, Task
+from vlm_app.ui.parts import Attached, check_task, edited, opened, ordered
+from vlm_app.ui.render import TASKS
 from vlm_app.ui.welcome import EXAMPLES
 
 Steps = Generator[Progress]
@@ -42,11 +43,18 @@ class Asking:
         """What the message box holds. Pictures without a word are described."""
         task, attached = self.conversation.settings.task, opened(files)
         pictures = tuple(each.picture for each in attached)
+        self._check(attached, task, text)
         if task is not Task.CHAT:
             return self._send((*pictures, text), task)
         if pictures and not text.strip() and Task.CAPTION in find(self.conversation.settings.model).tasks:
             return self._send(pictures, Task.CAPTION)
         return self._send(ordered(text, attached), task)
+
+    def _check(self, attached: Sequence[Attached], task: Task, text: str) -> None:
+        """A PDF's pages are not asked about in a way that would leave all but the last one out."""
+        if any(each.title for each in attached):
+            each_by_itself = find(self.conversation.settings.model).runs is Runs.PACKAGE
+            check_task(attached, task, TASKS[task], each_by_itself, text)
 
     def pressed(self, asked: Mapping[str, Any]) -> Steps:
         """A button inside the conversation."""

@@ -13,7 +13,7 @@ from vlm_app.media import open_image
 from vlm_app.media.documents import Document, is_document, open_document
 from vlm_app.media.names import cleaned
 from vlm_app.settings import settings
-from vlm_app.types import Clip, Picture, StillPart, Turn
+from vlm_app.types import Clip, Picture, StillPart, Task, Turn
 
 PLACE = re.compile(r"\[image (\d+)\]", re.IGNORECASE)
 
@@ -42,6 +42,25 @@ def opened(files: Sequence[str]) -> tuple[Attached, ...]:
     documents = {path: open_document(path) for path in paths if is_document(path)}
     _check_pages(list(documents.values()), len(paths) - len(documents), most)
     return tuple(each for path in paths for each in _pictures(path, documents.get(path)))
+
+
+def check_task(attached: Sequence[Attached], task: Task, named: str, each_by_itself: bool, text: str) -> None:
+    """Several pages are asked about together, or left to the workbench: never the last one alone.
+
+    `named` is the task as the page calls it, `each_by_itself` whether the model does it for each image.
+    """
+    pages = sum(bool(each.title) for each in attached)
+    if pages < 2:
+        return
+    if task is Task.CHAT and not text.strip():
+        raise BadInput(
+            f"There are {pages} pages and no question: write what you want to know of them, then send again."
+        )
+    if task is not Task.CHAT and not each_by_itself:
+        raise BadInput(
+            f"'{named}' is about one image and there are {pages} pages: open the PDF in the tab Workbench, "
+            "where it is done page by page, or choose 'Chat' and ask about all of them."
+        )
 
 
 def _pictures(path: Path, document: Document | None) -> Iterator[Attached]:
