@@ -151,6 +151,18 @@ def test_each_image_is_a_page_of_its_size_and_the_same_line_is_as_wide_on_each(t
     assert ends[1] == pytest.approx(75, abs=0.1) and ends[2] == pytest.approx(50, abs=0.1)
 
 
+@pytest.mark.parametrize(("size", "page"), [((40_000, 40), (14_400, 14.4)), ((3, 2), (3, 3))])
+def test_a_page_is_never_larger_or_smaller_than_pdf_knows(
+    size: tuple[int, int], page: tuple[float, float], tmp_path: Path
+) -> None:
+    strip = Source("strip.png", size, Image.new("RGB", size))
+    data = exported(Result((strip,), (Region("text line", Box(0.5, 0, 1, 1), text="end"),)), "pdf")
+    with pypdfium2.PdfDocument(data) as document:
+        assert document[0].get_size() == pytest.approx(page, abs=0.01)
+    ((_, word, box),) = words(data, tmp_path)
+    assert word == "end" and box[0] == pytest.approx(page[0] / 2, abs=0.8)
+
+
 def test_a_paragraph_in_one_box_is_laid_out_in_lines(tmp_path: Path) -> None:
     text = (
         "A paragraph that a model has read as one region of several lines, one below the other, on the page."
