@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vlm_app import families
+from vlm_app.engine.frames import most_images
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Box, Checkpoint, Clip, Part, Picture, Request, Role, Sampling, Task, Turn
@@ -84,7 +85,7 @@ def _check_count(row: Checkpoint, sheet: Sheet, count: int) -> None:
     most = most_pages(row, sheet.kind)
     if most is None or count <= most:
         return
-    thing = {Kind.IMAGES: "image", Kind.DOCUMENT: "page", Kind.VIDEO: "frame"}[sheet.kind]
+    thing = "page" if sheet.kind is Kind.DOCUMENT else "image"
     takes = f"1 {thing}" if most == 1 else f"{most} {thing}s"
     raise BadInput(
         f"{row.name} takes {takes} in one question, and {count} are chosen: choose {most}, or another model."
@@ -92,12 +93,13 @@ def _check_count(row: Checkpoint, sheet: Sheet, count: int) -> None:
 
 
 def most_pages(row: Checkpoint, kind: Kind) -> int | None:
-    """How many pages one question to a model may be about; None: any number."""
-    known = row.family in families.names()
-    if kind is Kind.VIDEO and row.video and known and families.get(row.family).video:
-        return None  # it takes them as one video
-    limits = [row.max_images, families.get(row.family).max_images if known else None]
-    return min((most for most in limits if most is not None), default=None)
+    """How many pages one question to a model may be about; None: any number.
+
+    Of a video's frames the engine leaves out what is too many, and says so.
+    """
+    if kind is Kind.VIDEO or row.family not in families.names():
+        return None if kind is Kind.VIDEO else row.max_images
+    return most_images(row, families.get(row.family))
 
 
 def request_of(
