@@ -20,7 +20,7 @@ from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.media import documents
 from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Clip, Delta, Finish, Picture, Region, Request, Seen, Task
-from vlm_app.workbench import asking, detail
+from vlm_app.workbench import answering, asking, detail
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding, Mark, Question, Step
 
@@ -466,3 +466,19 @@ def test_detail_is_refused_where_nothing_is_looked_for(
     with pytest.raises(BadInput, match="turn detail off"):
         bench.ask(OWNER, sheet.id, ["i0"], Question(Task.CAPTION, model="able", detail=True))
     assert engine.requests == []
+
+
+def test_a_long_question_is_saved_on_its_way(
+    bench: Bench, document: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "SAVE_SECONDS", 0.0)
+    sheet = bench.open(OWNER, document(3))
+    saved = []
+    step = Step(Answer(""))
+    for step in bench.ask(OWNER, sheet.id, ["p1", "p2", "p3"], DETECT):  # noqa: B007 - the last is looked at
+        saved.append([(each.pages, each.answer.finish) for each in bench.findings(OWNER, sheet.id)])
+    assert [(("p1",), Finish.CANCELLED)] in saved  # what a power cut would leave
+    assert [(("p1", "p2"), Finish.CANCELLED)] in saved
+    assert bench.findings(OWNER, sheet.id) == (step.finding,)
+    assert step.finding is not None
+    assert (step.finding.pages, step.finding.answer.finish) == (("p1", "p2", "p3"), Finish.STOP)

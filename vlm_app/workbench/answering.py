@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.rows import Body, Kept, Record, Tracked
 from vlm_app.workbench.sheet import Finding, Page, Question, Sheet, Step
 from vlm_app.workbench.sheets import Sheets
+
+SAVE_SECONDS = 30.0  # between two savings of a question about many pages
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Answering:
         self._begun: list[Kept] = []  # the pages that were asked about so far
         self._pending: dict[str, Picture] = {}  # of them, those that are not kept as images yet
         self._media: dict[str, str] = {}
+        self._saved_at = time.monotonic()
 
     def steps(self) -> Generator[Step]:
         growing = self._growing
@@ -107,6 +111,7 @@ class Answering:
                 self._hold()
                 if self._over():
                     return
+                self._save()
 
     def _over(self) -> bool:
         """Whether the last round was stopped or failed, so that no further page is asked about."""
@@ -160,6 +165,13 @@ class Answering:
         for key in list(self._pending):
             self._media[key] = self._sheets.hold(sheet.owner, sheet.id, key, self._pending[key])
             del self._pending[key]
+
+    def _save(self) -> None:
+        """Keeps what there is of a long question now and then: a power cut costs a minute, not an hour."""
+        left = len(self._asked.kept) - len(self._begun)
+        if left and time.monotonic() - self._saved_at >= SAVE_SECONDS:
+            self._keep(self._growing.answer(Finish.CANCELLED))
+            self._saved_at = time.monotonic()
 
     def _keep(self, answer: Answer) -> Finding:
         """The finding with what there is, about the pages that were begun."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vlm_app import families
-from vlm_app.engine.frames import most_images
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Box, Checkpoint, Clip, Part, Picture, Request, Role, Sampling, Task, Turn
@@ -97,9 +96,11 @@ def most_pages(row: Checkpoint, kind: Kind) -> int | None:
 
     Of a video's frames the engine leaves out what is too many, and says so.
     """
-    if kind is Kind.VIDEO or row.family not in families.names():
-        return None if kind is Kind.VIDEO else row.max_images
-    return most_images(row, families.get(row.family))
+    if kind is Kind.VIDEO:
+        return None
+    family = families.get(row.family) if row.family in families.names() else None
+    limits = [row.max_images, family.max_images if family else None]
+    return min((most for most in limits if most is not None), default=None)
 
 
 def request_of(

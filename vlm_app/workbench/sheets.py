@@ -157,22 +157,24 @@ class Sheets:
     # --- findings -------------------------------------------------------------------------
 
     def add_finding(self, record: Record) -> Finding:
-        """Raises `NotFound` when the sheet has been deleted."""
+        """Adds it, or puts it in the place of what was saved of it on its way.
+
+        Raises `NotFound` when the sheet has been deleted.
+        """
         finding = record.finding
         with self.store.writing() as session:
             sheet = sheet_row(session, finding.owner, finding.sheet)
             beside = finding.beside
             if beside is not None and session.get(FindingRow, beside) is None:
                 beside = None  # forgotten while the second opinion was written
-            row = FindingRow(
+            row = session.get(FindingRow, finding.id) or FindingRow(
                 id=finding.id,
                 owner=finding.owner,
                 sheet_id=finding.sheet,
-                body=record_to_dict(record),
                 beside=beside,
                 created=finding.created,
-                updated=finding.updated,
             )
+            row.body, row.updated = record_to_dict(record), _after(finding.updated)
             session.add(row)
             sheet.updated = _after(sheet.updated)
             session.flush()
