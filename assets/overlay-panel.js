@@ -119,6 +119,7 @@
     place(at, [width, height]) {
       const narrow = width < 520;
       this.node.classList.toggle("under", narrow);
+      this.node.style.maxHeight = narrow ? "" : `${Math.max(height - 16, 200)}px`;
       if (narrow || !this.open) return;
       const wide = this.node.offsetWidth, high = this.node.offsetHeight, gap = 16;
       const [x0, y0, x1, y1] = at;

@@ -7,6 +7,8 @@ measures milliseconds:
   regions was presented (the browser's Element Timing), for each kind of region;
 - hover: from the mouse event to the end of the frame in which the region is lit;
 - zoom and pan: between two frames while every frame has another zoom or place.
+
+The file also says how busy the machine was (its load over the last minute).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import random
 import shutil
@@ -57,9 +60,9 @@ WATCH = """() => {
 FRAMES = """async (way) => {
   const overlay = document.querySelector("vlm-overlay"), times = [];
   overlay.fit();
-  if (way === "pann") overlay.zoom(6);
+  if (way === "panning") overlay.zoom(6);
   for (let step = 0; step < 60; step += 1) {
-    if (way === "zoom") overlay.zoom(step < 40 ? 1.06 : 0.9);
+    if (way === "zooming") overlay.zoom(step < 40 ? 1.06 : 0.9);
     else overlay.pan(step < 30 ? -9 : 9, step % 20 < 10 ? 5 : -5);
     times.push(await new Promise(requestAnimationFrame));
   }
@@ -134,7 +137,7 @@ def measure(page: Page, regions: int, side: int, rounds: int) -> list[dict[str, 
         paints = [paint_time(page, given) for _ in range(rounds)]
         rows.append(_row(f"first paint, {kind}", [1000 * each for each in paints]))
     rows.append(_row("hover to lit frame", [1000 * each for each in hover_times(page, min(regions, 60))]))
-    rows += [_row(f"a frame while {way}ing", page.evaluate(FRAMES, way)) for way in ("zoom", "pann")]
+    rows += [_row(f"a frame while {way}", page.evaluate(FRAMES, way)) for way in ("zooming", "panning")]
     return rows
 
 
@@ -161,7 +164,8 @@ def main() -> None:
     for row in rows:
         print(f"{row['figure']} | {row['median ms']:.0f} | {row['worst ms']:.0f} | {row['of']}")
     if args.json:
-        made = {"machine": platform.machine(), "regions": args.regions, "side": args.side, "rows": rows}
+        made = {"machine": platform.machine(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
+        made |= {"regions": args.regions, "side": args.side, "rows": rows}
         args.json.write_text(json.dumps(made, indent=2))
 
 
