@@ -224,3 +224,8 @@ def test_a_server_of_few_images_gets_some_frames(monkeypatch: pytest.MonkeyPatch
     ]
     assert "saw 3 frames of 6, from 0:03 to 0:15: it takes no more images." in answer.seen.note
     assert [region.image for region in answer.regions] == [5]
+
+
+def test_a_server_of_fewer_images_than_there_are_clips_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="takes at most 0 images in a conversation, found 1"):
+        _sent(0, monkeypatch)

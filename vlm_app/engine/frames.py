@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from vlm_app.errors import BadInput
 from vlm_app.families import Family
+from vlm_app.families.base import clips
 from vlm_app.grounding.moments import clock
 from vlm_app.types import Checkpoint, Clip, Part, Picture, Region, Request, Turn
 
@@ -52,30 +53,29 @@ def shown(request: Request, checkpoint: Checkpoint, family: Family) -> Shown:
     Raises `BadInput` where it takes fewer images than there are besides the frames.
     """
     every = tuple(range(len(request.pictures)))
-    if not any(isinstance(part, Clip) for turn in request.turns for part in turn.parts):
-        _check_images(len(every), checkpoint, family)
+    own = _least(checkpoint.max_images, family.max_images)
+    if not clips(request.turns):
+        _check_images(len(every), own, checkpoint)
         return Shown(request, every)
     if checkpoint.video and not checkpoint.server and family.takes(request.turns):
-        _check_images(_stills(request), checkpoint, family)
+        _check_images(_stills(request), own, checkpoint)
         return Shown(request, every, True, tuple(_times(request)))
-    return _thinned(request, checkpoint, family)
+    return _thinned(request, _least(own, _server_limit(checkpoint)), checkpoint)
 
 
-def most_images(checkpoint: Checkpoint, family: Family) -> int | None:
-    """The most images in a conversation with a model; None: no limit."""
-    limits = [most for most in (checkpoint.max_images, family.max_images) if most is not None]
-    if checkpoint.server:
-        from vlm_app import servers
-
-        most = servers.find(checkpoint.server).kind.max_images
-        limits += [] if most is None else [most]
-    return min(limits, default=None)
+def _least(*limits: int | None) -> int | None:
+    """The smallest limit that there is."""
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _check_images(count: int, checkpoint: Checkpoint, family: Family) -> None:
-    limits = [most for most in (checkpoint.max_images, family.max_images) if most is not None]
-    most = min(limits, default=count)
-    if count > most:
+def _server_limit(checkpoint: Checkpoint) -> int | None:
+    from vlm_app import servers
+
+    return servers.find(checkpoint.server).kind.max_images if checkpoint.server else None
+
+
+def _check_images(count: int, most: int | None, checkpoint: Checkpoint) -> None:
+    if most is not None and count > most:
         raise BadInput(
             f"{checkpoint.name} takes at most {most} images in a conversation, found {count}: "
             "begin a new chat."
@@ -97,34 +97,36 @@ def _times(request: Request) -> Iterator[float | None]:
 # --- fewer frames -----------------------------------------------------------------------
 
 
-def _thinned(request: Request, checkpoint: Checkpoint, family: Family) -> Shown:
+def _thinned(request: Request, most: int | None, checkpoint: Checkpoint) -> Shown:
     """The request with as many frames of its clips as the model takes images."""
-    lengths = [len(part.frames) for turn in request.turns for part in turn.parts if isinstance(part, Clip)]
-    stills, most = _stills(request), most_images(checkpoint, family)
-    room = sum(lengths) if most is None else most - stills
-    if room < len(lengths):
-        _check_images(stills + len(lengths), checkpoint, family)
-    shares = iter(_shares(lengths, room))
+    lengths = [len(clip.frames) for clip in clips(request.turns)]
+    stills = _stills(request)
+    _check_images(stills + len(lengths), most, checkpoint)
+    shares = _shares(lengths, sum(lengths) if most is None else most - stills)
+    places = map(_spread, lengths, shares)
     kept: list[int] = []
-    turns, index = [], 0
+    turns: list[Turn] = []
+    first = 0  # among all images, of the part
     for turn in request.turns:
         parts: list[Part] = []
         for part in turn.parts:
             if isinstance(part, Clip):
-                chosen = _spread(len(part.frames), next(shares))
-                kept += [index + place for place in chosen]
-                index += len(part.frames)
-                part = Clip(
-                    tuple(part.frames[place] for place in chosen),
-                    tuple(part.times[place] for place in chosen),
-                )
+                chosen = next(places)
+                kept += [first + place for place in chosen]
+                first += len(part.frames)
+                part = _some(part, chosen)
             elif isinstance(part, Picture):
-                kept.append(index)
-                index += 1
+                kept.append(first)
+                first += 1
             parts.append(part)
         turns.append(Turn(turn.role, tuple(parts)))
     whole = replace(request, turns=tuple(turns))
-    return Shown(whole, tuple(kept), note=_note(whole, lengths, checkpoint))
+    return Shown(whole, tuple(kept), note=_note(whole, sum(lengths), checkpoint))
+
+
+def _some(clip: Clip, places: Sequence[int]) -> Clip:
+    frames, times = zip(*((clip.frames[place], clip.times[place]) for place in places), strict=True)
+    return Clip(frames, times)
 
 
 def _shares(lengths: Sequence[int], room: int) -> list[int]:
@@ -141,15 +143,16 @@ def _spread(length: int, count: int) -> list[int]:
     return [int((part + 0.5) * length / count) for part in range(count)]
 
 
-def _note(request: Request, lengths: Sequence[int], checkpoint: Checkpoint) -> str:
-    clips = [part for turn in request.turns for part in turn.parts if isinstance(part, Clip)]
-    found = sum(len(clip.frames) for clip in clips)
-    if found == sum(lengths):
+def _note(request: Request, frames: int, checkpoint: Checkpoint) -> str:
+    times = [time for clip in clips(request.turns) for time in clip.times]
+    if len(times) == frames:
         return ""
-    times = [time for clip in clips for time in clip.times]
-    where = f"at {clock(times[0])}" if found == 1 else f"from {clock(times[0])} to {clock(times[-1])}"
-    frames = "frame" if found == 1 else "frames"
-    return f"{checkpoint.name} saw {found} {frames} of {sum(lengths)}, {where}: it takes no more images."
+    one = len(times) == 1
+    where = f"at {clock(times[0])}" if one else f"from {clock(times[0])} to {clock(times[-1])}"
+    return (
+        f"{checkpoint.name} saw {len(times)} frame{'' if one else 's'} of {frames}, {where}: "
+        "it takes no more images."
+    )
 
 
 # --- numbered images --------------------------------------------------------------------
