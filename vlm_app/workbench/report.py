@@ -56,7 +56,7 @@ def report_html(title: str, clippings: Sequence[Clipping]) -> bytes:
     """
     from vlm_app.workbench.report_page import page
 
-    return page(_title(title), _about(clippings), [shown(clipping) for clipping in clippings])
+    return page(_title(title), _about(clippings), map(shown, clippings))
 
 
 def report_pdf(title: str, clippings: Sequence[Clipping]) -> bytes:
@@ -67,7 +67,13 @@ def report_pdf(title: str, clippings: Sequence[Clipping]) -> bytes:
     """
     from vlm_app.workbench.report_paper import paper
 
-    return paper(_title(title), _about(clippings), [shown(clipping) for clipping in clippings])
+    title, about = _title(title), _about(clippings)
+    words = [title, about, *(word for one in clippings for word in (_name(one), one.place, one.sentence))]
+    return paper(title, about, map(shown, clippings), "".join(words))
+
+
+def _name(clipping: Clipping) -> str:
+    return clipping.region.label if clipping.region else ""
 
 
 def _title(title: str) -> str:
@@ -94,7 +100,7 @@ def shown(clipping: Clipping) -> Shown:
     place, sentence = plain(clipping.place), clipping.sentence.strip()
     if region is None:
         return Shown("", place, sentence, _sized(pixels), None)
-    name = plain(region.label)
+    name = plain(_name(clipping))
     bare = replace(region, label="", score=None)  # its name stands beside it
     edges = _edges(region.shape, pixels.size)
     left, top, right, bottom = edges

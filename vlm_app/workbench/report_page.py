@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,8 @@ h2 { margin: 4px 0 0; font-size: 20px; line-height: 28px; font-weight: 600; }
 """
 
 
-def page(title: str, about: str, clippings: Sequence[Shown]) -> bytes:
-    """The file, in UTF-8."""
+def page(title: str, about: str, clippings: Iterable[Shown]) -> bytes:
+    """The file, in UTF-8; one picture after the other is drawn and written."""
     return utf8(
         f"""<!DOCTYPE html>
 <html>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +37,8 @@ _NAME: _Style = (BOLD, 12.0, 6.0, 1.0, _INK)
 _SENTENCE: _Style = (TEXT, 10.0, 5.2, 2.0, _INK)
 
 
-def paper(title: str, about: str, clippings: Sequence[Shown]) -> bytes:
-    """The file."""
-    written = "".join([title, about, *(one.name + one.place + one.sentence for one in clippings)])
+def paper(title: str, about: str, clippings: Iterable[Shown], written: str) -> bytes:
+    """The file; one picture after the other is drawn and added. `written` has all of its letters."""
     sheet = Sheet(format="A4")
     sheet.set_title(title)
     sheet.set_creator("vlm-app")
