@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
 from vlm_app.errors import NotFound
+from vlm_app.grounding.formats.order import reading_order
 from vlm_app.media import open_image, picture_from, png_bytes, thumbnail
 from vlm_app.media.documents import DPI, Document, open_document
 from vlm_app.media.videos import open_video
 from vlm_app.store import KeptFile, Store
-from vlm_app.types import Picture, Region
+from vlm_app.types import Box, Picture, Region
 from vlm_app.workbench.cache import Cache
 from vlm_app.workbench.rows import Body, Kept
 from vlm_app.workbench.sheets import Sheets
@@ -166,12 +166,14 @@ class Pages:
         return self._file(owner, self._sheets.body(owner, sheet_id))
 
     def lines(self, owner: str, sheet_id: str, key: str) -> tuple[Region, ...]:
-        """The text that a document's page holds as text, line by line; none for anything else."""
+        """The text that a document's page holds as text, line by line as it is read, whatever the
+        order in which the file writes it; none for anything else."""
         body, kept = self.kept(owner, sheet_id, key)
         if kept.page.number is None:
             return ()
         lines = self._document(owner, body).lines(kept.page.number)
-        return tuple(replace(line, image=0) for line in lines)
+        order = reading_order([box for line in lines if isinstance(box := line.shape, Box)])
+        return tuple(lines[place] for place in order)
 
 
 @lru_cache(maxsize=32)
