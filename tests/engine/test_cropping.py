@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,6 +16,7 @@ from vlm_app.engine import Engine, LoadedModel, can
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.families.pebble import Pebble
 from vlm_app.media import picture_from
+from vlm_app.pebble.world import draw_scene
 from vlm_app.types import Answer, Box, Checkpoint, Finish, Picture, Request, Task
 
 PART = "0.25, 0.5, 0.75, 1"
@@ -28,6 +30,12 @@ def captioner(loaded: LoadedModel) -> Any:
     yield engine
     assert engine.leases == {}
     engine.close()
+
+
+@pytest.fixture
+def up_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of most families: it knows what fills its image."""
+    monkeypatch.setattr(Pebble, "closeups", True)
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def test_the_part_is_captioned_and_drawn_and_the_note_says_so(captioner: Engine,
 
 
 def test_it_is_shown_the_part_with_a_tenth_around_it_kept_in_the_image(
-    captioner: Engine, shown: list[Picture]
+    captioner: Engine, shown: list[Picture], up_close: None
 ) -> None:
     whole(captioner, asked())
     (crop,) = shown
@@ -90,14 +98,14 @@ def test_it_is_shown_the_part_with_a_tenth_around_it_kept_in_the_image(
 
 @pytest.mark.parametrize("query", ["0, 0, 1, 1", "0.999, 0.999, 1, 1", "0, 0, 0.001, 0.001"])
 def test_the_smallest_and_the_largest_part_can_be_described(
-    query: str, captioner: Engine, shown: list[Picture]
+    query: str, captioner: Engine, shown: list[Picture], up_close: None
 ) -> None:
     whole(captioner, asked(query))
     assert min(shown[0].size) >= 1 and shown[0].size <= (200, 100)
 
 
 def test_of_several_images_the_part_lies_on_the_last(
-    captioner: Engine, loaded: LoadedModel, shown: list[Picture]
+    captioner: Engine, loaded: LoadedModel, shown: list[Picture], up_close: None
 ) -> None:
     other = picture_from(Image.new("RGB", (30, 30), "green"))
     both = request(other, scene(), task=Task.DESCRIBE_REGION, query=PART, tokens=20)
@@ -107,7 +115,9 @@ def test_of_several_images_the_part_lies_on_the_last(
     assert [picture.size for picture in shown] == [(120, 55)]
 
 
-def test_what_the_caption_points_at_is_drawn_where_it_lies(captioner: Engine, loaded: LoadedModel) -> None:
+def test_what_the_caption_points_at_is_drawn_where_it_lies(
+    captioner: Engine, loaded: LoadedModel, up_close: None
+) -> None:
     with speak(loaded, f"<ref>all of it<loc_0><loc_0><loc_255><loc_255>{END}"):
         answer = whole(captioner, asked())
     part, found = answer.regions
@@ -121,6 +131,28 @@ def test_a_part_that_is_none_is_refused_before_anything_runs(captioner: Engine) 
         list(captioner.answer(asked("the left one")))
     with pytest.raises(BadInput, match="there is none: add an image"):
         list(captioner.answer(request("x", task=Task.DESCRIBE_REGION, query=PART)))
+
+
+def test_a_model_without_close_ups_is_shown_the_part_on_a_plain_ground(
+    captioner: Engine, loaded: LoadedModel, shown: list[Picture]
+) -> None:
+    with speak(loaded, f"<ref>a thing<loc_0><loc_0><loc_255><loc_255>{END}"):
+        answer = whole(captioner, asked("0.25, 0, 0.75, 0.5"))
+    assert [region.label for region in answer.regions] == ["part"]
+    (crop,) = shown
+    assert crop.size == (360, 360)  # three times 100 pixels and a margin of 10 on both sides
+    assert crop.pixels.getpixel((180, 205)) == (255, 0, 0)  # the margin below is red
+    assert len({crop.pixels.getpixel(at) for at in ((0, 0), (359, 0), (0, 359), (359, 359))}) == 1
+
+
+def test_pebble_describes_a_shape_that_was_drawn_around() -> None:
+    from vlm_app.engine import engine
+
+    drawn = draw_scene(np.random.default_rng([8, 0]), kind="shapes")
+    thing = drawn.things[0]
+    part = ", ".join(f"{value:.4f}" for value in thing.box)
+    query = request(picture_from(drawn.image), task=Task.DESCRIBE_REGION, query=part, tokens=60)
+    assert thing.name in whole(engine(), query).text
 
 
 def test_stopping_stops_the_caption(captioner: Engine, loaded: LoadedModel) -> None:

@@ -125,12 +125,12 @@ class Engine:
         before which a last delta brings the answer so far, as FAILED with its sentence.
         """
         checkpoint = catalog.find(request.model, self._rows)
+        family = families.get(checkpoint.family)
         if by_caption(checkpoint, request.task):
-            cropped = Cropped.of(request)
+            cropped = Cropped.of(request, family.closeups)
             with closing(self.answer(cropped.request, stop)) as captions:
                 yield from cropped.deltas(captions)
             return
-        family = families.get(checkpoint.family)
         adapter = check(request, checkpoint, family)
         stop = stop or threading.Event()
         if checkpoint.server:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from PIL import Image
+
 from vlm_app.errors import BadInput
 from vlm_app.families.reading import asked_box
 from vlm_app.grounding.views import placed
@@ -12,6 +14,7 @@ from vlm_app.media import picture_from
 from vlm_app.types import Answer, Box, Checkpoint, Delta, Picture, Region, Request, Role, Task, Turn
 
 MARGIN = 0.1  # of the part's width and height, on each side: what a thing is shows by what is around it
+_GROUND = 3  # sides of the part: Pebble names a shape in 20 of 20 such pictures, in 8 without a ground
 NOTE = "It was shown the part alone, with a margin of 10 %, and asked to describe that."
 LABEL = "part"
 
@@ -33,11 +36,13 @@ class Cropped:
     asked: Request
     request: Request
     part: Box
-    view: Box  # what the model is shown, in fractions of the image
+    view: Box | None  # what the model is shown, in fractions of the image; None on a ground of its own
 
     @classmethod
-    def of(cls, asked: Request) -> Cropped:
-        """Raises `BadInput` when there is no image, or the question names no part of it."""
+    def of(cls, asked: Request, closeups: bool = True) -> Cropped:
+        """`closeups` says whether the model knows things that fill the image.
+
+        Raises `BadInput` when there is no image, or the question names no part of it."""
         if not asked.pictures:
             raise BadInput("A part is described of an image, and there is none: add an image.")
         turn = next(turn for turn in reversed(asked.turns) if turn.pictures)
@@ -46,10 +51,11 @@ class Cropped:
         part = asked_box(asked.query or (last[0].text if last else ""))
         left, top, right, bottom = _pixels(part, picture)
         width, height = picture.size
-        crop = picture_from(picture.pixels.crop((left, top, right, bottom)))
-        view = Box(left / width, top / height, right / width, bottom / height)
+        crop = picture.pixels.crop((left, top, right, bottom))
+        view = Box(left / width, top / height, right / width, bottom / height) if closeups else None
+        crop = crop if closeups else _on_ground(crop)
         turns = (
-            Turn(Role.USER, (crop,)),
+            Turn(Role.USER, (picture_from(crop),)),
             *(turn for turn in asked.turns[-1:] if turn.role is Role.ASSISTANT),
         )
         return cls(asked, replace(asked, turns=turns, task=Task.CAPTION, query=""), part, view)
@@ -73,8 +79,20 @@ class Cropped:
 
     def _placed(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
         """What a caption points at lies in the part; the request has the one image."""
-        last = len(self.asked.pictures) - 1
-        return tuple(replace(one, shape=placed(one.shape, self.view), image=last) for one in regions)
+        last, view = len(self.asked.pictures) - 1, self.view
+        if view is None:
+            return ()
+        return tuple(replace(one, shape=placed(one.shape, view), image=last) for one in regions)
+
+
+def _on_ground(crop: Image.Image) -> Image.Image:
+    """The part in the middle of a plain ground in the colour of its border, three times as large."""
+    width, height = crop.size
+    side = _GROUND * max(width, height)
+    border = [crop.crop(edge).resize((1, 1)) for edge in ((0, 0, width, 1), (0, height - 1, width, height))]
+    ground = Image.blend(border[0], border[1], 0.5).resize((side, side))
+    ground.paste(crop, ((side - width) // 2, (side - height) // 2))
+    return ground
 
 
 def _pixels(part: Box, picture: Picture) -> tuple[int, int, int, int]:

@@ -43,6 +43,7 @@ class Family(ABC):
     )
     text_only: ClassVar[bool] = False  # whether it can chat without an image
     last_message_only: ClassVar[bool] = False  # whether it reads nothing of what was said before
+    closeups: ClassVar[bool] = True  # whether it knows things that fill the image
     pixel_budget: ClassVar[bool] = False  # whether `pixels` of `encode` changes what the model sees
     # Tower -> the module of the model that LoRA may touch; some checkpoints of a family have fewer of them.
     lora_towers: ClassVar[Mapping[str, str]] = {}

@@ -52,6 +52,7 @@ class Pebble(TemplatedFamily):
     native = "SmolVLMForConditionalGeneration"
     convention = f"0–{BINS - 1} of the image, x first"
     grid = BINS
+    closeups = False
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     lora_towers: ClassVar[Mapping[str, str]] = {
         "vision": "model.vision_model",
