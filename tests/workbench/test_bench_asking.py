@@ -482,3 +482,30 @@ def test_a_long_question_is_saved_on_its_way(
     assert bench.findings(OWNER, sheet.id) == (step.finding,)
     assert step.finding is not None
     assert (step.finding.pages, step.finding.answer.finish) == (("p1", "p2", "p3"), Finish.STOP)
+
+
+def test_frames_that_are_taken_off_while_they_are_asked_about_are_put_back(bench: Bench, film: Files) -> None:
+    sheet = bench.sample(OWNER, bench.open(OWNER, film).id, count=2)
+    steps = bench.ask(OWNER, sheet.id, [page.key for page in sheet.pages], DETECT)
+    next(steps)
+    bench.sample(OWNER, sheet.id, count=3)
+    finding = found(steps)
+    keys = [page.key for page in bench.sheet(OWNER, sheet.id).pages]
+    assert set(finding.pages) < set(keys)
+    assert keys == sorted(keys, key=lambda key: float(key[1:]))
+    assert len(bench.result(OWNER, finding.id).images) == 2
+
+
+def test_a_phrase_beyond_the_text_is_no_phrase(bench: Bench, images: Make, engine: FakeEngine) -> None:
+    engine.regions = (Region("circle", Box(0, 0, 1, 1), span=(2, 500)),)
+    sheet = bench.open(OWNER, images("red"))
+    finding = found(bench.ask(OWNER, sheet.id, ["i0"], DETECT))
+    assert finding.marks[0].region.span is None
+    assert bench.finding(OWNER, finding.id) == finding
+
+
+def test_one_question_is_not_about_a_whole_book(bench: Bench, document: Make, engine: FakeEngine) -> None:
+    sheet = bench.open(OWNER, document(65))
+    with pytest.raises(BadInput, match=r"at most 64 pages together, and 65 are chosen"):
+        bench.ask(OWNER, sheet.id, [page.key for page in sheet.pages], Question(Task.CHAT, "What?", "able"))
+    assert engine.requests == []

@@ -325,3 +325,19 @@ def test_a_full_disk_gets_a_sentence_and_leaves_nothing_behind(
 
 def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_what_a_lost_power_left_half_in_the_cache_is_made_again(
+    bench: Bench, store: Store, film: Files
+) -> None:
+    sheet = bench.sample(OWNER, bench.open(OWNER, film).id, count=1)
+    key = sheet.pages[0].key
+    before = bench.picture(OWNER, sheet.id, key)
+    bench.shown(OWNER, sheet.id, key)
+    for path in files_of(store, "cache"):
+        path.write_bytes(path.read_bytes()[:50])
+    assert bench.picture(OWNER, sheet.id, key) == before
+    assert bench.thumbnail(OWNER, sheet.id, key, 40)
+    for path in files_of(store, "cache"):
+        path.write_bytes(b"")
+    assert Image.open(io.BytesIO(bench.shown(OWNER, sheet.id, key))).size == before.size

@@ -13,6 +13,7 @@ from vlm_app.workbench.sheet import Kind, Page, Question, Sheet
 
 Find = Callable[[str], Checkpoint]
 
+MOST_TOGETHER = 64  # pages of one question: each is some 6 MB in memory, and many words to a model
 READING = frozenset({Task.OCR, Task.OCR_REGIONS})
 _WITH_QUERY = frozenset({Task.GROUND, Task.POINT, Task.COUNT, Task.SEGMENT})  # may need one
 _IN_DETAIL = _WITH_QUERY | {Task.DETECT}
@@ -81,6 +82,11 @@ def in_words(box: Box) -> str:
 
 def _check_count(row: Checkpoint, sheet: Sheet, count: int) -> None:
     """Raises `BadInput` when one question is about more pages than the model takes at once."""
+    if count > MOST_TOGETHER:
+        raise BadInput(
+            f"One question is about at most {MOST_TOGETHER} pages together, and {count} are chosen: "
+            "choose fewer of them."
+        )
     most = most_pages(row, sheet.kind)
     if most is None or count <= most:
         return

@@ -40,7 +40,7 @@ class Cache:
             os.utime(path)  # used just now
         except OSError:
             return None
-        return data
+        return data or None  # a disk that lost power may have kept the name only
 
     def put(self, key: str, data: bytes) -> None:
         """Keeps data; where the disk refuses, it is made again the next time."""

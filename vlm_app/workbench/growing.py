@@ -122,10 +122,11 @@ class Growing:
         """The round's regions with their pages counted, and their spans in the whole text."""
         last = len(self._pages) - 1
         page = len(self._finished)
+        regions = [_within(region, len(answer.text)) for region in answer.regions]
         if self._rounds == 1:
-            return tuple(_on(region, min(region.image, last)) for region in answer.regions)
+            return tuple(_on(region, min(region.image, last)) for region in regions)
         offset = len(self._whole.text) + len(self._lead)
-        return tuple(_moved(region, page, offset) for region in answer.regions)
+        return tuple(_moved(region, page, offset) for region in regions)
 
 
 class Marking:
@@ -161,6 +162,11 @@ class Marking:
 
 def _identity(region: Region) -> object:
     return (region.image, region.label, region.shape)
+
+
+def _within(region: Region, length: int) -> Region:
+    """The same, without a phrase that lies beyond the text: it could not be read back."""
+    return replace(region, span=None) if region.span and region.span[1] > length else region
 
 
 def _on(region: Region, image: int) -> Region:

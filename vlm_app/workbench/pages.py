@@ -70,8 +70,7 @@ class Pages:
         """A page that is kept as an image, or a frame that is cached; None where it vanished."""
         if kept.media is not None:
             return self._kept_image(owner, kept.media)
-        data = self._cache.get(full_key(origin(self._store, owner, kept, body)))
-        return None if data is None else picture_from(Image.open(io.BytesIO(data), formats=("PNG",)))
+        return _read(self._cache.get(full_key(origin(self._store, owner, kept, body))))
 
     def _kept_image(self, owner: str, media: str) -> Picture:
         picture = self._store.picture(owner, media)
@@ -148,9 +147,9 @@ class Pages:
 
     def _for_small(self, owner: str, body: Body, kept: Kept, name: str, side: int) -> Picture:
         """What a thumbnail is made of: a larger one, a page that is rendered small, or the whole."""
-        larger = self._cache.get(small_key(name, SMALL)) if side <= SMALL else None
+        larger = _read(self._cache.get(small_key(name, SMALL))) if side <= SMALL else None
         if larger is not None:
-            return picture_from(Image.open(io.BytesIO(larger), formats=("WEBP",)))
+            return larger
         if kept.page.number is None or side > SMALL:
             return next(self.pictures(owner, body, [kept]))
         dpi = min(max(DPI * 2 * SMALL / max(kept.page.size), 1.0), DPI)  # twice: shrinking it smooths letters
@@ -197,6 +196,14 @@ def small_key(origin: str, side: int) -> str:
 
 def full_key(origin: str) -> str:
     return f"{origin}@full"
+
+
+def _read(data: bytes | None) -> Picture | None:
+    """A picture from the cache; None where it is not there, or was only half written to the disk."""
+    try:
+        return None if data is None else picture_from(Image.open(io.BytesIO(data), formats=("PNG", "WEBP")))
+    except (OSError, SyntaxError):  # what Pillow raises for broken files
+        return None
 
 
 def _jpeg(picture: Picture) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,8 +135,7 @@ class Sheets:
             used = {key for finding in _finding_rows(session, owner, id) for key in finding.body["pages"]}
             pages = {kept.page.key: kept for kept in change(body.pages)}
             pages |= {kept.page.key: kept for kept in body.pages if kept.page.key in used}
-            ordered = sorted(pages.values(), key=lambda kept: kept.page.seconds or 0.0)
-            row.body = body_to_dict(replace(body, pages=tuple(ordered)))
+            row.body = body_to_dict(replace(body, pages=_in_time(pages.values())))
             row.updated = _after(row.updated)
             return sheet_of(row)
 
@@ -156,8 +155,9 @@ class Sheets:
 
     # --- findings -------------------------------------------------------------------------
 
-    def add_finding(self, record: Record) -> Finding:
-        """Adds it, or puts it in the place of what was saved of it on its way.
+    def add_finding(self, record: Record, pages: Sequence[Kept] = ()) -> Finding:
+        """Adds it, or puts it in the place of what was saved of it on its way. `pages` are those that
+        it is about: frames that were taken off the sheet meanwhile are put back.
 
         Raises `NotFound` when the sheet has been deleted.
         """
@@ -174,6 +174,7 @@ class Sheets:
                 beside=beside,
                 created=finding.created,
             )
+            _put_back(sheet, pages)
             row.body, row.updated = record_to_dict(record), _after(finding.updated)
             session.add(row)
             sheet.updated = _after(sheet.updated)
@@ -245,6 +246,17 @@ def _finding_row(session: Session, owner: str, id: str) -> FindingRow:
 
 def _finding_rows(session: Session, owner: str, sheet_id: str) -> Sequence[FindingRow]:
     return session.scalars(select(FindingRow).filter_by(owner=owner, sheet_id=sheet_id)).all()
+
+
+def _put_back(sheet: SheetRow, pages: Sequence[Kept]) -> None:
+    body = body_from_dict(sheet.body)
+    gone = [kept for kept in pages if body.page(kept.page.key) is None]
+    if gone:
+        sheet.body = body_to_dict(replace(body, pages=_in_time([*body.pages, *gone])))
+
+
+def _in_time(pages: Iterable[Kept]) -> tuple[Kept, ...]:
+    return tuple(sorted(pages, key=lambda kept: kept.page.seconds or 0.0))
 
 
 def _hold(session: Session, sheet: SheetRow, media: str | None) -> None:

@@ -17,6 +17,7 @@ from vlm_app.types import Answer, Picture, Region, Task
 from vlm_app.workbench.answering import name_of
 from vlm_app.workbench.asking import pages_of
 from vlm_app.workbench.growing import Marking
+from vlm_app.workbench.opening import cleaned
 from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.rows import Body, Record, Tracked
 from vlm_app.workbench.sheet import Finding, Kind, Page, Question
@@ -29,6 +30,7 @@ def take(
     """A sheet of the pictures, and the answer on it. Regions on images that are not there are left out."""
     if not pictures:
         raise BadInput("This answer is about no image: open one that is about an image.")
+    pictures = [(picture, cleaned(name)) for picture, name in pictures]
     pages = [
         Opened(Page(f"i{place}", name, picture.size), picture=picture)
         for place, (picture, name) in enumerate(pictures)
