@@ -162,27 +162,30 @@ def test_a_fault_is_a_sentence_and_the_next_page_is_read(
 def test_stopping_and_leaving_end_the_reading_and_free_the_engine(
     models: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def slow(self: Reader, picture: object, stop: threading.Event) -> Read:
-        assert stop.wait(20)
+        begun.set()
+        assert stop.wait(60)
         ended.set()
         return Read((), (9, 9), ())
 
     monkeypatch.setattr(Reader, "read", slow)
     stop = threading.Event()
-    deltas = models.answer(request(printed()), stop)
-    next(deltas)
-    threading.Timer(0.5, stop.set).start()
-    assert [delta.answer for delta in deltas if delta.answer][-1].finish is Finish.CANCELLED
+    answer = None
+    for delta in models.answer(request(printed()), stop):
+        answer = delta.answer or answer
+        if begun.is_set():
+            stop.set()
+    assert answer is not None and answer.finish is Finish.CANCELLED
     assert ended.is_set()
+    begun.clear()
     ended.clear()
     leaving = models.answer(request(printed()))
-    next(leaving)
-    time.sleep(0.3)
-    next(leaving)
+    while not begun.is_set():
+        next(leaving)
     leaving.close()
-    assert ended.wait(20)
+    assert ended.wait(60)
     wait_for(lambda: models.leases == {})
 
 
