@@ -46,8 +46,8 @@ def test_it_cannot_chat_and_has_nothing_to_verify(page: str, capsys: pytest.Capt
 def test_its_facts_name_the_package_and_its_measured_memory() -> None:
     row = catalog()["rapidocr"]
     text = "\n".join(map(str, (explained(row, None), *fitted(row))))
-    assert "from the package rapidocr" in text and "760 MB in fp32, as measured" in text
+    assert "from the package rapidocr" in text and "860 MB in fp32, as measured" in text
     assert "base model" not in text and "not on the Hub" in text
-    assert "fp32   760 MB: weights 160 MB" in text
+    assert "fp32   860 MB: weights 160 MB" in text
     assert list(as_dict(row)["estimates"]) == ["fp32"] and as_dict(row)["fit"] is not None
     assert settings().model == "pebble"

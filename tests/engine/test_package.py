@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.ocr.printed import LINES, printed
+from tests.sizes import OCR_MEMORY
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine, LocalBackend, reader
 from vlm_app.engine import packages as known
@@ -102,10 +103,10 @@ def test_what_it_cannot_do_is_refused_before_it_loads(models: Engine) -> None:
 def test_its_memory_is_estimated_and_a_small_computer_is_told_the_numbers() -> None:
     models = Engine({"rapidocr": ROW}, LocalBackend(), limit=500_000_000)
     fit = models.fit("rapidocr")
-    assert fit is not None and not fit.fits and fit.words == "needs 760 MB in fp32, and 500 MB are free"
+    assert fit is not None and not fit.fits and fit.words == "needs 860 MB in fp32, and 500 MB are free"
     assert models.fit("rapidocr", "nf4") is None  # its networks come in one precision
     with pytest.raises(
-        ModelUnavailable, match=r"RapidOCR needs 760 MB of memory and 500 MB can be had on .+: "
+        ModelUnavailable, match=r"RapidOCR needs 860 MB of memory and 500 MB can be had on .+: "
     ):
         list(models.answer(request(printed())))
     models.close()
@@ -123,6 +124,7 @@ def test_beside_a_gpu_it_takes_nothing_of_the_gpus_memory(monkeypatch: pytest.Mo
         known.plan(ROW, 10**10, known.Watch())
 
 
+@pytest.mark.skipif(not OCR_MEMORY, reason="two large pages are read for it")
 def test_reading_takes_no_more_memory_than_estimated() -> None:
     code = (
         "import json; from benchmarks import ocr; from vlm_app.engine import Engine, LocalBackend;"

@@ -36,5 +36,5 @@ def test_the_table_of_models_says_here_and_names_the_package_instead_of_the_hub(
 
 def test_its_memory_is_told_like_a_models() -> None:
     cells = verdicts.column([ROW], (), lambda model, precision: fit(precision, 8 * 10**9))
-    assert "Fits" in cells and "760 MB" in cells
+    assert "Fits" in cells and "860 MB" in cells
     assert ROW in choose([ROW], memory=10**9)

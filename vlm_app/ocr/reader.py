@@ -112,7 +112,7 @@ class Reader:
         shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         sized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=shrinking)
         quads: list[Any] = []
-        for top, bottom in bands(*sized.shape[:2], round(_OVERLAP * line * scale)):
+        for top, bottom in bands(len(sized), sized.shape[1], round(_OVERLAP * line * scale)):
             if stop.is_set():
                 break
             part, _ = self._networks.find(np.ascontiguousarray(sized[top:bottom]))
@@ -174,7 +174,7 @@ def _pixels(picture: Any) -> Pixels:
 
 
 def _shrunk(pixels: Pixels) -> float:
-    return min(1.0, OVERVIEW / max(pixels.shape[:2]))
+    return float(min(1.0, OVERVIEW / max(pixels.shape[:2])))
 
 
 def _holds(corners: Any, quads: Any) -> bool:
