@@ -106,6 +106,7 @@
     at("first-name").hidden = !several;
     overlay.closest(".overlays").hidden = !page;
     if (!page) return;
+    overlay.closest(".overlays").classList.toggle("stacked", several && page.width > page.height);
     if (several) [at("first-name").textContent, at("second-name").textContent] = now.names || ["", ""];
     overlay.data = data(page, now.finding, !now.own && !now.finding?.live);
     if (several) beside.data = data(page, now.beside, false);
@@ -291,7 +292,7 @@
   const clip = (region) => {
     const page = now.sheet.pages.find((each) => each.key === region.page);
     const item = { finding: now.finding.id, mark: region.key || "", page: region.page, sheet: now.sheet.id,
-      words: region.text || region.label || page.title, place: `${now.sheet.name}, ${page.title}` };
+      words: region.text || region.label || page.title, place: now.sheet.kind === "images" ? page.title : `${now.sheet.name}, ${page.title}` };
     const same = (each) => each.finding === item.finding && each.mark === item.mark && each.page === item.page;
     if (!report.items.some(same)) report.items.push(item);
   };

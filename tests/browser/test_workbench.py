@@ -542,6 +542,9 @@ def test_hostile_answers_and_names_stay_words(desk: Desk, tmp_path: Path) -> Non
 
 def test_nothing_is_wider_than_a_phone(desk: Desk) -> None:
     desk.page.set_viewport_size({"width": 390, "height": 844})
+    desk.page.reload()  # a phone begins without the list of chats over the page
+    expect(desk.page.locator(".bench-empty")).to_be_visible()
+    expect(desk.page.locator(".sidebar.open")).to_have_count(0)
     width = "() => document.documentElement.scrollWidth"
     assert desk.page.evaluate(width) <= 390
     desk.open(SHAPES, SIGNS)
