@@ -5,6 +5,7 @@
   const { bounds, area, painted, path } = overlay.shapes;
   const SVG = "http://www.w3.org/2000/svg";
   const CROWD = 14;  // more regions in sight than this show their label when they are looked at
+  const MANY = 100;  // more regions than this draw masks without their hairline: it costs a third of the time
   const NEIGHBOURS = 60;  // regions that labels make way for
   const GLYPHS = { agreed: "✓", only: "○", differs: "≠" };
 
@@ -47,6 +48,7 @@
         if (node.index !== index) node.group.setAttribute("aria-posinset", index + 1);
         node.index = index;
       });
+      this.host.stage.classList.toggle("many", regions.length > MANY);
       if (!ordered) this._order(regions);
     }
     /** Small regions lie over large ones, points over all. */

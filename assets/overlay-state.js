@@ -65,7 +65,8 @@
         if (!known) added.push(region);
         else if (old.get(region.key) !== sign && !this._isEcho(region.key, sign)) taken.set(region.key, region);
       }
-      const gone = new Set([...old.keys()].filter((key) => !this.base.has(key) && !renamed.has(key)));
+      // What the person took away is no news: it may be brought back by redoing.
+      const gone = new Set([...old.keys()].filter((key) => mine.has(key) && !this.base.has(key) && !renamed.has(key)));
       const looks = new Map(news.map((region) => [region.key, region]));
       const patch = (regions) => [
         ...regions.filter((region) => !gone.has(region.key)).map((region) => {

@@ -66,6 +66,10 @@
     drawReport();
     remember();
   };
+  const count = (number) => {
+    const what = { video: "frame", document: "page" }[now.sheet?.kind] || "image";
+    return `${number} ${what}${number === 1 ? "" : "s"}`;
+  };
   const drawStrip = () => {
     const list = at("strip-pages"), pages = now.sheet?.pages || [];
     const found = new Set((now.finding?.regions || []).map((region) => region.page));
@@ -81,8 +85,6 @@
       button.setAttribute("aria-pressed", String(now.picked.has(key)));
       if (key === now.page) button.setAttribute("aria-current", "true"); else button.removeAttribute("aria-current");
     }
-    const what = now.sheet?.kind === "video" ? "frame" : now.sheet?.kind === "document" ? "page" : "image";
-    const count = (number) => `${number} ${what}${number === 1 ? "" : "s"}`;
     at("strip-count").textContent = now.picked.size > 1 ? `${now.picked.size} of ${count(pages.length)}` : count(pages.length);
   };
   const thumbnail = (page) => {
@@ -104,6 +106,7 @@
     at("first-name").hidden = !several;
     overlay.closest(".overlays").hidden = !page;
     if (!page) return;
+    overlay.closest(".overlays").classList.toggle("stacked", several && page.width > page.height);
     if (several) [at("first-name").textContent, at("second-name").textContent] = now.names || ["", ""];
     overlay.data = data(page, now.finding, !now.own && !now.finding?.live);
     if (several) beside.data = data(page, now.beside, false);
@@ -112,12 +115,17 @@
     picture: { src: address(page.key), width: page.width, height: page.height, name: page.title },
     answer: finding?.id || "", regions: regionsOn(finding), editable, hidden: [...now.hidden],
   });
+  const NOBODY = "Compare with …";
+  window.vlmBenchDrawRun = () => { if (at("bench-go")) drawRun(); };
   const drawRun = () => {
-    const running = Boolean(now.run), about = at("run-about"), count = now.picked.size;
+    const running = Boolean(now.run), about = at("run-about"), picked = now.picked.size;
     at("bench-go").hidden = running;
     at("bench-stop").hidden = !running;
     at("bench-go").disabled = !now.page;
-    about.textContent = running || count < 2 ? "" : `about ${count} pages`;
+    const second = document.querySelector("#bench-second input")?.value || NOBODY;
+    at("bench-too").hidden = running || second === NOBODY || !now.finding?.id || Boolean(now.beside);
+    at("bench-too").textContent = `Ask ${second} the same`;
+    about.textContent = running || picked < 2 ? "" : `about ${count(picked)}`;
     for (const each of document.querySelectorAll("#bench-ready button")) {
       each.disabled = running || !now.page;
       each.hidden = !each.dataset.kinds.split(" ").includes(now.sheet?.kind || "images");
@@ -197,7 +205,7 @@
     drawRun();
   };
   window.vlmBenchRun = () => ask("run");
-  window.vlmBenchRan = () => { now.run = ""; if (at("bench-go")) drawRun(); };
+  window.vlmBenchRan = () => { now.run = ""; window.vlmBenchDrawRun(); };
 
   // --- edits: one at a time, each on what the one before it left ---------------------------
   let waiting = null;
@@ -284,17 +292,17 @@
   const clip = (region) => {
     const page = now.sheet.pages.find((each) => each.key === region.page);
     const item = { finding: now.finding.id, mark: region.key || "", page: region.page, sheet: now.sheet.id,
-      words: region.text || region.label || page.title, place: `${now.sheet.name}, ${page.title}` };
+      words: region.text || region.label || page.title, place: now.sheet.kind === "images" ? page.title : `${now.sheet.name}, ${page.title}` };
     const same = (each) => each.finding === item.finding && each.mark === item.mark && each.page === item.page;
     if (!report.items.some(same)) report.items.push(item);
   };
   const clipped = () => { keepReport(); drawReport(); at("report-fold").open = true; };
   const drawReport = () => {
-    const list = at("report-list"), count = report.items.length;
+    const list = at("report-list"), size = report.items.length;
     if (!list) return;
-    at("report-count").textContent = count || "";
-    at("report-hint").hidden = count > 0;
-    at("report-body").hidden = !count;
+    at("report-count").textContent = size || "";
+    at("report-hint").hidden = size > 0;
+    at("report-body").hidden = !size;
     if (document.activeElement !== at("report-title")) at("report-title").value = report.title;
     list.replaceChildren(...report.items.map((item, number) => {
       const image = made("img", { alt: "", loading: "lazy" });
@@ -339,7 +347,7 @@
     "sample-every": () => quick("sample", { every: at("sample-every").value }),
     run: () => ask("run"),
     ready: (on) => ask("ready", { name: on.dataset.name }),
-    second: (on) => ask("second", { finding: on.dataset.finding }),
+    second: () => ask("second", { finding: now.finding.id }),
     stop: () => window.vlmBench.stop({ run: now.run }),
     tool: (on) => useTool(on.dataset.tool),
     undo: () => overlay().undo(),
@@ -382,7 +390,7 @@
   document.addEventListener("click", (event) => {
     const on = near(event, "[data-bench]"), link = near(event, "#bench .phrase");
     if (on) {
-      if (on.tagName !== "SUMMARY") event.preventDefault();
+      if (!on.hasAttribute("popovertarget")) event.preventDefault();
       acts[on.dataset.bench]?.(on, event);
     } else if (link?.dataset.r?.startsWith("page:")) goTo(link.dataset.r.slice(5).split(" ")[0]);
     else if (link?.dataset.r?.startsWith("time:")) jump(Number(link.dataset.r.slice(5).split(" ")[0]));

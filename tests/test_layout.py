@@ -24,7 +24,7 @@ BEHIND_THE_SCENES = {
     "torchvision": "processors of many families are built on it",
     "bitsandbytes": "transformers quantizes with it",
     "num2words": "SmolVLM's processor spells numbers with it",
-    "opencv-python-headless": "supervision draws with it",
+    "onnxruntime": "RapidOCR's networks run on it",
 }
 
 

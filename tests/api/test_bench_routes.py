@@ -115,7 +115,7 @@ def test_a_document_is_downloaded_under_its_name_whatever_that_is(app: App) -> N
     document = app.document(owner)
     file = client.get(f"/bench/{document.id}/file")
     assert file.headers["content-type"] == "application/pdf"
-    assert file.headers["content-disposition"].startswith("attachment; filename*=utf-8''a%20%22bad%22%0Aname")
+    assert file.headers["content-disposition"].startswith("attachment; filename*=utf-8''a%20%22bad%22%20name")
     assert file.content == (app.folder / "report.pdf").read_bytes()
 
 

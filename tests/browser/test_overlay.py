@@ -720,7 +720,7 @@ def test_many_regions_on_a_large_picture_are_fast(browser: Browser) -> None:
     with served(page_html(), {"scene.png": scene(side, side)}) as url:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url)
-        seconds = paint_time(page, data(crowd(OVERLAY_REGIONS), (side, side)))
+        seconds = paint_time(page, data(crowd(OVERLAY_REGIONS, "mixed"), (side, side)))
         hovers = hover_times(page, 20)
         page.close()
     assert seconds < OVERLAY_PAINT / 1000

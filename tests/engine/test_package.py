@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.ocr.printed import LINES, printed
+from tests.sizes import OCR_MEMORY
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine, LocalBackend, reader
 from vlm_app.engine import packages as known
@@ -102,10 +103,10 @@ def test_what_it_cannot_do_is_refused_before_it_loads(models: Engine) -> None:
 def test_its_memory_is_estimated_and_a_small_computer_is_told_the_numbers() -> None:
     models = Engine({"rapidocr": ROW}, LocalBackend(), limit=500_000_000)
     fit = models.fit("rapidocr")
-    assert fit is not None and not fit.fits and fit.words == "needs 760 MB in fp32, and 500 MB are free"
+    assert fit is not None and not fit.fits and fit.words == "needs 860 MB in fp32, and 500 MB are free"
     assert models.fit("rapidocr", "nf4") is None  # its networks come in one precision
     with pytest.raises(
-        ModelUnavailable, match=r"RapidOCR needs 760 MB of memory and 500 MB can be had on .+: "
+        ModelUnavailable, match=r"RapidOCR needs 860 MB of memory and 500 MB can be had on .+: "
     ):
         list(models.answer(request(printed())))
     models.close()
@@ -123,6 +124,7 @@ def test_beside_a_gpu_it_takes_nothing_of_the_gpus_memory(monkeypatch: pytest.Mo
         known.plan(ROW, 10**10, known.Watch())
 
 
+@pytest.mark.skipif(not OCR_MEMORY, reason="two large pages are read for it")
 def test_reading_takes_no_more_memory_than_estimated() -> None:
     code = (
         "import json; from benchmarks import ocr; from vlm_app.engine import Engine, LocalBackend;"
@@ -162,27 +164,30 @@ def test_a_fault_is_a_sentence_and_the_next_page_is_read(
 def test_stopping_and_leaving_end_the_reading_and_free_the_engine(
     models: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def slow(self: Reader, picture: object, stop: threading.Event) -> Read:
-        assert stop.wait(20)
+        begun.set()
+        assert stop.wait(60)
         ended.set()
         return Read((), (9, 9), ())
 
     monkeypatch.setattr(Reader, "read", slow)
     stop = threading.Event()
-    deltas = models.answer(request(printed()), stop)
-    next(deltas)
-    threading.Timer(0.5, stop.set).start()
-    assert [delta.answer for delta in deltas if delta.answer][-1].finish is Finish.CANCELLED
+    answer = None
+    for delta in models.answer(request(printed()), stop):
+        answer = delta.answer or answer
+        if begun.is_set():
+            stop.set()
+    assert answer is not None and answer.finish is Finish.CANCELLED
     assert ended.is_set()
+    begun.clear()
     ended.clear()
     leaving = models.answer(request(printed()))
-    next(leaving)
-    time.sleep(0.3)
-    next(leaving)
+    while not begun.is_set():
+        next(leaving)
     leaving.close()
-    assert ended.wait(20)
+    assert ended.wait(60)
     wait_for(lambda: models.leases == {})
 
 

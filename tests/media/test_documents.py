@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from vlm_app.media.documents import Document, is_document, open_document
 from vlm_app.settings import settings
 
 Limits = Callable[..., None]
+ROOT = Path(documents.__file__).resolve().parents[2]
 REAL = sorted(Path(matplotlib.get_data_path(), "images").glob("*.pdf"))
 RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
 
@@ -209,6 +212,16 @@ def test_a_page_that_is_not_there_is_named(opened: Callable[[bytes], Document], 
 def test_a_resolution_that_makes_no_sense_is_refused(opened: Callable[[bytes], Document], dpi: float) -> None:
     document = opened(one_page(b""))
     sentence(lambda: document.picture(1, dpi=dpi), "Pages are drawn at 1 to 1,200 dpi")
+
+
+@pytest.mark.parametrize("box", [b"[0 0 300 200]", b"[0 0 595.28 841.89]", b"[0 0 9000 14400]", b"[0 0 7 5]"])
+@pytest.mark.parametrize("dpi", [50.0, 144.0])
+def test_the_size_of_a_page_is_known_before_it_is_drawn(
+    opened: Callable[[bytes], Document], limits: Limits, box: bytes, dpi: float
+) -> None:
+    limits(max_pixels=3_000_000)
+    document = opened(one_page(b"", b"/MediaBox " + box))
+    assert document.pixels(1, dpi) == document.picture(1, dpi).size
 
 
 # --- bad files ----------------------------------------------------------------------------
@@ -468,3 +481,10 @@ def test_opening_images_does_not_wait_for_a_slow_page(
     open_image(png.getvalue())
     assert time.monotonic() - started < 1 and slow.is_alive()
     slow.join()
+
+
+def test_pdfium_is_in_the_worker_alone_and_only_when_a_pdf_was_opened() -> None:
+    for module in ("vlm_app.media.documents", "vlm_app.media.worker"):
+        code = f"import sys, {module}; print('pypdfium2' in sys.modules, 'numpy' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout == "False False\n"

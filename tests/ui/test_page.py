@@ -46,12 +46,13 @@ def test_page_is_built_without_torch() -> None:
     assert ran.stdout.strip() == "False"
 
 
-def test_nothing_of_the_page_is_offered_to_programs(tmp_path: Path) -> None:
+def test_programs_are_offered_the_export_and_nothing_of_the_page(tmp_path: Path) -> None:
     engine = FakeEngine()
     store = Store(tmp_path)
     chats, owners, bench = Chats(store, engine), Owners(tmp_path), Bench(store, engine)
     page = in_a_loop(lambda: build_page(chats, engine, owners, bench, store))  # type: ignore[arg-type]
-    assert all(fn.api_visibility == "private" for fn in page.fns.values())
+    offered = [fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"]
+    assert offered == ["export"]
     assert page.analytics_enabled is False
 
 

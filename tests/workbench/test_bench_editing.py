@@ -290,3 +290,18 @@ def test_what_was_corrected_is_what_is_exported(bench: Bench, finding: Finding, 
     assert again.images[0].name == "red.png"
     for name in FORMATS:
         assert exported(result, name)
+
+
+# --- findings of one's own ----------------------------------------------------------------
+
+
+def test_regions_can_be_drawn_where_no_model_was_asked(bench: Bench, images: Callable[..., Files]) -> None:
+    sheet = bench.open(OWNER, images("red", "green"))
+    empty = bench.begin(OWNER, sheet.id, ["i1"], Question(Task.DETECT))
+    assert (empty.marks, empty.text, empty.pages, empty.corrected) == ((), "", ("i1",), False)
+    drawn = bench.edit(OWNER, empty.id, marks=[Mark("new-1", Region("cat", BOX))], since=empty.updated)
+    assert [(mark.region.label, mark.maker) for mark in drawn.marks] == [("cat", PERSON)]
+    result = bench.result(OWNER, drawn.id)
+    assert ([image.name for image in result.images], result.regions) == (["green.png"], drawn.regions)
+    with pytest.raises(NotFound):
+        bench.begin("bob", sheet.id, ["i1"], Question(Task.DETECT))

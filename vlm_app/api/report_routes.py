@@ -16,6 +16,7 @@ from vlm_app.errors import BadInput, NotFound
 from vlm_app.types import Region
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.report import Clipping, report_html, report_pdf
+from vlm_app.workbench.sheet import Kind
 
 MOST_BYTES = 1_000_000  # of what is sent
 MOST_CLIPPINGS = 200
@@ -85,7 +86,7 @@ def _clipping(bench: Bench, owner: str, item: Any) -> Clipping | None:
         picture = bench.picture(owner, sheet.id, key)
     except NotFound:
         return None
-    place = sheet.name if page.title == sheet.name else f"{sheet.name}, {page.title}"
+    place = page.title if sheet.kind is Kind.IMAGES else f"{sheet.name}, {page.title}"
     part = finding.question.region  # of an answer about a drawn part
     region = mark.region if mark else Region("", part) if part else None
     return Clipping(picture, region, place, finding.text)

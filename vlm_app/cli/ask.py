@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _chosen(arguments: argparse.Namespace) -> tuple[Checkpoint, Task]:
     """The model and the task; what does not exist is bad input here."""
+    from vlm_app.engine import can
+
     try:
         task = Task(arguments.task.lower().replace("-", "_"))
     except ValueError:
@@ -73,8 +75,8 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Checkpoint, Task]:
         checkpoint = find(arguments.model or _default(task))
     except ModelUnavailable as error:
         raise BadInput(error.sentence) from None
-    if task not in checkpoint.tasks:
-        able = ", ".join(task for task in Task if task in checkpoint.tasks)
+    if not can(checkpoint, task):
+        able = ", ".join(task for task in Task if can(checkpoint, task))
         raise BadInput(f"{checkpoint.name} cannot do '{task}'; it can do: {able}.")
     return checkpoint, task
 

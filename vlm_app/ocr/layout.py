@@ -47,7 +47,7 @@ def _breaks(lines: Sequence[Line], rows: Sequence[Sequence[int]]) -> list[str]:
     gaps = [top - end for top, end in zip(tops[1:], ends, strict=False)]
     below = [gap for gap in gaps if gap > -0.5]
     high = median(line.box.y1 - line.box.y0 for line in lines) if lines else 0.0
-    usual = max(median(below), 0.0) if len(below) > 2 else high / 2  # two gaps say little of what is usual
+    usual = max(median(below), 0.0) if len(below) > 1 else high / 2  # one gap does not say what is usual
     found = [""] if rows else []
     for gap in gaps:
         # A row above the one before it begins another column.

@@ -48,7 +48,7 @@ class Networks:
 
         if min(pixels.shape[:2]) < 16:  # less than half a step of the network
             return np.zeros((0, 4, 2), np.float32), []
-        found = self._finder(pixels)
+        found: Any = self._finder(pixels)
         if found.boxes is None:
             return np.zeros((0, 4, 2), np.float32), []
         return np.asarray(found.boxes, np.float32), [float(score) for score in found.scores]
@@ -57,8 +57,8 @@ class Networks:
         """For each cut line how surely it stands on its head, 0..1."""
         if not lines:
             return []
-        found = self._classifier(list(lines)).cls_res
-        return [score if label == "180" else 1 - score for label, score in found]
+        found: Any = self._classifier(list(lines))
+        return [score if label == "180" else 1 - score for label, score in found.cls_res]
 
     def read(self, line: Pixels) -> tuple[str, float]:
         """The text of a cut line and its score."""
@@ -69,7 +69,7 @@ class Networks:
         if height > _TALLEST:
             size = (max(round(width * _TALLEST / height), 1), _TALLEST)
             line = cv2.resize(line, size, interpolation=cv2.INTER_AREA)
-        found = self._recognizer(TextRecInput(img=[line]))
+        found: Any = self._recognizer(TextRecInput(img=[line]))
         return found.txts[0], float(found.scores[0])
 
 

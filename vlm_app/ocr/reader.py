@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from vlm_app.ocr import upright
@@ -57,9 +58,9 @@ class Reader:
         """
         pixels = _pixels(picture)
         stop = stop or threading.Event()
-        page = self._laid_out(pixels)
+        page, high = self._laid_out(pixels)
         found: list[Line] = []
-        for quad in self._find(page.pixels, stop):
+        for quad in self._find(page.pixels, high, stop):
             if stop.is_set():
                 break
             text, score = self._networks.read(upright.cut(page.pixels, quad))
@@ -70,52 +71,48 @@ class Reader:
 
     # --- how the page lies ------------------------------------------------------------------
 
-    def _laid_out(self, pixels: Pixels) -> Page:
-        """The page upright, straight, flat and clear."""
+    def _laid_out(self, pixels: Pixels) -> tuple[Page, float]:
+        """The page upright, straight, flat and clear, and how many pixels high its lines are."""
         page, quads = self._paper(pixels)
-        quarters = upright.quarters(self._networks, *self._overview(page.pixels, quads))
+        quarters = upright.quarters(self._networks, page.pixels, quads)
         straight = _quarter_turned(quads, quarters)
-        askew = upright.askew(straight)
+        askew = upright.askew(straight, 1 / _shrunk(page.pixels))
         if quarters or askew:
             page = turned(page, pixels, quarters, askew)
-        return cleared(page)
+        return cleared(page), median(map(upright.height, straight)) if straight else 0.0
 
     def _paper(self, pixels: Pixels) -> tuple[Page, Any]:
-        """The sheet of paper on a photo, or else the whole picture; and where text is on its overview."""
+        """The sheet of paper on a photo, or else the whole picture; and where text is on it."""
         page = whole(pixels)
         quads = self._glance(pixels)
         corners = paper(pixels)
-        if corners is None or not _holds(corners, quads / _shrunk(pixels)):
+        if corners is None or not _holds(corners, quads):
             return page, quads
         flat = flattened(pixels, corners)
         return flat, self._glance(flat.pixels)
 
     def _glance(self, pixels: Pixels) -> Any:
-        """Quads of text on the overview of a picture."""
+        """Quads of text in pixels of a picture, found on a small copy of it."""
         import cv2
 
         scale = _shrunk(pixels)
         small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        return self._networks.find(small)[0]
-
-    def _overview(self, pixels: Pixels, quads: Any) -> tuple[Pixels, Any]:
-        return pixels, quads / _shrunk(pixels)
+        return self._networks.find(small)[0] / scale
 
     # --- where the text is --------------------------------------------------------------------
 
-    def _find(self, pixels: Pixels, stop: threading.Event) -> Any:
-        """Quads of text in pixels of the page."""
+    def _find(self, pixels: Pixels, high: float, stop: threading.Event) -> Any:
+        """Quads of text in pixels of the page, whose lines are about so `high` (0: nobody knows)."""
         import cv2
         import numpy as np
 
         wide = pixels.shape[1]
-        heights = [upright._height(quad) for quad in self._glance(pixels)]
-        line = float(np.median(heights)) / _shrunk(pixels) if heights else HIGH
+        line = high or HIGH
         scale = min(HIGH / line, LARGEST, WIDEST / wide)
         shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         sized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=shrinking)
         quads: list[Any] = []
-        for top, bottom in bands(*sized.shape[:2], round(_OVERLAP * line * scale)):
+        for top, bottom in bands(len(sized), sized.shape[1], round(_OVERLAP * line * scale)):
             if stop.is_set():
                 break
             part, _ = self._networks.find(np.ascontiguousarray(sized[top:bottom]))
@@ -177,7 +174,7 @@ def _pixels(picture: Any) -> Pixels:
 
 
 def _shrunk(pixels: Pixels) -> float:
-    return min(1.0, OVERVIEW / max(pixels.shape[:2]))
+    return float(min(1.0, OVERVIEW / max(pixels.shape[:2])))
 
 
 def _holds(corners: Any, quads: Any) -> bool:

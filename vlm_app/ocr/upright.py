@@ -9,7 +9,8 @@ from typing import Any
 from vlm_app.ocr.networks import Networks, Pixels
 
 MOST_ASKEW = 15.0  # degrees; beyond them it is probably not a page
-_STRAIGHT = 0.5  # degrees that nobody has to correct
+_STRAIGHT = 0.4  # degrees that nobody has to correct
+_STEP = 4.0  # steps of the search by which an end of a line may be off
 _LONG = 2.0  # times as long as high: such a line says where it runs to
 _JUDGED = 32  # lines that the classifier judges
 _SURE = 0.3  # how far from one half its vote has to be; else the lines are read both ways
@@ -33,21 +34,23 @@ def quarters(networks: Networks, pixels: Pixels, quads: Any) -> int:
     return (1 if sideways else 0) + (2 if _on_its_head(networks, lines) else 0)
 
 
-def askew(quads: Any) -> float:
+def askew(quads: Any, step: float = 1.0) -> float:
     """Degrees by which the lines of an upright page fall to the right: the median of the long ones.
 
-    0 where there are few, where they hardly fall, and where they fall too much to be a page's.
+    0 where there are few, where they hardly fall or are too short to tell, and where they
+    fall more than a page's do. `step` is how exactly quads were found, in pixels.
     """
     import numpy as np
 
-    long = [quad for quad in quads if _length(quad) > 4 * _height(quad) and not _runs_down(quad)]
+    long = [quad for quad in quads if _length(quad) > 4 * height(quad) and not _runs_down(quad)]
     if len(long) < 2:
         return 0.0
     angles = np.array([math.degrees(math.atan2(*(quad[1] - quad[0])[::-1])) for quad in long])
     order = np.argsort(angles)
     weights = np.cumsum(np.array([_length(quad) for quad in long])[order])
     found = float(angles[order][int(np.searchsorted(weights, weights[-1] / 2))])
-    return found if _STRAIGHT <= abs(found) <= MOST_ASKEW else 0.0
+    sure = math.degrees(_STEP * step / max(_length(quad) for quad in long))
+    return found if max(_STRAIGHT, sure) <= abs(found) <= MOST_ASKEW else 0.0
 
 
 def cut(pixels: Pixels, quad: Any) -> Pixels:
@@ -55,7 +58,7 @@ def cut(pixels: Pixels, quad: Any) -> Pixels:
     import cv2
     import numpy as np
 
-    wide, high = max(round(_length(quad)), 1), max(round(_height(quad)), 1)
+    wide, high = max(round(_length(quad)), 1), max(round(height(quad)), 1)
     flat = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
     matrix = cv2.getPerspectiveTransform(np.asarray(quad, np.float32), flat)
     return cv2.warpPerspective(
@@ -96,15 +99,13 @@ def _lying(pixels: Pixels, quad: Any, sideways: bool) -> Pixels:
 
 def _longest(quads: Any, count: int) -> list[Any]:
     long = [
-        quad
-        for quad in quads
-        if max(_length(quad), _height(quad)) > _LONG * min(_length(quad), _height(quad))
+        quad for quad in quads if max(_length(quad), height(quad)) > _LONG * min(_length(quad), height(quad))
     ]
-    return sorted(long, key=lambda quad: -max(_length(quad), _height(quad)))[:count]
+    return sorted(long, key=lambda quad: -max(_length(quad), height(quad)))[:count]
 
 
 def _runs_down(quad: Any) -> bool:
-    return _height(quad) > _length(quad)
+    return height(quad) > _length(quad)
 
 
 def _length(quad: Any) -> float:
@@ -113,7 +114,8 @@ def _length(quad: Any) -> float:
     return float(max(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[2] - quad[3])))
 
 
-def _height(quad: Any) -> float:
+def height(quad: Any) -> float:
+    """Pixels from the top of a line's quad to its end."""
     import numpy as np
 
     return float(max(np.linalg.norm(quad[3] - quad[0]), np.linalg.norm(quad[2] - quad[1])))

@@ -76,13 +76,17 @@ class Listeners:
             done.then(self.notice, noticed, [on.notice], **now)
         changed = [on.attached.change, on.model.change, on.chat.change]
         gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
-        table = ModelListeners(on, self.showing)
+        self._connect_models()
+        return loaded
+
+    def _connect_models(self) -> None:
+        """The page of models, its servers, and what loads and unloads."""
+        table = ModelListeners(self.on, self.showing)
         table.connect()
-        served = ServersListeners(on, self.showing, table)
-        engine = EngineListeners(on, self.showing, served.now)
+        served = ServersListeners(self.on, self.showing, table)
+        engine = EngineListeners(self.on, self.showing, served.now)
         engine.connect()
         served.connect(engine.verdicts, TELL)
-        return loaded
 
     def _outputs(self) -> list[Component]:
         on = self.on

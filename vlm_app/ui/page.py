@@ -77,8 +77,9 @@ def layout() -> Parts:
     bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
     engine = gr.HTML(elem_id="engine-bridge", js_on_load=ENGINE_BRIDGE)
     hidden = {"chat": chat, "bridge": bridge, "engine": engine, "shown": gr.Textbox(visible=False)}
-    drawn = (chats, tabs, bench_tab, bench, models_tab, models)
-    return Parts(*drawn, **conversation, **hidden, clock=gr.Timer(2))
+    return Parts(
+        chats, tabs, bench_tab, bench, models_tab, models, **conversation, **hidden, clock=gr.Timer(2)
+    )  # fmt: skip
 
 
 def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:

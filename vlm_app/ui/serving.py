@@ -86,10 +86,11 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str,
 
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
-            "routes": [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)],
+            "routes": own,
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

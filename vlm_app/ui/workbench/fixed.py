@@ -79,6 +79,7 @@ RUN = """
 <div class="bench-run">
   <button type="button" class="run" id="bench-go" data-bench="run">Run</button>
   <button type="button" class="plain danger" id="bench-stop" data-bench="stop" hidden>Stop</button>
+  <button type="button" class="plain" id="bench-too" data-bench="second" hidden>Ask it the same</button>
   <span id="run-about"></span>
 </div>
 """

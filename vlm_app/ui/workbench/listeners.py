@@ -30,6 +30,7 @@ from vlm_app.workbench.sheet import Finding, Question, Sheet, Step
 BEAT = 0.15  # seconds between two pictures of a growing answer
 TELL = "(told) => window.vlmBenchTell(told)"
 OPENED = "() => { window.vlmBenchOpened() }"
+RUNS = "() => { window.vlmBenchDrawRun() }"
 RAN = "() => { window.vlmBenchRan() }"
 START = "() => { window.vlmBenchStart() }"
 RUN = "() => { window.vlmBenchRun() }"
@@ -64,6 +65,7 @@ class BenchListeners:
         on.query.submit(None, None, None, js=RUN, **quiet)
         loaded.then(None, None, None, js=START, **quiet)
         tab.select(self.choose, on.asked, asking, **quiet).then(None, None, None, js=OPENED, **quiet)
+        on.second.input(None, None, None, js=RUNS, **quiet)
         gr.on([on.model.input, on.task.input], self.choose, on.asked, asking, **quiet)
         clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
 
@@ -89,6 +91,7 @@ class BenchListeners:
     ) -> Iterator[Updates]:
         """One answer, and that of a second model where one is chosen."""
         chosen = self._chosen(values)
+        first: Finding | None
         if asked.get("act") == "second":
             first = self.bench.finding(owner, str(asked.get("finding")))
             question, keys = first.question, first.pages

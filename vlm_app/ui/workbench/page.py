@@ -72,9 +72,10 @@ class BenchPage:
                         "Import regions (COCO, Label Studio, JSON)", file_types=READS_BACK, size="sm",
                         elem_id="bench-take",
                     )  # fmt: skip
-        hidden = [gr.Textbox(visible=False) for _ in range(3)]
+        sheet, finding, told = (gr.Textbox(visible=False) for _ in range(3))
         bridge = gr.HTML(elem_id="bench-bridge", js_on_load=BRIDGE)
-        return cls(upload, name, model, chip, second, *asking, answer, history, take, *hidden, bridge)
+        top, below = (upload, name, model, chip, second), (answer, history, take)
+        return cls(*top, *asking, *below, sheet, finding, told, bridge)
 
     @property
     def asked(self) -> set[Component]:
