@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from vlm_app import families
@@ -11,21 +11,9 @@ from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
 from vlm_app.engine import can
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
+from vlm_app.families.plain import task_in_words
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
-
-# What a model is asked that has no form of its own for a task, in words.
-_IN_WORDS: Mapping[Task, str] = {
-    Task.DETECT: "Where is {}?",
-    Task.GROUND: "Where is {}?",
-    Task.POINT: "Where is {}?",
-    Task.SEGMENT: "Where is {}?",
-    Task.COUNT: "How many of these are there: {}?",
-    Task.OCR: "What text is in the image?",
-    Task.OCR_REGIONS: "What text is in the image?",
-    Task.CAPTION: "Describe the image.",
-    Task.DESCRIBE_REGION: "What is in the part of the image from {} (left, top, right, bottom)?",
-}
 
 
 def checked_parts(parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ...]:
@@ -73,11 +61,6 @@ def in_words(find: Find, model: str, message: Message) -> Message:
     words = task_in_words(message.task, message.query)
     turn = Turn(Role.USER, (*message.turn.pictures, words))
     return replace(message, turn=turn, task=Task.CHAT, query="")
-
-
-def task_in_words(task: Task, query: str) -> str:
-    """What a task asks for, as a person would."""
-    return _IN_WORDS.get(task, "{}").format(query or "each thing")
 
 
 def request_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from vlm_app.errors import ModelUnavailable
@@ -50,6 +50,9 @@ class Family(ABC):
     end: ClassVar[str] = ""  # the token that closes an answer
     convention: ClassVar[str] = ""  # how it writes coordinates, in words; empty: it writes none
     grid: ClassVar[int] = 0  # units of its coordinates over a side; 0: pixels of what the model saw
+    pointed: ClassVar[frozenset[Task]] = frozenset({Task.POINT})  # tasks that it answers with points
+    outlined: ClassVar[frozenset[Task]] = frozenset()  # tasks that it answers with outlines
+    phrases: ClassVar[bool] = False  # whether what `write` says of a phrase may stand in prose
 
     @abstractmethod
     def prompt(self, task: Task, query: str) -> str:
@@ -144,6 +147,26 @@ class Family(ABC):
             f"{self.title or self.name} writes no such regions: choose a model that does, "
             "or ask for the answer in words."
         )
+
+    def grounded(
+        self,
+        before: str,
+        words: str,
+        regions: Sequence[Region],
+        *,
+        image_size: Size,
+        input_size: Size | None = None,
+    ) -> str | None:
+        """Prose that goes on with `words`, tied to their places; None where the family has no such form."""
+        if not self.phrases:
+            return None
+        named = [replace(one, label=words, text=None) for one in regions]
+        asked = (Task.CHAT, "")
+        return before + self.write(named, image_size=image_size, input_size=input_size, asked=asked)
+
+    def nothing(self, task: Task, query: str) -> str:
+        """The raw answer to a task that looks for things, where there are none."""
+        return "There are none."
 
     def ask(self, task: Task, query: str = "") -> str:
         """The text that asks for a task; for CHAT the query itself.

@@ -40,6 +40,7 @@ class CogVLM(ServedFamily):
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "000–999 of 1000 on a side, x first"
     grid = _BINS
+    phrases = True
     end = _END
 
     def prompt(self, task: Task, query: str) -> str:

@@ -36,6 +36,7 @@ class DeepseekVL2(ServedFamily):
     end = "<｜end▁of▁sentence｜>"
     convention = "0–999 of the image, x first"
     grid = SIDE
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         if task not in _PLACED:

@@ -31,6 +31,7 @@ class Ferret(ServedFamily):
     tasks = frozenset({Task.CHAT, Task.GROUND})
     convention = "0–1000 of the image, x first"
     grid = _BINS
+    phrases = True
     end = _END
 
     def prompt(self, task: Task, query: str) -> str:

@@ -99,6 +99,7 @@ class Florence2(PromptedFamily):
     tasks = frozenset(_PROMPTS)
     convention = "bins of 1/1000 of the image, x first"
     grid = _BINS
+    outlined = frozenset({Task.SEGMENT, Task.OCR_REGIONS})
     lora_towers: ClassVar[Mapping[str, str]] = {
         "vision": "model.vision_tower",
         "connector": "model.multi_modal_projector",
@@ -166,6 +167,9 @@ class Florence2(PromptedFamily):
             inputs["labels"] = torch.tensor([ids])
         else:  # the decoder starts with the end token, as BART's does
             inputs["decoder_input_ids"] = torch.tensor([[tokenizer.eos_token_id, *ids]])
+
+    def nothing(self, task: Task, query: str) -> str:
+        return ""
 
     def write(
         self,

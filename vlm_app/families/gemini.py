@@ -34,6 +34,7 @@ class Gemini(ServedFamily):
     tasks = frozenset({Task.CHAT, Task.CAPTION, Task.OCR, Task.DETECT, Task.GROUND, Task.POINT, Task.COUNT})
     convention = "0–1000 of the image, y first"
     grid = _GRID
+    pointed = frozenset({Task.POINT, Task.COUNT})
 
     def prompt(self, task: Task, query: str) -> str:
         if task is Task.CAPTION:
@@ -46,6 +47,9 @@ class Gemini(ServedFamily):
             wanted = classes(query) if task is Task.DETECT else needs_query(task, query)
             return f"Detect the {wanted} in the image. {_BOXES}"
         return f"Get all points matching the following objects: {needs_query(task, query)}. {_POINTS}"
+
+    def nothing(self, task: Task, query: str) -> str:
+        return "```json\n[]\n```"
 
     def write(
         self,

@@ -180,6 +180,9 @@ class Glm4v(TemplatedFamily):
             message["content"] = "".join(part.get("text", "") for part in message["content"])
         return message
 
+    def nothing(self, task: Task, query: str) -> str:
+        return f"{_BOX}[]{_UNBOX}"
+
     def write(
         self,
         regions: Sequence[Region],

@@ -56,6 +56,7 @@ class InternVL(TemplatedFamily):
     end = "<|im_end|>"
     convention = "0–1000 of the image, x first"
     grid = 1000
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         query = _TAGS.plain(query)

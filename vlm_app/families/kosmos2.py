@@ -70,6 +70,7 @@ class Kosmos2(PromptedFamily):
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "cells of a 32 × 32 grid, counted by rows"
     grid = _SIDE
+    phrases = True
     lora_towers: ClassVar[Mapping[str, str]] = {
         "vision": "vision_model",
         "connector": "image_to_text_projection",
@@ -121,6 +122,20 @@ class Kosmos2(PromptedFamily):
         height, width = inputs["pixel_values"].shape[-2:]
         tokens = int(inputs["image_embeds_position_mask"].sum())
         return Seen(size=(int(width), int(height)), visual_tokens=tokens, convention=self.convention)
+
+    def grounded(
+        self,
+        before: str,
+        words: str,
+        regions: Sequence[Region],
+        *,
+        image_size: Size,
+        input_size: Size | None = None,
+    ) -> str | None:
+        """The space before a phrase stands in its tag."""
+        return super().grounded(
+            before.removesuffix(" "), words, regions, image_size=image_size, input_size=input_size
+        )
 
     def write(
         self,

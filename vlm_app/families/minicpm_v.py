@@ -34,6 +34,7 @@ class MiniCPMV(ServedFamily):
     end = "<|im_end|>"
     convention = "0–1000 of the image, x first"
     grid = 1000
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         if task is not Task.GROUND:

@@ -32,6 +32,7 @@ class MiniGPT4(ServedInWords):
     end = "</s>"
     convention = "0–100 of the image, x first"
     grid = 100
+    phrases = True
     control = ("###", "<s>", "<Img>", "</Img>", "<ImageHere>", "</p>", "<p>", "[INST]", "[/INST]")
 
     def parse(

@@ -49,6 +49,8 @@ class Molmo(ServedFamily):
     end = _END
     convention = "0–100 of the image, x first"
     grid: ClassVar[int] = 1000  # a tenth of a hundredth
+    pointed = frozenset({Task.POINT, Task.COUNT})
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         return pointing_prompt(task, query)

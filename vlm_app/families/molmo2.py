@@ -55,6 +55,8 @@ class Molmo2(TemplatedFamily):
     end = "<|im_end|>"
     convention = "0–1000 of the image, x first"
     grid = 1000
+    pointed = frozenset({Task.POINT, Task.COUNT})
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         return pointing_prompt(task, query)

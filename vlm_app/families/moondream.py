@@ -48,6 +48,7 @@ class Moondream(ServedFamily):
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "fractions of the image, x first"
     grid = 10**_DIGITS
+    pointed = frozenset({Task.POINT, Task.COUNT})
     end = _END
 
     def prompt(self, task: Task, query: str) -> str:
@@ -57,6 +58,9 @@ class Moondream(ServedFamily):
             )
         wanted = json.dumps({"object": query}, ensure_ascii=False, separators=(",", ":"))
         return _PROMPTS[task].format(wanted)
+
+    def nothing(self, task: Task, query: str) -> str:
+        return json.dumps({"points" if task in self.pointed else "objects": []})
 
     def write(
         self,

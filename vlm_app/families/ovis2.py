@@ -49,6 +49,8 @@ class Ovis2(TemplatedFamily):
     end = "<|im_end|>"
     convention = "0–1 of the image, x first (thousandths are read too; no source says which)"
     grid = 1000
+    pointed = frozenset({Task.POINT, Task.COUNT})
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         form = _PROMPTS[Task.POINT if task is Task.COUNT else task]

@@ -55,6 +55,7 @@ class PaddleOCRVL(TemplatedFamily):
     end = "</s>"
     convention = "0–1000 of the image, x first; four corners"
     grid = 1000
+    outlined = frozenset({Task.OCR_REGIONS})
 
     def prompt(self, task: Task, query: str) -> str:
         return _PROMPTS[task]

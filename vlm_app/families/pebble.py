@@ -52,6 +52,8 @@ class Pebble(TemplatedFamily):
     native = "SmolVLMForConditionalGeneration"
     convention = f"0–{BINS - 1} of the image, x first"
     grid = BINS
+    pointed = frozenset({Task.POINT, Task.COUNT})
+    phrases = True
     closeups = False
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     lora_towers: ClassVar[Mapping[str, str]] = {
@@ -82,6 +84,11 @@ class Pebble(TemplatedFamily):
             note="" if looks_drawn(pictures[-1].pixels) else UNKNOWN_WORLD,
         )
 
+    def nothing(self, task: Task, query: str) -> str:
+        if task is Task.COUNT:
+            return "Total: 0."
+        return f"There is no {query}." if query else "There are no shapes."
+
     def write(
         self,
         regions: Sequence[Region],
@@ -90,7 +97,8 @@ class Pebble(TemplatedFamily):
         input_size: Size | None = None,
         asked: Asked | None = None,
     ) -> str:
-        return "".join(region(one.text or one.label, corners(one.shape)) for one in regions)
+        written = "".join(region(one.text or one.label, corners(one.shape)) for one in regions)
+        return f"{written} Total: {len(regions)}." if asked and asked[0] is Task.COUNT else written
 
     def parse(
         self,

@@ -6,6 +6,7 @@ JSON in a fence, and points also as `<points x1="…" y1="…">`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -250,11 +251,12 @@ class PhraseTokens:
     def write(self, regions: Sequence[Region], sides: tuple[float, float]) -> str:
         (ref, unref), (start, stop) = self._tokens["ref"], self._tokens["box"]
         pieces = []
-        for region in regions:
-            values = scaled(corners(region.shape), *sides)
-            pairs = zip(values[0::2], values[1::2], strict=True)
-            places = ",".join(f"({x},{y})" for x, y in pairs)
-            pieces.append(f"{ref}{region.label}{unref}{start}{places}{stop}")
+        for label, group in itertools.groupby(regions, key=lambda one: one.label):
+            pieces.append(f"{ref}{label}{unref}")
+            for region in group:
+                values = scaled(corners(region.shape), *sides)
+                pairs = zip(values[0::2], values[1::2], strict=True)
+                pieces.append(f"{start}{','.join(f'({x},{y})' for x, y in pairs)}{stop}")
         return "".join(pieces)
 
 

@@ -61,6 +61,7 @@ class Qwen25VL(QwenFamily):
         }
     )
     convention = "pixels of the image as the model saw it, x first"
+    pointed = frozenset({Task.POINT, Task.COUNT})
 
     def prompt(self, task: Task, query: str) -> str:
         if task is Task.CAPTION:
@@ -85,6 +86,9 @@ class Qwen25VL(QwenFamily):
 
     def sent_size(self, size: Size) -> Size:
         return whole_patches(size)
+
+    def nothing(self, task: Task, query: str) -> str:
+        return "```json\n[]\n```"
 
     def write(
         self,

@@ -33,6 +33,7 @@ class Qwen2VL(QwenFamily):
     tasks = frozenset({Task.CHAT, Task.CAPTION, Task.OCR, Task.GROUND, Task.COUNT})
     convention = "0–1000 of the image, x first, between tokens"
     grid = _GRID
+    phrases = True
 
     def prompt(self, task: Task, query: str) -> str:
         if task is Task.CAPTION:

@@ -52,6 +52,7 @@ class Qwen3VL(QwenFamily):
     frames_share = True
     convention = "0–1000 of the image, x first"
     grid = _GRID
+    pointed = frozenset({Task.POINT, Task.COUNT})
 
     def process_clips(
         self,
@@ -90,6 +91,9 @@ class Qwen3VL(QwenFamily):
                 "Report bbox coordinates in JSON format."
             )
         return f"Locate the {wanted} in this image. Output the point coordinates in JSON format."
+
+    def nothing(self, task: Task, query: str) -> str:
+        return "```json\n[]\n```"
 
     def write(
         self,

@@ -32,6 +32,7 @@ class QwenVL(ServedFamily):
     tasks = frozenset({Task.CHAT, Task.CAPTION, Task.GROUND})
     convention = "0–1000 of the image, x first, between tags"
     grid = _GRID
+    phrases = True
     end = "<|endoftext|>"
 
     def prompt(self, task: Task, query: str) -> str:

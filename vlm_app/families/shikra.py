@@ -33,6 +33,7 @@ class Shikra(ServedFamily):
     max_images = 1
     tasks = frozenset({Task.CHAT, *_PROMPTS})
     convention = "0–1 of the image padded to a square, x first"
+    phrases = True
     end = _END
 
     def prompt(self, task: Task, query: str) -> str:
