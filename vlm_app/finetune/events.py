@@ -85,5 +85,7 @@ class Status(BaseModel):
     step: int = 0
     steps: int = 0  # in all; 0: not known yet
     pid: int | None = None  # of the child, while it lives
+    started: float = 0.0  # when that process began, as the system says: a pid is used again
+    queued: float = 0.0  # when it joined the line, in seconds since the epoch
     sentence: str = ""  # why it failed, or what it waits for
     updated: float = 0.0

@@ -227,6 +227,19 @@ class ExampleMediaRow(Base):
     owner: Mapped[str]
 
 
+class RunRow(Base):
+    """A run that teaches a model; it lies in `runs/<id>/`. `body` says what is shown without that folder."""
+
+    __tablename__ = "runs"
+    __table_args__ = (Index("runs_by_owner", "owner", "created"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+
+
 # Where an image or a file is held: what none of these columns names is let go of. A table that
 # comes to hold some adds its column here.
 IMAGE_HOLDERS: tuple[InstrumentedAttribute[str], ...] = (

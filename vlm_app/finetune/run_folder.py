@@ -1,0 +1,310 @@
+"""The folder of a run: what it was asked to do, what it learns from, what it said, and what came of it.
+
+    config.json          `RunConfig`
+    data.json            what it learns from: `Data`
+    data/train.jsonl     one example a line, as `vlm_app.finetune.examples` describes; `data/held_out.jsonl`
+    data/images/         the pictures, each named by its hash
+    status.json          `Status`
+    events.jsonl         one `Event` a line
+    stop                 is there when the run is to end
+    checkpoints/         of the trainer
+    adapter/             in PEFT's format, when the run is done
+    child.log            what the trainer's process printed
+    lock                 held by that process as long as it lives
+
+Whatever is not written line by line is replaced at once. An older version of a file is read, or
+refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from vlm_app.catalog.ledger import write_whole
+from vlm_app.errors import BadInput, NotFound
+from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, State, Status, Stepped
+from vlm_app.finetune.examples import Example, example_from_dict, example_to_dict
+from vlm_app.finetune.run_config import RunConfig
+from vlm_app.store.images import ImageFolder
+from vlm_app.types import Picture
+
+Kind = Literal["train", "held_out"]
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_LOOK_SECONDS = 1.0  # for which the lock may be held by who only looks
+_SPARE = 65_536  # bytes kept free for the last words of a run whose disk is full
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class Data(BaseModel):
+    """What a run learns from: the dataset it was taken from, how many examples, and a hash of them all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    dataset: str = ""  # its id
+    name: str = ""
+    train: int = 0
+    held_out: int = 0
+    sha256: str = ""
+
+
+class RunFolder:
+    """One run on disk. Several processes may look at it; see `holding` for who writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # --- files ----------------------------------------------------------------------------
+
+    @property
+    def config(self) -> RunConfig:
+        """What it was asked to do. Raises `BadInput` where that is missing, damaged or of another version."""
+        return self._read("config.json", RunConfig)
+
+    @property
+    def data(self) -> Data:
+        """What it learns from. Raises as `config` does."""
+        return self._read("data.json", Data)
+
+    @property
+    def status(self) -> Status:
+        """How it stands. Raises as `config` does."""
+        return self._read("status.json", Status)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """Where the adapter is, once the run is done."""
+        return self.path / "adapter"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "child.log"
+
+    @property
+    def stop(self) -> Path:
+        """A file that ends the run, with a checkpoint, while it is there."""
+        return self.path / "stop"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it ever joined the line: before, it is just being made."""
+        return (self.path / "status.json").exists()
+
+    def _read(self, name: str, kind: type[_M]) -> _M:
+        try:
+            text = (self.path / name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._damaged(name, "cannot be read") from error
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            raise self._unknown(name, text) from error
+
+    def _unknown(self, name: str, text: str) -> BadInput:
+        with suppress(ValueError):
+            found = json.loads(text)
+            version = found.get("version") if isinstance(found, dict) else None
+            if version not in (None, 1):
+                return BadInput(
+                    f"The file '{name}' of this run has version {version}, and this app reads version 1: "
+                    "use the app that wrote it, or delete the run."
+                )
+        return self._damaged(name, "is damaged")
+
+    @staticmethod
+    def _damaged(name: str, what: str) -> BadInput:
+        return BadInput(f"The file '{name}' of this run {what}: delete the run and start it again.")
+
+    # --- making it ------------------------------------------------------------------------
+
+    def write_config(self, config: RunConfig) -> None:
+        write_whole(self.path / "config.json", config.model_dump_json(indent=1))
+
+    def write_data(self, data: Data) -> None:
+        write_whole(self.path / "data.json", data.model_dump_json(indent=1))
+
+    def write_examples(self, kind: Kind, examples: Iterable[Example], images: ImageFolder) -> int:
+        """Keeps examples with their pictures, which `images` has; returns how many.
+
+        A picture is linked, so that it takes no room, and stays when the dataset lets go of it.
+        """
+        kept, count = ImageFolder(self.path / "data" / "images"), 0
+        kept_at = self.path / "data"
+        kept_at.mkdir(parents=True, exist_ok=True)
+        with (kept_at / f"{kind}.jsonl").open("w", encoding="utf-8") as file:
+            for example in examples:
+                for picture in example.pictures:
+                    _link(picture, images, kept)
+                row = example_to_dict(example, [picture.sha256 for picture in example.pictures])
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+        return count
+
+    def examples(self, kind: Kind) -> tuple[Example, ...]:
+        """The examples to learn from, or those held out; pixels are read when they are first used.
+
+        Raises `BadInput` with the file and line that cannot be read.
+        """
+        images = ImageFolder(self.path / "data" / "images")
+        name = f"{kind}.jsonl"
+        try:
+            with (self.path / "data" / name).open(encoding="utf-8") as file:
+                return tuple(_example(line, number, name, images) for number, line in enumerate(file, 1))
+        except OSError as error:
+            raise self._damaged(f"data/{name}", "cannot be read") from error
+
+    # --- how it stands ----------------------------------------------------------------------
+
+    def update(self, **changes: object) -> Status:
+        """Changes some fields of the status, or begins it; returns it."""
+        before = self.status.model_dump() if self.begun else {}
+        now = Status.model_validate(before | changes | {"updated": time.time()})
+        write_whole(self.path / "status.json", now.model_dump_json())
+        return now
+
+    def enter(self, state: State, sentence: str = "") -> Status:
+        """It stands like this from now on. A full disk does not keep it from saying so."""
+        try:
+            return self.update(state=state, sentence=sentence)
+        except OSError:
+            (self.path / "spare").unlink(missing_ok=True)
+            return self.update(state=state, sentence=sentence)
+
+    def spare(self) -> None:
+        """Keeps some room on the disk, for `enter` when it is full."""
+        with (self.path / "spare").open("wb") as file:
+            file.write(os.urandom(_SPARE))  # not zeros, which some disks keep in no room
+
+    # --- what it said -----------------------------------------------------------------------
+
+    def append(self, event: Event) -> None:
+        """Adds an event, with the time where it has none. Half a line at the end is cut off first.
+
+        Raises `OSError` on a full disk; what was there stays whole. One process writes at a time.
+        """
+        timed = event if event.at else event.model_copy(update={"at": time.time()})
+        line = timed.model_dump_json().encode() + b"\n"
+        with (self.path / "events.jsonl").open("a+b", buffering=0) as file:
+            end = _whole_end(file.fileno())
+            try:
+                os.ftruncate(file.fileno(), end)
+                if os.write(file.fileno(), line) < len(line):  # the rest found no room
+                    raise OSError(28, os.strerror(28))
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+
+    def events(self, since: int = 0) -> tuple[tuple[Event, ...], int]:
+        """The events from byte `since` on, and where the next ones begin.
+
+        Half a line at the end is left for the next time; a line that cannot be read is skipped.
+        """
+        try:
+            with (self.path / "events.jsonl").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(since if 0 <= since <= size else 0)
+                begin, found = file.tell(), file.read()
+        except FileNotFoundError:
+            return (), 0
+        whole = found[: found.rfind(b"\n") + 1]
+        return tuple(_events(whole.splitlines())), begin + len(whole)
+
+    # --- the process that trains ------------------------------------------------------------
+
+    @contextmanager
+    def holding(self) -> Iterator[bool]:
+        """Whether this process may train: True for one at a time, until it ends, however it ends."""
+        until = time.monotonic() + _LOOK_SECONDS  # somebody may just be looking whether it is held
+        while True:
+            with locked(self.path / "lock") as got:
+                if got or time.monotonic() > until:
+                    yield got
+                    return
+            time.sleep(0.02)
+
+    @property
+    def held(self) -> bool:
+        """Whether a process trains just now. Its end, also by kill -9, ends that at once."""
+        if not (self.path / "lock").exists():
+            return False
+        with locked(self.path / "lock") as got:
+            return not got
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Holds a file's lock where it is free, and says whether it was; the system gives it back."""
+    import fcntl
+
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def curve(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The events without what came after a checkpoint that a run went back to: it was told again."""
+    kept: list[Event] = []
+    least: dict[str, int] = {}
+    for event in reversed(events):
+        if isinstance(event, Stepped | Evaluated | Sampled | Saved):
+            place = f"{event.kind} {event.example}" if isinstance(event, Sampled) else event.kind
+            if event.step >= least.get(place, event.step + 1):
+                continue
+            least[place] = event.step
+        kept.append(event)
+    return tuple(reversed(kept))
+
+
+def _whole_end(file: int) -> int:
+    """Where the last whole line ends."""
+    end = os.lseek(file, 0, os.SEEK_END)
+    while end:
+        begin = max(0, end - 65_536)
+        found = os.pread(file, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[Event]:
+    for line in lines:
+        with suppress(ValidationError):  # of a newer version, or what a dying disk left
+            yield _EVENT.validate_json(line)
+
+
+def _example(line: str, number: int, name: str, images: ImageFolder) -> Example:
+    try:
+        row = json.loads(line)
+        return example_from_dict(row, [images.read(str(each), "") for each in row["pictures"]])
+    except (ValueError, KeyError, TypeError, NotFound) as error:
+        raise BadInput(
+            f"Line {number} of '{name}' of this run cannot be read: delete the run and start it again."
+        ) from error
+
+
+def _link(picture: Picture, images: ImageFolder, kept: ImageFolder) -> None:
+    source, target = images.path(picture.sha256), kept.path(picture.sha256)
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or a file system without links
+        kept.write(picture)
