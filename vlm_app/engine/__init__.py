@@ -15,6 +15,7 @@ from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import peak_bytes, set_library_defaults
 from vlm_app.engine.local import LocalBackend
 from vlm_app.engine.readers import reader
+from vlm_app.engine.reserving import Reservation
 from vlm_app.engine.states import ModelState
 from vlm_app.settings import settings
 
@@ -24,6 +25,7 @@ __all__ = [
     "LoadedModel",
     "LocalBackend",
     "ModelState",
+    "Reservation",
     "can",
     "engine",
     "peak_bytes",

@@ -20,6 +20,7 @@ from vlm_app.engine.memory import Fit, fit
 from vlm_app.engine.offers import Offer, offers
 from vlm_app.engine.package_answer import PackageAnswer
 from vlm_app.engine.remote_answer import RemoteAnswer
+from vlm_app.engine.reserving import Reservation
 from vlm_app.engine.states import ModelState
 from vlm_app.types import Checkpoint, Delta, Request, Runs
 
@@ -70,6 +71,16 @@ class Engine:
     def cancel(self, model: str, precision: str | None = None) -> None:
         """End the loading of a model; those who wait for it are told."""
         self._manager.cancel(model, precision)
+
+    def reserve(self, bytes: int, name: str, precision: str = "", taken: int = 0) -> Reservation:
+        """Set memory aside for a process of ours that is no model, such as a training.
+
+        It stands in the line for memory like a model: idle ones are evicted for it, busy ones
+        waited for. It is one of `models()`, as 'training: NAME', until it is released. With
+        `taken` bytes that the process has already it waits for nobody. Raises
+        `ModelUnavailable`, with the numbers, where models can never have so much here.
+        """
+        return self._manager.reserve(bytes, name, precision, devices()[0].name, taken)
 
     @property
     def leases(self) -> dict[str, int]:

@@ -50,7 +50,7 @@ class Budget:
         moving = any(slot.moving for slot in slots)
         now = free + sum(slot.in_use for slot in slots if not slot.stuck)
         if self._total is None or not moving:
-            answering = any(slot.phase == "ready" and slot.queue for slot in slots)
+            answering = any(slot.answering for slot in slots)
             self._total = max(self._total or 0, now) if answering else now
         return self._total if self._limit is None else min(self._limit, self._total)
 
@@ -69,7 +69,7 @@ def victims(missing: int, slots: Sequence[Slot]) -> list[Slot] | None:
     missing -= sum(slot.reserved for slot in slots if slot.phase == "unloading" and not slot.stuck)
     chosen: list[Slot] = []
     got = 0
-    for slot in sorted((slot for slot in slots if _can_go(slot)), key=_order):
+    for slot in sorted((slot for slot in slots if slot.evictable), key=_order):
         if got >= missing:
             break
         chosen.append(slot)
@@ -81,10 +81,6 @@ def victims(missing: int, slots: Sequence[Slot]) -> list[Slot] | None:
             chosen.remove(slot)
             got -= slot.reserved
     return chosen
-
-
-def _can_go(slot: Slot) -> bool:
-    return slot.phase in ("loading", "ready")
 
 
 def _order(slot: Slot) -> tuple[int, float]:

@@ -133,8 +133,9 @@ class Keeper:
             if not residents.budget.fits(slot.plan.bytes, free, residents.slots):
                 return self._make_room(slot, free)
             residents.line.remove(slot)
-            slot.enter("loading")
-            residents.tell(Loading(slot.id))
+            slot.enter(slot.admitted)
+            if slot.phase == "loading":
+                residents.tell(Loading(slot.id))
             residents.changed.notify_all()
         self._mark([])
 

@@ -19,6 +19,7 @@ from vlm_app.engine.budget import Budget
 from vlm_app.engine.events import Answering, Broadcaster, Queued
 from vlm_app.engine.keeper import Keeper
 from vlm_app.engine.leases import Lease
+from vlm_app.engine.reserving import Reservation, ReservedSlot, check, place
 from vlm_app.engine.residents import Residents
 from vlm_app.engine.slots import Slot, in_words
 from vlm_app.engine.states import ModelState
@@ -75,10 +76,31 @@ class Manager:
             slot.wished = slot.used + BUSY_SECONDS
         self._begin(slot, new)
 
-    def _slot(self, checkpoint: Checkpoint, precision: str) -> tuple[Slot, bool]:
-        """Where to join, and whether it is new. Locked."""
+    def reserve(
+        self, bytes: int, name: str, precision: str = "", device: str = "cpu", taken: int = 0
+    ) -> Reservation:
+        """Join the line for memory of which another process makes use; see `Engine.reserve`."""
+        slot = place(name, bytes, precision, device, taken)
+        if not taken:
+            check(slot, self.capacity())
+        with self._lock:
+            self._check_open()
+            slot.queue.append(Lease(self, slot))  # somebody has it until it is released
+            self._models.slots.append(slot)
+            if not taken:
+                self._models.line.append(slot)
+            self._models.version += 1
+            self._models.stir.set()
+        self._keeper.start()
+        return Reservation(self._models, slot)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise ModelUnavailable("The app is closing: start it again to ask a model.")
+
+    def _slot(self, checkpoint: Checkpoint, precision: str) -> tuple[Slot, bool]:
+        """Where to join, and whether it is new. Locked."""
+        self._check_open()
         slot = self._models.find(checkpoint.id, precision)
         return (slot, False) if slot else (self._models.add(checkpoint, precision), True)
 
@@ -143,6 +165,8 @@ class Manager:
         """Unload everything and stop every thread; who waits gets a sentence."""
         with self._lock:
             self._closed = True
+            for slot in [slot for slot in self._models.slots if isinstance(slot, ReservedSlot)]:
+                self._models.drop(slot)  # its process goes on without us
             for slot in list(self._models.slots):
                 slot.leaving = "asked"
                 if slot.coming:

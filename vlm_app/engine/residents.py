@@ -261,7 +261,8 @@ class Residents:
 
 def too_large(checkpoint: Checkpoint, plan: Plan, capacity: int) -> str:
     """Why a plan can never be carried out here, with the numbers."""
+    precision = f" in {plan.precision}" if plan.precision else ""
     return (
-        f"{checkpoint.name} needs {in_words(plan.bytes)} in {plan.precision}, and models can have "
+        f"{checkpoint.name} needs {in_words(plan.bytes)}{precision}, and models can have "
         f"{in_words(max(capacity, 0))} here: choose a smaller precision or a smaller model."
     )

@@ -69,6 +69,21 @@ class Slot:
         return self.phase in _BEFORE and not self.cancelled
 
     @property
+    def admitted(self) -> Phase:
+        """What it enters when there is memory for it."""
+        return "loading"
+
+    @property
+    def evictable(self) -> bool:
+        """Whether it can be chosen to make room, at the latest after its last answer."""
+        return self.phase in ("loading", "ready")
+
+    @property
+    def answering(self) -> bool:
+        """Whether it takes memory for an answer, more than its own."""
+        return self.phase == "ready" and bool(self.queue)
+
+    @property
     def in_memory(self) -> bool:
         """Whether memory is set aside for it."""
         return self.phase in ("loading", "ready", "unloading")

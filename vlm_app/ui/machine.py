@@ -92,7 +92,7 @@ def _model(state: ModelState, now: float, adapters: Mapping[str, str]) -> str:
 
 
 def _facts(state: ModelState, now: float, adapters: Mapping[str, str]) -> list[str]:
-    if state.status in ("waiting", "failed"):
+    if state.status in ("waiting", "failed") or not state.model:  # a training has no model's id
         return [state.detail]
     warm = ", ".join(adapters.get(each, each) for each in state.adapters)
     facts = [status(state)]
@@ -122,6 +122,8 @@ def meter(state: ModelState) -> str:
 def way_out(state: ModelState) -> str:
     """The buttons that end what a model is at; the browser sends its row's model with them."""
     name = state.name or state.model
+    if not state.model:  # a training is ended where it was started
+        return ""
     if state.status in ON_THE_WAY:
         return button("cancel", "Cancel", name)
     if state.status == "ready":
