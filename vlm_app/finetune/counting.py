@@ -1,8 +1,11 @@
-"""The number that an answer to 'how many' says."""
+"""How many things an answer counts."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from vlm_app.types import Region
 
 _WORDS = {
     word: number
@@ -15,11 +18,27 @@ _TOTAL = re.compile(r"\btotal(?: of)?:? (\d{1,6})\b", re.IGNORECASE)
 _NUMBER = re.compile(rf"(?<![\w.,])(\d{{1,6}})(?![\w%]|[.,]\d)|\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
 
 
+def count_of(text: str, regions: Sequence[Region] = ()) -> int | None:
+    """The count in an answer, or None where it says none.
+
+    Behind 'Total', else the first whole number of its words, in digits or in English; the names of its
+    regions are no such words. An answer that only names regions counts those.
+    """
+    said = said_count(without(text, [one.span for one in regions if one.span]))
+    return said if said is not None or not regions else len(regions)
+
+
 def said_count(text: str) -> int | None:
-    """The count in an answer: behind 'Total', else the first whole number in it, in digits or in words."""
+    """The count that the words say."""
     if total := _TOTAL.findall(text):
         return int(total[-1])
     found = _NUMBER.search(text)
     if found is None:
         return None
     return int(found[1]) if found[1] else _WORDS[found[2].lower()]
+
+
+def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text without the characters of these spans."""
+    hidden = {place for start, end in spans for place in range(start, end)}
+    return "".join(letter for place, letter in enumerate(text) if place not in hidden)

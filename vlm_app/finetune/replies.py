@@ -10,7 +10,7 @@ from itertools import groupby
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.families import Family, Parsed, Size
 from vlm_app.finetune.asking import Question
-from vlm_app.finetune.counting import said_count
+from vlm_app.finetune.counting import count_of, without
 from vlm_app.finetune.examples import Reply
 from vlm_app.finetune.outlines import outline
 from vlm_app.grounding import bounds
@@ -47,8 +47,8 @@ class Replies:
         if not regions:
             text = self._plain(reply.text)
             return text or self._family.nothing(task, query), ""
-        said = said_count(reply.text) if task is Task.COUNT else None
-        if said is not None and said != len(regions):
+        said = count_of(reply.text, reply.regions) if task is Task.COUNT else len(regions)
+        if said != len(regions):
             return self._plain(reply.text), f"It says {said} and places {len(regions)}: the words are taught."
         raw = self._family.write(
             regions, image_size=self._images[-1], input_size=self._input_size, asked=(task, query)
@@ -131,7 +131,7 @@ class Replies:
 
     def _listed(self, reply: Reply) -> str | None:
         """An answer that is nothing but the names of its regions, as the family writes regions."""
-        if _BETWEEN.fullmatch(_without(reply.text, [one.span for one in reply.regions if one.span])) is None:
+        if _BETWEEN.fullmatch(without(reply.text, [one.span for one in reply.regions if one.span])) is None:
             return None
         asked = (self._asked.task, self._asked.query)
         regions = [one if isinstance(one.shape, Point) else _boxed(one) for one in reply.regions]
@@ -200,12 +200,6 @@ def _phrases(reply: Reply) -> list[tuple[tuple[int, int], list[Region]]]:
     named = [(one.span, _boxed(one)) for one in reply.regions if one.span and one.span[0] < one.span[1]]
     named.sort(key=lambda each: each[0])
     return [(span, [one for _, one in group]) for span, group in groupby(named, key=lambda each: each[0])]
-
-
-def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text without the characters of these spans."""
-    hidden = {place for start, end in spans for place in range(start, end)}
-    return "".join(letter for place, letter in enumerate(text) if place not in hidden)
 
 
 def _boxed(region: Region) -> Region:

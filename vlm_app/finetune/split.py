@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from vlm_app.finetune.counting import said_count
+from vlm_app.finetune.counting import count_of
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.likeness import MOST_BITS, likeness
 from vlm_app.types import Picture, Task
@@ -48,8 +48,8 @@ def split(examples: Sequence[Example], share: float, seed: int = 0) -> Split:
 def labels(example: Example) -> tuple[str, ...]:
     """The labels of an example: of its regions, the number it counts, or its answer if that is short."""
     if example.task is Task.COUNT:
-        said = said_count(example.text or "")
-        return (str(len(example.regions) if said is None else said),)
+        said = count_of(example.text or "", example.regions)
+        return () if said is None else (str(said),)
     if example.task in (Task.OCR, Task.OCR_REGIONS):  # what is read is no class
         return ()
     named = dict.fromkeys(" ".join(one.label.casefold().split()) for one in example.regions)
