@@ -1,0 +1,214 @@
+"""What a frozen vision tower says of a picture, computed once and used again in every epoch.
+
+The tower looks at the pictures of one row at a time, as far as the language model; its outputs
+are kept by picture. In a batch they are joined along their first dimension, which is what the
+tower itself gives for several pictures: that is tried out on the first batch, and where a family
+joins pictures otherwise, its tower goes on computing as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.finetune.training.lessons import Inputs
+from vlm_app.finetune.training.towers import tower
+
+MOST_BYTES = 1 << 30  # kept in memory; what is more is kept on disk
+_CLOSE = 1e-4  # of the largest number: a batch rounds otherwise than its rows do
+Leaves = list[Any]  # of one output of the tower
+Looks = list[Leaves]  # of all calls of the tower for one row
+
+
+class Features:
+    """The outputs of a model's frozen vision tower, by picture."""
+
+    def __init__(self, loaded: LoadedModel, path: str, folder: Path, most: int = MOST_BYTES) -> None:
+        self._loaded = loaded
+        self._tower = loaded.model.get_submodule(path)
+        self._language = loaded.model.get_submodule(tower(loaded.model, loaded.family, "language"))
+        self._forward = self._tower.forward
+        self._kept = _Kept(folder, most)
+        self._specs: list[Any] = []
+        self._recorded: list[Any] | None = None  # outputs of the tower, while it is watched
+        self._given: Iterator[Any] | None = None  # outputs that take the place of the next ones
+        self.tried = self.on = False
+        self._tower.forward = self._look
+
+    @contextmanager
+    def of(self, pictures: Sequence[str]) -> Iterator[None]:
+        """Within it the tower says what it said of these pictures. Otherwise it computes."""
+        if not self.on:
+            yield
+            return
+        rows = [self._kept.get(key) for key in pictures]
+        # A trainer may let the model read a batch several times.
+        self._given = cycle([self._joined(call, spec, rows) for call, spec in enumerate(self._specs)])
+        try:
+            yield
+        finally:
+            self._given = None
+
+    def see(self, pictures: str, inputs: Inputs) -> None:
+        """Look at the pictures of a row, if they are new."""
+        if pictures not in self._kept:
+            outputs = self._watched(inputs)
+            flat = [tree_flatten(output) for output in outputs]
+            self._specs = [spec for _, spec in flat]
+            self._kept.put(pictures, [leaves for leaves, _ in flat])
+
+    def try_out(
+        self, pictures: Sequence[str], rows: Sequence[Inputs], together: Callable[[Sequence[Inputs]], Any]
+    ) -> None:
+        """Whether rows looked at one by one give what they give as a batch; if not, nothing is kept."""
+        self.tried = True
+        if not any(value.is_floating_point() for value in rows[0].values()):
+            return
+        for key, row in zip(pictures, rows, strict=True):
+            self.see(key, row)
+        kept = [self._kept.get(key) for key in pictures]
+        outputs = self._watched(together(rows))
+        mine = [self._joined(call, spec, kept) for call, spec in enumerate(self._specs)]
+        self.on = len(mine) == len(outputs) > 0 and all(map(_alike, mine, outputs))
+        if not self.on:
+            self._kept.clear()
+
+    def without_pictures(self, inputs: Inputs) -> Inputs:
+        """A row as small as can be: its pixels are one number, seen as many."""
+        # Ones: some models take a picture of zeros for padding and leave it out.
+        return {
+            name: torch.ones((), dtype=value.dtype).expand(value.shape)
+            if value.is_floating_point()
+            else value
+            for name, value in inputs.items()
+        }
+
+    def close(self) -> None:
+        """Give the tower its own way back, and the memory."""
+        self._tower.forward = self._forward
+        self.on = False
+        self._kept.clear()
+
+    def _look(self, *args: Any, **options: Any) -> Any:
+        if self._given is not None:
+            return next(self._given)
+        output = self._forward(*args, **options)
+        if self._recorded is not None:
+            self._recorded.append(output)
+        return output
+
+    def _watched(self, inputs: Inputs) -> list[Any]:
+        """What the tower says while the model reads these inputs, as far as its language model."""
+        model, training = self._loaded.model, self._tower.training
+        device, dtype = self._loaded.device, model.dtype
+        placed = {
+            name: value.to(device, dtype if value.is_floating_point() else None)
+            for name, value in inputs.items()
+        }
+        self._recorded = recorded = []
+        hook = self._language.register_forward_pre_hook(_enough)
+        self._tower.eval()
+        try:
+            with torch.no_grad():
+                model(**placed)
+        except _Enough:
+            pass
+        finally:
+            hook.remove()
+            self._tower.train(training)
+            self._recorded = None
+        return recorded
+
+    def _joined(self, call: int, spec: Any, rows: Sequence[Looks]) -> Any:
+        """One output for all rows, on the model's device."""
+        leaves = [
+            torch.cat([leaf.to(self._loaded.device) for leaf in column])
+            if isinstance(column[0], torch.Tensor)
+            else column[0]
+            for column in zip(*(row[call] for row in rows), strict=True)
+        ]
+        return tree_unflatten(leaves, spec)
+
+
+def features(loaded: LoadedModel, folder: Path) -> Features | None:
+    """Features for a model whose vision tower is frozen, LoRA being in place; else None."""
+    path = tower(loaded.model, loaded.family, "vision")
+    if not path or not tower(loaded.model, loaded.family, "language"):
+        return None
+    if isinstance(loaded.model.get_submodule(path), torch.nn.ModuleList):  # has no forward of its own
+        path = path.rpartition(".")[0]
+    learning = any(parameter.requires_grad for parameter in loaded.model.get_submodule(path).parameters())
+    return None if learning or not path else Features(loaded, path, folder)
+
+
+def _alike(mine: Any, theirs: Any) -> bool:
+    one, spec = tree_flatten(mine)
+    other, other_spec = tree_flatten(theirs)
+    return spec == other_spec and all(map(_close, one, other))
+
+
+def _close(mine: Any, theirs: Any) -> bool:
+    if not isinstance(mine, torch.Tensor) or not isinstance(theirs, torch.Tensor):
+        return type(mine) is type(theirs) and bool(mine == theirs)
+    if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
+        return False
+    least = torch.finfo(mine.dtype).eps * 8 if mine.is_floating_point() else 0
+    most = float(theirs.abs().max()) if theirs.numel() else 0.0
+    return bool((mine - theirs).abs().max() <= max(_CLOSE, least) * max(most, 1e-6)) if mine.numel() else True
+
+
+class _Enough(Exception):
+    """No error: the language model was reached."""
+
+
+def _enough(*_: Any) -> None:
+    raise _Enough
+
+
+class _Kept:
+    """Outputs by key, in memory up to a number of bytes and in files beyond it."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        self._folder, self._most = folder, most
+        self._bytes = 0
+        self._memory: dict[str, Looks] = {}
+        self._files: dict[str, Path] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._memory or key in self._files
+
+    def put(self, key: str, looks: Looks) -> None:
+        tensors = [leaf for leaves in looks for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        size = sum(tensor.nbytes for tensor in tensors)
+        placed = [
+            [leaf.detach().cpu().clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            for leaves in looks
+        ]
+        if self._bytes + size <= self._most:
+            self._bytes += size
+            self._memory[key] = placed
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{len(self._files)}.pt"
+        torch.save(placed, path)
+        self._files[key] = path
+
+    def get(self, key: str) -> Looks:
+        if key in self._memory:
+            return self._memory[key]
+        read: Looks = torch.load(self._files[key], weights_only=True)
+        return read
+
+    def clear(self) -> None:
+        for path in self._files.values():
+            path.unlink(missing_ok=True)
+        self._memory.clear()
+        self._files.clear()
+        self._bytes = 0
