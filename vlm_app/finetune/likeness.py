@@ -27,7 +27,7 @@ _FLAT = 16.0  # a frequency weaker than that is left by rounding
 
 def likeness(picture: Picture) -> int:
     """A hash of 64 bits of how a picture looks; its size in pixels does not matter."""
-    small = picture.pixels.convert("YCbCr").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = picture.pixels.resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("YCbCr")
     planes = np.asarray(small, dtype=np.float64)
     bits = [
         bit
