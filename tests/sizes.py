@@ -35,3 +35,5 @@ ASKED_PAGES = size(8, 200)  # of one document, asked about one after the other
 OCR_PAGES = ((8, 13, 18, 28), tuple(range(30)))[size(0, 1)]  # pages of benchmarks.ocr_pages that are read
 OCR_MEMORY = bool(size(0, 1))  # whether RapidOCR's memory is measured against its estimate
 WRITTEN_EXAMPLES = size(10, 500)  # that hypothesis writes in the words of each family
+LABELLED_FAMILIES = size(7, 1000)  # whose training inputs are looked at token by token
+TRAINED_FAMILIES = size(3, 1000)  # whose LoRA layers, padded batches and losses are looked at

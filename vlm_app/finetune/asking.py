@@ -10,7 +10,7 @@ from vlm_app.errors import BadInput
 from vlm_app.families import Family
 from vlm_app.families.plain import task_in_words
 from vlm_app.finetune.examples import Example
-from vlm_app.types import Picture, Request, Role, Task, Turn
+from vlm_app.types import Part, Picture, Request, Role, Task, Turn
 
 # Where a family lacks a task, the one that asks for the same.
 _NEAREST = {Task.DETECT: Task.GROUND, Task.GROUND: Task.DETECT, Task.OCR_REGIONS: Task.OCR}
@@ -77,7 +77,7 @@ def _asked(pictures: tuple[Picture, ...], family: Family, task: Task, query: str
 
 
 def _request(pictures: tuple[Picture, ...], family: Family, task: Task, query: str) -> Request:
-    parts = (*pictures, query) if task is Task.CHAT else pictures
+    parts: tuple[Part, ...] = (*pictures, query) if task is Task.CHAT else pictures
     return Request((Turn(Role.USER, parts),), family.name, task, query)
 
 

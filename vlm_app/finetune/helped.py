@@ -184,8 +184,7 @@ def _number(name: str, value: float, signed: bool) -> str:
 
 
 def _ratio(pairs: Pairs) -> float:
-    top, bottom = (sum(side) for side in zip(*pairs, strict=True))
-    return top / bottom
+    return sum(top for top, _ in pairs) / sum(bottom for _, bottom in pairs)
 
 
 def _moved(before: Scored, after: Scored) -> Moved | None:
