@@ -37,3 +37,4 @@ OCR_MEMORY = bool(size(0, 1))  # whether RapidOCR's memory is measured against i
 WRITTEN_EXAMPLES = size(10, 500)  # that hypothesis writes in the words of each family
 LABELLED_FAMILIES = size(7, 1000)  # whose training inputs are looked at token by token
 TRAINED_FAMILIES = size(3, 1000)  # whose LoRA layers, padded batches and losses are looked at
+DATASET_ROWS = size(2_000, 100_000)  # of one upload, while memory is watched

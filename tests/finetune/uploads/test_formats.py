@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from vlm_app.finetune.examples import Example, Reply, Source, example_to_dict
 from vlm_app.finetune.uploads import Row, Space
 from vlm_app.media import open_image
 from vlm_app.types import Box, Region, Task
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def said(*turns: Any) -> dict[str, Any]:
@@ -539,3 +542,22 @@ def test_a_file_of_another_kind_beside_the_rows_is_told_and_left_out(tmp_path: P
     found, problems, _ = brought(folder(tmp_path, {"a.jsonl": lines(rows), "b.csv": "a,b\n1,2\n"}))
     assert len(found) == 1 and isinstance(found[0], Row)
     assert problems[0].file == "b.csv" and not problems[0].left_out
+
+
+# --- docs/datasets.md ---------------------------------------------------------------------
+
+SAMPLES = re.findall(
+    r"```(json|csv)\n(.*?)```", (ROOT / "docs" / "datasets.md").read_text("utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("kind", "sample"), SAMPLES)
+def test_each_documented_sample_is_taken(tmp_path: Path, kind: str, sample: str) -> None:
+    names = ("a.png", "b.png", "1.png", "images/a.png", "coco/a.png")
+    folder(tmp_path, {f"a.{kind}": sample, **{name: png(n) for n, name in enumerate(names)}})
+    found, problems, _ = brought(tmp_path)
+    assert found and not problems
+
+
+def test_every_format_has_a_sample() -> None:
+    assert len(SAMPLES) == 10

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from vlm_app.errors import BadInput
-from vlm_app.finetune.uploads.rows import Problem
+from vlm_app.finetune.uploads.rows import Problem, printable
 from vlm_app.finetune.uploads.workroom import free_bytes
 from vlm_app.media.names import subject
 
@@ -162,7 +162,7 @@ def _copied(archive: ZipFile, info: ZipInfo, target: Path, left: int) -> tuple[i
     except (BadZipFile, zlib.error, EOFError):
         return count, _dropped(target, "is damaged in the zip: pack it again")
     except FileExistsError:
-        return count, "has the name of a folder of the zip: rename it"
+        return count, "is both a file and a folder in the zip: rename one"
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BadInput(
@@ -179,5 +179,5 @@ def _dropped(target: Path, reason: str) -> str:
 
 def _shown(name: str) -> str:
     """A name in the zip, short and printable, with its folders."""
-    plain = "".join(letter if letter.isprintable() else "�" for letter in name)
+    plain = printable(name)
     return f"“{plain}”" if len(plain) <= 80 else f"“…{plain[-79:]}”"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from vlm_app.errors import BadInput
-from vlm_app.finetune.uploads.rows import BadRow
+from vlm_app.finetune.uploads.rows import BadRow, printable
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 MOST_TABLES = 1_000  # files of rows
@@ -133,5 +133,5 @@ def _relative(name: str) -> PurePosixPath:
 
 
 def _shown(name: str) -> str:
-    plain = "".join(letter if letter.isprintable() else "�" for letter in name)
+    plain = printable(name)
     return f"“{plain}”" if len(plain) <= 80 else f"“…{plain[-79:]}”"

@@ -14,7 +14,7 @@ from vlm_app.finetune.uploads.building import built, corners_of
 from vlm_app.finetune.uploads.detections import questions
 from vlm_app.finetune.uploads.folder import Folder, split_of
 from vlm_app.finetune.uploads.opening import Opener
-from vlm_app.finetune.uploads.rows import BadRow, Problem, Row
+from vlm_app.finetune.uploads.rows import BadRow, Problem, Row, printable
 from vlm_app.finetune.uploads.spaces import Sizing, Space
 from vlm_app.finetune.uploads.tables import TAKEN, Table, table_of
 from vlm_app.finetune.uploads.workroom import workroom
@@ -115,7 +115,7 @@ class Reading(Iterator[Row | Problem]):
         if not others:
             return f"{named} has no file of rows; what is taken: {TAKEN}."
         first = "" if len(others) == 1 else f"{others[0][0]}: "
-        return f"{named} is of no known format ({first}{others[0][1]}); what is taken: {TAKEN}."
+        return f"{named} is of no known format ({printable(first + others[0][1])}); what is taken: {TAKEN}."
 
     # --- one file -------------------------------------------------------------------------
 

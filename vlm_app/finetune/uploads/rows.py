@@ -18,6 +18,11 @@ class BadRow(Exception):
     """A row cannot be an example. Holds the reason, without the row."""
 
 
+def printable(text: str) -> str:
+    """A text on one line without control and direction marks; what somebody named may hold them."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A box as its file has it: left, top, right, bottom in the file's own units."""
@@ -75,6 +80,10 @@ class Problem:
     row: int
     reason: str
     left_out: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", printable(self.file))
+        object.__setattr__(self, "reason", printable(self.reason))
 
     @property
     def sentence(self) -> str:
