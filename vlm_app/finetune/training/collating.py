@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROWS = "rows"  # in a batch: which lesson each of its rows is
 IGNORED = -100
+_MOST_BYTES = 1 << 28  # of encoded rows that are kept; further ones are encoded anew each time
 _LOOKS = ("cross_attention_mask", "image_attention_mask")  # tokens × images
 
 
@@ -53,6 +54,7 @@ class Shelf:
     padding: int  # the token that fills up
     features: Features | None = None
     _encoded: dict[int, Inputs] = field(default_factory=dict)
+    _bytes: int = 0  # of those
 
     def batch(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
         """These rows as one batch; `rows` in it says which they are."""
@@ -71,7 +73,12 @@ class Shelf:
         if row not in self._encoded:
             inputs = self.lessons[row].encode()
             features.see(self.lessons[row].pictures, inputs)
-            self._encoded[row] = features.without_pictures(inputs)
+            small = features.without_pictures(inputs)
+            size = sum(tensor.untyped_storage().nbytes() for tensor in small.values())
+            if self._bytes + size > _MOST_BYTES:
+                return small
+            self._bytes += size
+            self._encoded[row] = small
         return self._encoded[row]
 
     def pictures(self, rows: torch.Tensor) -> list[str]:

@@ -118,10 +118,12 @@ class _Rows:
     def of(cls, loaded: LoadedModel, folder: Folder, tell: Tell) -> _Rows:
         config = folder.config
         taught, left = _taught(loaded, folder.examples("train"), config)
+        if left and not taught:
+            raise BadInput(
+                f"{loaded.checkpoint.name} can learn none of the {len(left)} examples, the first one for "
+                f"this reason: {left[0].sentence}"
+            )
         _tell_left(left, tell)
-        if not taught:
-            reason = f" {left[0].sentence}" if left else ""
-            raise BadInput(f"None of the examples can be taught to {loaded.checkpoint.name}.{reason}")
         asked, _ = _taught(loaded, folder.examples("held_out"), config)
         scenes = rehearsal(
             loaded, config.rehearsal if config.stage is not Stage.PREFERENCE else 0, config.seed
@@ -146,6 +148,8 @@ def _taught(
             f"{loaded.checkpoint.name} cannot learn preferences: TRL reads decoders only; teach it "
             "right answers instead."
         )
+    if config.preference == "kto" and config.batch < 2:
+        raise BadInput("KTO compares the answers of a batch, which has at least 2 examples: set batch to 2.")
     return (pairs if config.preference == "dpo" else judged)(loaded, examples, config.pixels)
 
 

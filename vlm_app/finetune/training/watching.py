@@ -14,9 +14,12 @@ from transformers import TrainerCallback
 
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import peak_bytes
+from vlm_app.errors import AppError
+from vlm_app.finetune.asking import question
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, Stepped
-from vlm_app.finetune.examples import Example, Reply
+from vlm_app.finetune.examples import Example
 from vlm_app.finetune.run_config import RunConfig
+from vlm_app.finetune.scoring import FIGURES, HEADLINES, Scores, scored
 from vlm_app.finetune.training import Stopped, Tell, checkpoints
 from vlm_app.finetune.training.answering import answer
 from vlm_app.grounding import region_to_dict
@@ -43,6 +46,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self._loaded, self._config, self._folder = loaded, config, folder
         self._held_out, self._rounds = held_out, rounds
+        self._askable = [number for number, each in enumerate(held_out) if _can_be_asked(each, loaded)]
         self._save, self._tell, self._stopped = save, tell, stopped
         self._mark = time.monotonic()
         self._seconds: deque[float] = deque(maxlen=_RECENT)
@@ -82,11 +86,11 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **_: Any) -> None:
         loss = metrics.get("eval_loss")
-        scores = self._scores() if self._config.watch == "score" else {}
-        figure = -fmean(scores.values()) if scores else loss
+        scores = self._scores() if self._config.watch == "score" else Scores({})
+        figure = loss if self._config.watch == "loss" else _badness(scores)
         better = figure is not None and self._best.take(float(figure))
         if state.is_world_process_zero:
-            self._say(Evaluated(step=state.global_step, loss=loss, scores=scores, best=better))
+            self._say(Evaluated(step=state.global_step, loss=loss, scores=scores.flat(), best=better))
             self._sample(state.global_step)
             if better and self._config.patience:
                 self._save(checkpoints.best(self._folder))
@@ -125,22 +129,35 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         return left
 
     def _sample(self, step: int) -> None:
-        for number in _spread(len(self._held_out), SAMPLES):
+        for number in _some(self._askable, SAMPLES):
             reply = answer(self._loaded, self._held_out[number], self._config.pixels)
             regions = [region_to_dict(region) for region in reply.regions]
             self._say(Sampled(step=step, example=number, text=reply.text, regions=regions))
 
-    def _scores(self) -> dict[str, float]:
-        """The mean of every figure over some held-out examples, by 'task figure'."""
-        from vlm_app.finetune.scoring import score
+    def _scores(self) -> Scores:
+        """The figures of some held-out examples whose right answer is known."""
+        known = [number for number in self._askable if self._held_out[number].chosen is not None]
+        examples = [self._held_out[number] for number in _some(known, _SCORED)]
+        return Scores.of(scored(each, answer(self._loaded, each, self._config.pixels)) for each in examples)
 
-        figures: dict[str, list[float]] = {}
-        for number in _spread(len(self._held_out), _SCORED):
-            example = self._held_out[number]
-            reply: Reply = answer(self._loaded, example, self._config.pixels)
-            for figure, value in score(example, reply).items():
-                figures.setdefault(f"{example.task} {figure}", []).append(value)
-        return {name: fmean(values) for name, values in sorted(figures.items())}
+
+def _badness(scores: Scores) -> float | None:
+    """The mean of the tasks' own figures, turned so that less is better."""
+    found = []
+    for task, figures in scores.tasks.items():
+        name = HEADLINES[task]
+        if name in figures.figures:
+            value = figures.figures[name].value
+            found.append(value if FIGURES[name].lower else -value)
+    return fmean(found) if found else None
+
+
+def _can_be_asked(example: Example, loaded: LoadedModel) -> bool:
+    try:
+        question(example, loaded.family)
+    except AppError:
+        return False
+    return True
 
 
 class _Best:
@@ -161,10 +178,10 @@ class _Best:
         return {"value": self._value, "since": self.since} if math.isfinite(self._value) else {}
 
 
-def _spread(number: int, most: int) -> list[int]:
-    """So many of that many places, evenly over them."""
-    wanted = min(number, most)
-    return [place * number // wanted for place in range(wanted)]
+def _some(numbers: Sequence[int], most: int) -> list[int]:
+    """So many of them, evenly spread."""
+    wanted = min(len(numbers), most)
+    return [numbers[place * len(numbers) // wanted] for place in range(wanted)]
 
 
 def _anywhere(said: bool) -> bool:
