@@ -10,10 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from vlm_app.errors import ModelUnavailable
 from vlm_app.finetune.events import Event, Saved, Stepped
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.run_config import RunConfig
-from vlm_app.finetune.run_folder import RunFolder
+from vlm_app.finetune.run_folder import Data, RunFolder
 from vlm_app.media import picture_from
 from vlm_app.types import Box, Region, Task
 
@@ -32,7 +33,16 @@ def folder(path: Path, **settings: object) -> RunFolder:
     path.mkdir(parents=True)
     made = RunFolder(path)
     made.write_config(RunConfig.model_validate(settings))
+    made.write_data(Data(name="Shapes", train=8, held_out=2))
     return made
+
+
+def save(path: Path) -> None:
+    """A checkpoint of half a megabyte, whole or not there."""
+    part = path.with_name(f".{path.name}")
+    part.mkdir(parents=True)
+    (part / "weights").write_bytes(b"w" * 500_000)
+    part.rename(path)
 
 
 def counting(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
@@ -41,12 +51,19 @@ def counting(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable
     done = [int(each.name.partition("-")[2]) for each in folder.checkpoints.glob("checkpoint-*")]
     step, last = max(done, default=0), folder.config.steps or 10
     print("training from", step, flush=True)
+    if folder.config.name == "Noisy":
+        for number in range(200_000):
+            print("word", number)
     while step < last:
         time.sleep(pause)
+        if folder.config.name == "Crash" and step == 3:
+            raise KeyError("q_proj")
+        if folder.config.name == "Refused" and step == 3:
+            raise ModelUnavailable("The moon is full: wait a day.")
         step += 1
         tell(Stepped(step=step, epoch=0.0, loss=1 / step, rate=1e-4, memory=MB, examples_per_second=1.0))
         if step % folder.config.save_every == 0 or stopped():
-            (folder.checkpoints / f"checkpoint-{step}").mkdir(parents=True)
+            save(folder.checkpoints / f"checkpoint-{step}")
             tell(Saved(step=step))
         if stopped():
             return

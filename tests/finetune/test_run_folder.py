@@ -145,7 +145,7 @@ def test_an_event_that_finds_no_room_leaves_the_others_whole(run: RunFolder) -> 
 def test_one_process_trains_at_a_time_and_its_death_frees_the_run(run: RunFolder) -> None:
     hold = (
         "import sys, time; from pathlib import Path; from vlm_app.finetune.run_folder import RunFolder\n"
-        "with RunFolder(Path(sys.argv[1])).holding() as got: print(got, flush=True); time.sleep(60)"
+        "with RunFolder(Path(sys.argv[1])).holding() as got: print(bool(got), flush=True); time.sleep(60)"
     )
     assert not run.held
     other = subprocess.Popen([sys.executable, "-c", hold, run.path], stdout=subprocess.PIPE, text=True)

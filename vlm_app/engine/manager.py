@@ -19,7 +19,7 @@ from vlm_app.engine.budget import Budget
 from vlm_app.engine.events import Answering, Broadcaster, Queued
 from vlm_app.engine.keeper import Keeper
 from vlm_app.engine.leases import Lease
-from vlm_app.engine.reserving import Reservation, ReservedSlot, check, place
+from vlm_app.engine.reserving import Reservation, ReservedSlot, check, reserved
 from vlm_app.engine.residents import Residents
 from vlm_app.engine.slots import Slot, in_words
 from vlm_app.engine.states import ModelState
@@ -80,7 +80,7 @@ class Manager:
         self, bytes: int, name: str, precision: str = "", device: str = "cpu", taken: int = 0
     ) -> Reservation:
         """Join the line for memory of which another process makes use; see `Engine.reserve`."""
-        slot = place(name, bytes, precision, device, taken)
+        slot = reserved(name, bytes, precision, device, taken)
         if not taken:
             check(slot, self.capacity())
         with self._lock:
@@ -165,8 +165,8 @@ class Manager:
         """Unload everything and stop every thread; who waits gets a sentence."""
         with self._lock:
             self._closed = True
-            for slot in [slot for slot in self._models.slots if isinstance(slot, ReservedSlot)]:
-                self._models.drop(slot)  # its process goes on without us
+            for kept in [each for each in self._models.slots if isinstance(each, ReservedSlot)]:
+                self._models.drop(kept)  # its process goes on without us
             for slot in list(self._models.slots):
                 slot.leaving = "asked"
                 if slot.coming:

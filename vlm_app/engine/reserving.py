@@ -120,7 +120,7 @@ class Reservation:
         residents.publish()
 
 
-def place(name: str, bytes: int, precision: str, device: str, taken: int) -> ReservedSlot:
+def reserved(name: str, bytes: int, precision: str, device: str, taken: int) -> ReservedSlot:
     """A place for so many bytes, of which `taken` are in use already."""
     title = f"training: {name}"
     row = Checkpoint(id=title, source="", name=title, family="", tasks=frozenset())

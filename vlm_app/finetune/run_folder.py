@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import IO, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from vlm_app.catalog.ledger import write_whole
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, State, Status, Stepped
 from vlm_app.finetune.examples import Example, example_from_dict, example_to_dict
@@ -127,13 +127,24 @@ class RunFolder:
     def _damaged(name: str, what: str) -> BadInput:
         return BadInput(f"The file '{name}' of this run {what}: delete the run and start it again.")
 
+    def _write(self, name: str, text: str) -> None:
+        """Replaces a file at once. A folder that is gone is not made again."""
+        handle, part = tempfile.mkstemp(dir=self.path, prefix=f".{name}")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(part, self.path / name)
+        except OSError:
+            Path(part).unlink(missing_ok=True)
+            raise
+
     # --- making it ------------------------------------------------------------------------
 
     def write_config(self, config: RunConfig) -> None:
-        write_whole(self.path / "config.json", config.model_dump_json(indent=1))
+        self._write("config.json", config.model_dump_json(indent=1))
 
     def write_data(self, data: Data) -> None:
-        write_whole(self.path / "data.json", data.model_dump_json(indent=1))
+        self._write("data.json", data.model_dump_json(indent=1))
 
     def write_examples(self, kind: Kind, examples: Iterable[Example], images: ImageFolder) -> int:
         """Keeps examples with their pictures, which `images` has; returns how many.
@@ -171,16 +182,16 @@ class RunFolder:
         """Changes some fields of the status, or begins it; returns it."""
         before = self.status.model_dump() if self.begun else {}
         now = Status.model_validate(before | changes | {"updated": time.time()})
-        write_whole(self.path / "status.json", now.model_dump_json())
+        self._write("status.json", now.model_dump_json())
         return now
 
     def enter(self, state: State, sentence: str = "") -> Status:
-        """It stands like this from now on. A full disk does not keep it from saying so."""
+        """It stands like this from now on, without a process. A full disk does not keep it from saying so."""
         try:
-            return self.update(state=state, sentence=sentence)
+            return self.update(state=state, sentence=sentence, pid=None)
         except OSError:
             (self.path / "spare").unlink(missing_ok=True)
-            return self.update(state=state, sentence=sentence)
+            return self.update(state=state, sentence=sentence, pid=None)
 
     def spare(self) -> None:
         """Keeps some room on the disk, for `enter` when it is full."""
@@ -224,37 +235,52 @@ class RunFolder:
     # --- the process that trains ------------------------------------------------------------
 
     @contextmanager
-    def holding(self) -> Iterator[bool]:
-        """Whether this process may train: True for one at a time, until it ends, however it ends."""
+    def holding(self) -> Iterator[IO[bytes] | None]:
+        """The lock of the run, for one process at a time; None where another one has it.
+
+        It is held until every process that has this file open ended or closed it, however they
+        end. Who starts the trainer gives it the file as its standard input, so that there is no
+        moment in which nobody holds it.
+        """
+        if self._given():
+            with open(0, "rb", closefd=False) as file:
+                yield file
+            return
         until = time.monotonic() + _LOOK_SECONDS  # somebody may just be looking whether it is held
         while True:
-            with locked(self.path / "lock") as got:
-                if got or time.monotonic() > until:
-                    yield got
+            with locked(self.path / "lock") as file:
+                if file or time.monotonic() > until:
+                    yield file
                     return
             time.sleep(0.02)
+
+    def _given(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(0), (self.path / "lock").stat())
+        except OSError:
+            return False
 
     @property
     def held(self) -> bool:
         """Whether a process trains just now. Its end, also by kill -9, ends that at once."""
         if not (self.path / "lock").exists():
             return False
-        with locked(self.path / "lock") as got:
-            return not got
+        with locked(self.path / "lock") as file:
+            return file is None
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Holds a file's lock where it is free, and says whether it was; the system gives it back."""
+def locked(path: Path) -> Iterator[IO[bytes] | None]:
+    """The file, locked until it is closed; None where somebody else has it."""
     import fcntl
 
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield file
 
 
 def curve(events: Sequence[Event]) -> tuple[Event, ...]:

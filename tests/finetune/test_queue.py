@@ -1,0 +1,74 @@
+"""The line of runs and the processes of the app: several at once, and killed in the middle."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.finetune.app import STUB
+from tests.finetune.test_child import SOON, soon
+from tests.finetune.test_runs import ME, Desk, desk, steps
+from vlm_app.finetune.events import State, Stepped
+from vlm_app.finetune.processes import taken
+from vlm_app.finetune.runs import Run, Runs
+from vlm_app.settings import ROOT
+
+__all__ = ["desk"]
+
+
+@pytest.fixture
+def apps(desk: Desk) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two apps on the data folder of the desk, which itself looks after nothing."""
+    desk.runs.close()
+    command = [sys.executable, "-m", "tests.finetune.app", str(desk.store.data)]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for app in started:
+        assert app.stdout and app.stdout.readline() == "ready\n"
+    yield started
+    for app in started:
+        app.kill()
+        app.wait(SOON)
+        assert app.stdout
+        app.stdout.close()
+
+
+def times(run: Run) -> tuple[float, float]:
+    """When its first and its last step were told."""
+    told = [event.at for event in run.folder.events()[0] if isinstance(event, Stepped)]
+    return told[0], told[-1]
+
+
+def test_two_apps_on_one_folder_train_each_run_once_and_one_at_a_time(
+    desk: Desk, apps: list[subprocess.Popen[str]]
+) -> None:
+    runs = [desk.start(name, steps=20) for name in ("One", "Two", "Three")]
+    for run in runs:
+        soon(lambda run=run: desk.state(run) is State.DONE)
+        assert steps(run) == list(range(1, 21))
+    assert times(runs[0])[1] < times(runs[1])[0] and times(runs[1])[1] < times(runs[2])[0]
+
+
+def test_a_run_outlives_the_app_that_started_it_and_the_next_one_holds_its_memory(
+    desk: Desk, apps: list[subprocess.Popen[str]]
+) -> None:
+    run, behind = desk.start(steps=100_000), desk.start("Behind", steps=3)
+    soon(lambda: len(steps(run)) > 2)
+    for app in apps:
+        app.kill()
+        app.wait(SOON)
+    told = len(steps(run))
+    soon(lambda: len(steps(run)) > told + 2)
+    assert desk.state(run) is State.TRAINING and desk.state(behind) is State.QUEUED
+
+    desk.runs = Runs(desk.store, desk.engine, STUB)
+    desk.runs.drive()
+    soon(lambda: desk.engine.models() and desk.engine.models()[0].bytes > 1_000_000)
+    assert [state.name for state in desk.engine.models()] == ["training: Hearts"]
+    assert taken(run.folder.status) > 1_000_000
+    desk.runs.stop(ME, run.id)
+    soon(lambda: desk.state(run) is State.STOPPED)
+    soon(lambda: desk.state(behind) is State.DONE)
+    soon(lambda: desk.engine.models() == ())

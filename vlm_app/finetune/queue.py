@@ -1,0 +1,165 @@
+"""The line of runs: one trains at a time on a data folder, whoever asked for it, first come, first served.
+
+Everything it knows stands in the runs' folders, so it survives the app. Of several processes of the
+app on one data folder the one that holds a lock sees to it; when that one ends, another one does.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vlm_app.engine import Reservation
+from vlm_app.errors import AppError
+from vlm_app.finetune.events import State, Status
+from vlm_app.finetune.processes import ACTIVE, CHILD, spawn, standing, taken
+from vlm_app.finetune.run_folder import RunFolder, locked
+
+_log = logging.getLogger(__name__)
+_LOOK_SECONDS = 0.5  # between two looks at the folders
+_END_SECONDS = 5.0  # for the thread to end
+_ABANDONED = 24 * 3600.0  # seconds after which nobody makes or deletes a folder any more
+
+Reserve = Callable[[RunFolder, int], Reservation]
+
+
+class Queue:
+    """Starts the next run when the last one has ended and there is memory for it.
+
+    `reserve` sets the memory of a run aside, of which so many bytes are taken already. `child`
+    is what trains, as arguments of Python.
+    """
+
+    def __init__(self, root: Path, reserve: Reserve, child: Sequence[str] = CHILD) -> None:
+        self._root = root
+        self._reserve = reserve
+        self._child = child
+        self._reserved: tuple[str, Reservation] | None = None  # of the run of this id
+        self._woken = threading.Event()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Look after the runs from now on, in a thread; again does no harm."""
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
+                self._thread.start()
+        self._woken.set()
+
+    def close(self) -> None:
+        """Leave the runs to themselves: what trains goes on, what waits waits for the next start."""
+        self._closed.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(_END_SECONDS)
+
+    def _drive(self) -> None:
+        while not self._closed.is_set():
+            self._root.mkdir(parents=True, exist_ok=True)
+            with locked(self._root / "queue.lock") as ours:
+                if ours:
+                    self._sweep()
+                while ours and not self._closed.is_set():
+                    self._look_safely()
+                    self._rest()
+            self._rest()
+        self._release()
+
+    def _sweep(self) -> None:
+        """Removes folders that were being made or deleted when the app ended."""
+        for path in self._root.glob(".*"):
+            with suppress(OSError):
+                if path.is_dir() and path.stat().st_mtime < time.time() - _ABANDONED:
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _rest(self) -> None:
+        self._woken.wait(_LOOK_SECONDS)
+        self._woken.clear()
+
+    def _look_safely(self) -> None:
+        try:
+            self._look()
+        except Exception:  # noqa: BLE001 - one run that cannot be read or started must not stop the others
+            _log.exception("The runs could not be looked after")
+
+    def _look(self) -> None:
+        standings = list(self._standings())
+        for folder, status in standings:
+            _write_down(folder, status)
+        active = [(folder, status) for folder, status in standings if status.state in ACTIVE]
+        waiting = [(folder, status) for folder, status in standings if status.state is State.QUEUED]
+        if active:
+            self._count(*active[0])
+        elif waiting:
+            self._begin(*min(waiting, key=lambda each: (each[1].queued, each[0].path.name)))
+        else:
+            self._release()
+
+    def _standings(self) -> Iterator[tuple[RunFolder, Status]]:
+        """Every run that ever joined the line and can be read."""
+        for path in sorted(self._root.iterdir()):
+            folder = RunFolder(path)
+            if path.name.startswith(".") or not path.is_dir() or not folder.begun:
+                continue
+            try:
+                yield folder, standing(folder)
+            except AppError as error:
+                _log.debug("%s: %s", path.name, error.sentence)
+
+    def _begin(self, folder: RunFolder, status: Status) -> None:
+        """The next run starts as soon as its memory is free."""
+        try:
+            reservation = self._reservation(folder, 0)
+            ready = reservation.ready(0)
+        except AppError as error:
+            self._release()
+            folder.enter(State.FAILED, error.sentence)
+            return
+        if ready:
+            self._spawn(folder)
+        elif status.sentence != reservation.sentence:
+            folder.update(sentence=reservation.sentence)
+
+    def _spawn(self, folder: RunFolder) -> None:
+        try:
+            process = spawn(folder, self._child)
+        except OSError as error:
+            sentence = f"Its process could not be started ({error.strerror}): resume it in a while."
+            folder.enter(State.FAILED, sentence)
+            return
+        if process:  # whose end somebody has to wait for, or it stays in the system's table
+            threading.Thread(target=process.wait, name="run", daemon=True).start()
+
+    def _count(self, folder: RunFolder, status: Status) -> None:
+        """A run that trains holds its memory, also one that was started before this process was."""
+        used = taken(status)
+        try:
+            self._reservation(folder, max(used, 1)).uses(used)
+        except AppError as error:
+            _log.warning("The run %s trains without a reservation: %s", folder.path.name, error.sentence)
+
+    def _reservation(self, folder: RunFolder, used: int) -> Reservation:
+        if self._reserved is None or self._reserved[0] != folder.path.name:
+            self._release()
+            self._reserved = (folder.path.name, self._reserve(folder, used))
+        return self._reserved[1]
+
+    def _release(self) -> None:
+        if self._reserved is not None:
+            self._reserved[1].release()
+            self._reserved = None
+
+
+def _write_down(folder: RunFolder, status: Status) -> None:
+    """What nobody was left to write: that a run broke, or was stopped in the line."""
+    written = folder.status.state
+    broke = status.state is State.BROKEN and written in ACTIVE
+    if broke or (status.state is State.STOPPED and written is State.QUEUED):
+        folder.enter(status.state, status.sentence)

@@ -1,0 +1,260 @@
+"""Runs of an owner: started, listed, stopped, resumed and deleted.
+
+A run is a folder `runs/<id>/` of the data folder and a row that says whose it is. The row is kept
+where the folder is lost or damaged, so that such a run is listed with a sentence and can be deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from vlm_app.engine import Engine, Reservation
+from vlm_app.errors import BadInput, NotFound
+from vlm_app.finetune.estimate import Needs, needs
+from vlm_app.finetune.events import Event, State, Status
+from vlm_app.finetune.examples import Dataset, Example, Examples, digest
+from vlm_app.finetune.processes import ACTIVE, CHILD, RESUMABLE, end, standing
+from vlm_app.finetune.queue import Queue
+from vlm_app.finetune.run_config import RunConfig
+from vlm_app.finetune.run_folder import Data, RunFolder
+from vlm_app.store import Store, new_id
+from vlm_app.store.database import as_sentence
+from vlm_app.store.images import ImageFolder
+from vlm_app.store.tables import RunRow
+
+_END_SECONDS = 10.0  # for the process of a run that is deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it is now. Without `config` its folder is gone or damaged, as `status.sentence` says."""
+
+    id: str
+    owner: str
+    name: str
+    created: datetime
+    folder: RunFolder
+    status: Status
+    config: RunConfig | None = None
+    data: Data | None = None
+
+    @property
+    def state(self) -> State:
+        return self.status.state
+
+
+class Runs:
+    """The runs on a data folder. What is somebody else's is `NotFound`, as what does not exist.
+
+    `child` is what trains, as arguments of Python to which the folder is added.
+    """
+
+    def __init__(self, store: Store, engine: Engine, child: Sequence[str] = CHILD) -> None:
+        self._store = store
+        self._engine = engine
+        self._examples = Examples(store)
+        self._root = store.data / "runs"
+        self._queue = Queue(self._root, self._reserve, child)
+
+    def drive(self) -> None:
+        """Look after the line of runs, as the app does from its start on; `start` and `resume` do it too."""
+        self._queue.start()
+
+    def close(self) -> None:
+        """What trains goes on without us."""
+        self._queue.close()
+
+    # --- before it starts -----------------------------------------------------------------
+
+    def estimate(self, owner: str, config: RunConfig, dataset_id: str, tokens: int | None = None) -> Needs:
+        """Memory and steps of a run; `tokens` of its longest example, where that is known.
+
+        Raises `ModelUnavailable` for a base that cannot be trained so, and `NotFound`.
+        """
+        size = self._dataset(owner, dataset_id).size
+        return needs(config, size - round(size * config.held_out), tokens)
+
+    def start(self, owner: str, config: RunConfig, dataset_id: str) -> Run:
+        """Put a run in the line, with a copy of the dataset's examples as they are now.
+
+        Raises `BadInput` for a dataset without examples, `NotFound`, and `StoreUnavailable`.
+        """
+        from vlm_app.finetune.split import split
+
+        dataset = self._dataset(owner, dataset_id)
+        examples = self._examples.examples(owner, dataset_id)
+        if not examples:
+            raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")
+        divided = split(examples, config.held_out, config.seed)
+        data = Data(
+            dataset=dataset.id,
+            name=dataset.name,
+            train=len(divided.train),
+            held_out=len(divided.held_out),
+            sha256=_hash(divided.train, divided.held_out),
+        )
+        id = new_id()
+        with self._told():
+            self._make(id, config, data, divided.train, divided.held_out)
+        row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset.id}, created=_now())
+        with self._store.writing() as session:
+            session.add(row)
+        with self._told():
+            self._folder(id).update(state=State.QUEUED, queued=time.time())
+        self.drive()
+        return self.run(owner, id)
+
+    def _make(
+        self, id: str, config: RunConfig, data: Data, train: Sequence[Example], held_out: Sequence[Example]
+    ) -> None:
+        """The whole folder, or none."""
+        images, part = ImageFolder(self._store.data / "images"), self._root / f".{id}"
+        part.mkdir(parents=True)
+        try:
+            folder = RunFolder(part)
+            folder.write_examples("train", train, images)
+            folder.write_examples("held_out", held_out, images)
+            folder.write_data(data)
+            folder.write_config(config)
+            folder.spare()
+            part.rename(self._root / id)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def runs(self, owner: str) -> tuple[Run, ...]:
+        """The owner's runs, the last started first."""
+        rows = select(RunRow).filter_by(owner=owner).order_by(RunRow.created.desc(), RunRow.id.desc())
+        with self._store.reading() as session:
+            return tuple(self._run(row) for row in session.scalars(rows))
+
+    def run(self, owner: str, id: str) -> Run:
+        """One run. Raises `NotFound`."""
+        with self._store.reading() as session:
+            return self._run(_row(session, owner, id))
+
+    def events(self, owner: str, id: str, since: int = 0) -> tuple[tuple[Event, ...], int]:
+        """What a run said from byte `since` of its events on, and where the next ones begin."""
+        return self.run(owner, id).folder.events(since)
+
+    def _run(self, row: RunRow) -> Run:
+        folder = self._folder(row.id)
+        facts = (row.id, row.owner, row.name, row.created, folder)
+        if not folder.begun:
+            lost = "The folder of this run is gone: delete it, and start it again from its dataset."
+            return Run(*facts, Status(state=State.FAILED, sentence=lost))
+        try:
+            return Run(*facts, standing(folder), folder.config, folder.data)
+        except BadInput as error:
+            return Run(*facts, Status(state=State.FAILED, sentence=error.sentence))
+
+    # --- by hand ----------------------------------------------------------------------------
+
+    def stop(self, owner: str, id: str) -> Run:
+        """End a run with a checkpoint, or take it out of the line; it can be resumed."""
+        run = self.run(owner, id)
+        if run.state in (State.QUEUED, *ACTIVE):
+            with self._told():
+                run.folder.stop.touch()
+            self._queue.start()
+        return self.run(owner, id)
+
+    def resume(self, owner: str, id: str) -> Run:
+        """Put a run that did not come to its end into the line again, from its last checkpoint.
+
+        Raises `BadInput` for one that is done, waits or trains, or whose folder cannot be read.
+        """
+        run = self.run(owner, id)
+        if run.config is None:
+            raise BadInput(run.status.sentence)
+        if run.state not in RESUMABLE:
+            raise BadInput(f"'{run.name}' is {run.state}: only a run that stopped or broke can be resumed.")
+        with self._told():
+            run.folder.stop.unlink(missing_ok=True)
+            run.folder.spare()
+            run.folder.update(state=State.QUEUED, queued=time.time(), sentence="", pid=None)
+        self.drive()
+        return self.run(owner, id)
+
+    def delete(self, owner: str, id: str, state: State) -> None:
+        """Remove a run with all it made; one that trains is ended first, without a checkpoint.
+
+        `state` is how whoever asks believes it stands: `BadInput` where it has changed since.
+        """
+        run = self.run(owner, id)
+        if run.state is not state:
+            raise BadInput(f"'{run.name}' was {state} and is {run.state} now: look again before deleting it.")
+        with self._told():
+            self._remove(run.folder)
+        with self._store.writing() as session:
+            session.delete(_row(session, owner, id))
+
+    def _remove(self, folder: RunFolder) -> None:
+        gone = self._root / f".{folder.path.name}.gone"
+        if not folder.path.is_dir():
+            return
+        folder.stop.touch()  # it is not started from here on
+        for _ in range(2):  # again, if it was just being started
+            try:
+                ended = end(folder, _END_SECONDS)
+            except BadInput:  # of a damaged one nothing trains that could be known
+                ended = True
+            if not ended:
+                raise BadInput("The process of this run does not end: try to delete it again in a while.")
+            if folder.path.is_dir() and not gone.exists():
+                folder.path.rename(gone)
+                folder = RunFolder(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _folder(self, id: str) -> RunFolder:
+        return RunFolder(self._root / id)  # an id of a row: never what came from outside
+
+    def _dataset(self, owner: str, id: str) -> Dataset:
+        for dataset in self._examples.datasets(owner):
+            if dataset.id == id:
+                return dataset
+        raise NotFound("This dataset does not exist or is not yours: choose another one.")
+
+    def _reserve(self, folder: RunFolder, used: int) -> Reservation:
+        config = folder.config
+        needed = needs(config, folder.data.train)
+        precision = "" if config.precision == "auto" else config.precision
+        return self._engine.reserve(needed.bytes, config.name, precision, used)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what the disk refuses into a sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise as_sentence(error, self._store.data) from error
+
+
+def _row(session: Session, owner: str, id: str) -> RunRow:
+    row = session.scalar(select(RunRow).filter_by(owner=owner, id=id))
+    if row is None:
+        raise NotFound("This run does not exist or is not yours: choose another one.")
+    return row
+
+
+def _hash(*sides: Sequence[Example]) -> str:
+    """Of what is taught and what is held out, in whatever order."""
+    lines = [sorted(digest(each) for each in side) for side in sides]
+    return hashlib.sha256(repr(lines).encode()).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
