@@ -35,9 +35,9 @@ class Replies:
 
         Raises `BadInput` or `ModelUnavailable` with a sentence where the family cannot write it.
         """
-        if self._asked.task in PLACING:
-            return self._placed(reply)
-        return self._prose(reply)
+        raw, note = self._placed(reply) if self._asked.task in PLACING else self._prose(reply)
+        self._check_end(raw)
+        return raw, note
 
     # --- places ---------------------------------------------------------------------------
 
@@ -182,17 +182,17 @@ class Replies:
         return f"{name} is taught the words alone for {count} of {of} region{'s' * (of != 1)}."
 
     def _plain(self, text: str) -> str:
-        """Words as they stand. Raises `BadInput` where they hold the token that would cut them."""
+        """Words as they stand, without an end token that they bring along."""
         text = text.strip()
-        end = self._family.end
-        if end:
-            text = text.removesuffix(end).rstrip()
-        if self._family.open(text) != text:
+        return text.removesuffix(self._family.end).rstrip() if self._family.end else text
+
+    def _check_end(self, raw: str) -> None:
+        """Raises `BadInput` where an answer holds the token that would cut it, in its words or a label."""
+        if self._family.open(raw) != raw:
             raise BadInput(
-                f"This answer holds '{end}', with which {self._family.title or self._family.name} ends an "
-                "answer: take it out."
+                f"This answer holds '{self._family.end}', with which "
+                f"{self._family.title or self._family.name} ends an answer: take it out."
             )
-        return text
 
 
 def _phrases(reply: Reply) -> list[tuple[tuple[int, int], list[Region]]]:
