@@ -21,10 +21,11 @@ from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.training import Folder, Stopped, Tell, checkpoints
 from vlm_app.finetune.training.collating import Shelf, in_turns
 from vlm_app.finetune.training.features import features
-from vlm_app.finetune.training.lessons import Left, Lesson, judged, lessons, order, pairs, rehearsal
+from vlm_app.finetune.training.lessons import Lesson, judged, lessons, order, pairs, rehearsal
 from vlm_app.finetune.training.towers import lora
 from vlm_app.finetune.training.trainers import fused, trainer
 from vlm_app.finetune.training.watching import Watcher
+from vlm_app.finetune.writing import Left
 
 _TOLD = 5  # examples that cannot be learned are named one by one, at most
 

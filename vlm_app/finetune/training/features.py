@@ -112,7 +112,8 @@ class Features:
             name: value.to(device, dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         }
-        self._recorded = recorded = []
+        recorded: list[Any] = []
+        self._recorded = recorded
         hook = self._language.register_forward_pre_hook(_enough)
         self._tower.eval()
         try:

@@ -29,7 +29,7 @@ _SCORED = 48  # held-out examples that are answered where the score is watched, 
 _RECENT = 20  # steps from which the speed is told
 
 
-class Watcher(TrainerCallback):  # type: ignore[misc]
+class Watcher(TrainerCallback):
     """Tells of steps, evaluations, samples and checkpoints; stops when asked to, or at no progress."""
 
     # `rounds` are those over the examples in the whole run; `save` puts the adapter as it is into a folder.
@@ -123,7 +123,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def _left(self, state: Any) -> float:
         """Seconds: the steps to come at the speed of the last ones, and their evaluations."""
         steps = state.max_steps - state.global_step
-        left = steps * fmean(self._seconds)
+        left: float = steps * fmean(self._seconds)
         if self._evaluating:
             left += steps // self._config.evaluate_every * fmean(self._evaluating)
         return left
