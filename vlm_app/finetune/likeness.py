@@ -68,7 +68,8 @@ def _signs(plane: NDArray[Any], count: int) -> NDArray[Any]:
     wave = _cosines()
     low = (wave @ plane @ wave.T)[_order()][1 : count + 1]
     low[abs(low) < _FLAT] = 0.0
-    return low > np.median(low)
+    above: NDArray[Any] = low > np.median(low)
+    return above
 
 
 @cache
