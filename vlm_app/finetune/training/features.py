@@ -25,6 +25,7 @@ MOST_BYTES = 1 << 30  # kept in memory; what is more is kept on disk
 _CLOSE = 1e-4  # of the largest number: a batch rounds otherwise than its rows do
 Leaves = list[Any]  # of one output of the tower
 Looks = list[Leaves]  # of all calls of the tower for one row
+Output = tuple[Leaves, Any]  # taken apart, with what says how to put it together
 
 
 class Features:
@@ -37,8 +38,8 @@ class Features:
         self._forward = self._tower.forward
         self._kept = _Kept(folder, most)
         self._specs: list[Any] = []
-        self._recorded: list[Any] | None = None  # outputs of the tower, while it is watched
-        self._given: Iterator[Any] | None = None  # outputs that take the place of the next ones
+        self._recorded: list[Output] | None = None  # outputs of the tower, while it is watched
+        self._given: Iterator[Output] | None = None  # outputs that take the place of the next ones
         self.tried = self.on = False
         self._tower.forward = self._look
 
@@ -50,7 +51,7 @@ class Features:
             return
         rows = [self._kept.get(key) for key in pictures]
         # A trainer may let the model read a batch several times.
-        self._given = cycle([self._joined(call, spec, rows) for call, spec in enumerate(self._specs)])
+        self._given = cycle(self._joined(rows))
         try:
             yield
         finally:
@@ -60,9 +61,8 @@ class Features:
         """Look at the pictures of a row, if they are new."""
         if pictures not in self._kept:
             outputs = self._watched(inputs)
-            flat = [tree_flatten(output) for output in outputs]
-            self._specs = [spec for _, spec in flat]
-            self._kept.put(pictures, [leaves for leaves, _ in flat])
+            self._specs = [spec for _, spec in outputs]
+            self._kept.put(pictures, [leaves for leaves, _ in outputs])
 
     def try_out(
         self, pictures: Sequence[str], rows: Sequence[Inputs], together: Callable[[Sequence[Inputs]], Any]
@@ -75,7 +75,7 @@ class Features:
             self.see(key, row)
         kept = [self._kept.get(key) for key in pictures]
         outputs = self._watched(together(rows))
-        mine = [self._joined(call, spec, kept) for call, spec in enumerate(self._specs)]
+        mine = self._joined(kept)
         self.on = len(mine) == len(outputs) > 0 and all(map(_alike, mine, outputs))
         if not self.on:
             self._kept.clear()
@@ -98,13 +98,13 @@ class Features:
 
     def _look(self, *args: Any, **options: Any) -> Any:
         if self._given is not None:
-            return next(self._given)
+            return tree_unflatten(*next(self._given))
         output = self._forward(*args, **options)
         if self._recorded is not None:
-            self._recorded.append(output)
+            self._recorded.append(tree_flatten(output))  # taken apart: some models write into it later
         return output
 
-    def _watched(self, inputs: Inputs) -> list[Any]:
+    def _watched(self, inputs: Inputs) -> list[Output]:
         """What the tower says while the model reads these inputs, as far as its language model."""
         model, training = self._loaded.model, self._tower.training
         device, dtype = self._loaded.device, model.dtype
@@ -112,7 +112,7 @@ class Features:
             name: value.to(device, dtype if value.is_floating_point() else None)
             for name, value in inputs.items()
         }
-        recorded: list[Any] = []
+        recorded: list[Output] = []
         self._recorded = recorded
         hook = self._language.register_forward_pre_hook(_enough)
         self._tower.eval()
@@ -127,15 +127,17 @@ class Features:
             self._recorded = None
         return recorded
 
-    def _joined(self, call: int, spec: Any, rows: Sequence[Looks]) -> Any:
-        """One output for all rows, on the model's device."""
-        leaves = [
-            torch.cat([leaf.to(self._loaded.device) for leaf in column])
-            if isinstance(column[0], torch.Tensor)
-            else column[0]
-            for column in zip(*(row[call] for row in rows), strict=True)
+    def _joined(self, rows: Sequence[Looks]) -> list[Output]:
+        """Each call's output for all rows, on the model's device."""
+        return [
+            ([self._column(column) for column in zip(*(row[call] for row in rows), strict=True)], spec)
+            for call, spec in enumerate(self._specs)
         ]
-        return tree_unflatten(leaves, spec)
+
+    def _column(self, leaves: Sequence[Any]) -> Any:
+        if not isinstance(leaves[0], torch.Tensor):
+            return leaves[0]
+        return torch.cat([leaf.to(self._loaded.device) for leaf in leaves])
 
 
 def features(loaded: LoadedModel, folder: Path) -> Features | None:
@@ -149,10 +151,8 @@ def features(loaded: LoadedModel, folder: Path) -> Features | None:
     return None if learning or not path else Features(loaded, path, folder)
 
 
-def _alike(mine: Any, theirs: Any) -> bool:
-    one, spec = tree_flatten(mine)
-    other, other_spec = tree_flatten(theirs)
-    return spec == other_spec and all(map(_close, one, other))
+def _alike(mine: Output, theirs: Output) -> bool:
+    return mine[1] == theirs[1] and all(map(_close, mine[0], theirs[0]))
 
 
 def _close(mine: Any, theirs: Any) -> bool:
