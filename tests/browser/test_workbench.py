@@ -366,6 +366,16 @@ def test_second_model_answers_beside_and_what_both_found_is_marked(desk: Desk) -
     expect(second).to_contain_text("Florence-2 base")
 
 
+def test_answer_that_is_there_is_asked_of_another_model_with_one_press(desk: Desk) -> None:
+    desk.example()
+    desk.ask("Detect")
+    desk.page.click("#bench-second input")
+    desk.page.get_by_role("option", name="Florence-2 base", exact=True).click()
+    desk.visitor.press("Ask Florence-2 base the same")
+    expect(desk.page.locator(".bench-found.second")).to_contain_text("4 of 4 regions agree")
+    expect(desk.past).to_have_count(2)
+
+
 def test_correction_is_added_to_a_dataset_in_one_click(desk: Desk) -> None:
     desk.example()
     desk.ask("Detect")
@@ -550,13 +560,11 @@ def test_nothing_is_wider_than_a_phone(desk: Desk) -> None:
     desk.open(SHAPES, SIGNS)
     desk.ask("Detect")
     assert desk.page.evaluate(width) <= 390
-    stage, side = (
-        desk.page.locator("#bench-stage").bounding_box(),
-        desk.page.locator("#bench-side").bounding_box(),
-    )
-    assert stage is not None
+    picture, side = desk.overlay.bounding_box(), desk.page.locator("#bench-side").bounding_box()
+    assert picture is not None
     assert side is not None
-    assert side["y"] >= stage["y"] + stage["height"] - 1
+    assert picture["height"] > 300
+    assert side["y"] >= picture["y"] + picture["height"] - 1
 
 
 # --- with the built-in model ------------------------------------------------------------
