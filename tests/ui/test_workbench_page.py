@@ -91,6 +91,8 @@ def test_press_becomes_a_question() -> None:
     engine, chosen = FakeEngine(), Chosen("", "-", "detect", " red circle ", True, "pebble")
     made = chosen.question(engine, {"act": "run"})  # type: ignore[arg-type]
     assert (made.task, made.query, made.model, made.detail) == (Task.DETECT, "red circle", "pebble", True)
+    read = replace(chosen, choice="ocr").question(engine, {"act": "run"})  # type: ignore[arg-type]
+    assert (read.model, read.query, read.detail) == ("rapidocr", "", False)
     part = chosen.question(engine, {"act": "describe", "region": [0.1, 0.2, 0.3, 0.4]})  # type: ignore[arg-type]
     assert (part.task, part.region) == (Task.DESCRIBE_REGION, Box(0.1, 0.2, 0.3, 0.4))
     ready = chosen.question(engine, {"act": "ready", "name": "alt_text"})  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ EMPTY = """
   <h1>See what a model finds. Check it, fix it, take it along.</h1>
   <button type="button" class="drop" data-bench="pick-files">
     <i class="ico open"></i><strong>Drop images, a PDF or a video here</strong>
-    <span>or choose files. PDFs have up to 200 pages; whatever you open stays on this computer.</span>
+    <span>or choose files: several images together, one PDF of up to 200 pages, or one video.</span>
   </button>
   <p class="or">or try one of these</p>
   <div class="cards">

@@ -65,8 +65,8 @@ class BenchListeners:
         on.query.submit(None, None, None, js=RUN, **quiet)
         loaded.then(None, None, None, js=START, **quiet)
         tab.select(self.choose, on.asked, asking, **quiet).then(None, None, None, js=OPENED, **quiet)
-        on.second.input(None, None, None, js=RUNS, **quiet)
-        gr.on([on.model.input, on.task.input], self.choose, on.asked, asking, **quiet)
+        chosen = [on.model.input, on.second.input, on.task.input]
+        gr.on(chosen, self.choose, on.asked, asking, **quiet).then(None, None, None, js=RUNS, **quiet)
         clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
 
     # --- asking -----------------------------------------------------------------------------
