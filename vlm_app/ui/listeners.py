@@ -170,9 +170,10 @@ class Listeners:
     # --- listeners that only show -----------------------------------------------------
 
     def load(self, values: Values, request: gr.Request) -> Updates:
-        """The page was opened, perhaps with a chat in its address."""
+        """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab."""
         opened = self._tried(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
-        return opened or self._as_kept("", {**values, self.on.chat: ""}, request)
+        shown = opened or self._as_kept("", {**values, self.on.chat: ""}, request)
+        return {part: update for part, update in shown.items() if part is not self.on.tabs}
 
     def new(self, values: Values, request: gr.Request) -> Updates:
         """New chat."""
