@@ -3,7 +3,16 @@
 (() => {
   const at = (id) => document.getElementById(id);
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
-  const quick = (act, more = {}) => window.vlmBench?.quick({ act, ...more });
+  let acted = false;  // whoever is quick opens something before the tab has looked for what was open
+  const quick = (act, more = {}) => {
+    acted ||= !["restore", "recent"].includes(act);
+    send({ act, ...more });
+  };
+  // A press may come before the bridge to the server is there: it waits for it.
+  const send = (data, tries = 100) => {
+    if (window.vlmBench) window.vlmBench.quick(data);
+    else if (tries) setTimeout(() => send(data, tries - 1), 100);
+  };
   const made = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
@@ -462,7 +471,10 @@
     const then = after;
     after = null;
     if (then) then();
-    else if (!now.sheet) quick("restore", kept() || {});
+    else if (!now.sheet && !acted) {
+      const before = kept();
+      if (before?.sheet) quick("restore", before); else quick("recent");
+    }
     draw();
     name();
   };

@@ -52,7 +52,7 @@ class Acts:
         self.chats = chats
         self.datasets = datasets.Datasets(store, bench)
         self.ways: dict[str, Callable[[Press], Updates]] = {
-            "restore": self._restore, "open": self._open, "close": self._close, "delete": self._delete,
+            "restore": self._restore, "recent": self._recent, "open": self._open, "delete": self._delete,
             "example": self._example, "show": self._show, "forget": self._forget, "edit": self._edit,
             "begin": self._begin, "text": self._text, "frame": self._frame, "sample": self._sample,
             "own-text": self._own_text, "chat": self._chat, "dataset": self._dataset,
@@ -75,11 +75,12 @@ class Acts:
     def _restore(self, press: Press) -> Updates:
         return self.showing.restored(press.owner, press.text("sheet"), press.text("finding"))
 
+    def _recent(self, press: Press) -> Updates:
+        """The menu of what was opened lately, where nothing is open."""
+        return self.showing.recent(press.owner)
+
     def _open(self, press: Press) -> Updates:
         return self.showing.sheet(press.owner, self.bench.sheet(press.owner, press.text("sheet")))
-
-    def _close(self, press: Press) -> Updates:
-        return self.showing.blank(press.owner)
 
     def _delete(self, press: Press) -> Updates:
         self.bench.delete(press.owner, press.sheet)

@@ -110,6 +110,10 @@ class BenchShowing:
             self.on.told: told(sheet=None, finding=None, beside=None),
         }
 
+    def recent(self, owner: str) -> Updates:
+        """What was opened lately."""
+        return {self.on.name: render.name(None, self.bench.recent(owner))}
+
     def restored(self, owner: str, sheet: str, finding: str) -> Updates:
         """What was open before a reload; nothing, where it is gone."""
         if not sheet:
