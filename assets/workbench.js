@@ -8,9 +8,10 @@
     acted ||= !["restore", "recent"].includes(act);
     send({ act, ...more });
   };
-  // A press may come before the bridge to the server is there: it waits for it.
+  // A press may come before the tab can hear of its answer: it waits until then.
+  let ready = false;
   const send = (data, tries = 100) => {
-    if (window.vlmBench) window.vlmBench.quick(data);
+    if (ready && window.vlmBench) window.vlmBench.quick(data);
     else if (tries) setTimeout(() => send(data, tries - 1), 100);
   };
   const made = (tag, properties = {}, ...children) => {
@@ -470,6 +471,7 @@
   window.vlmBenchOpened = () => {
     const then = after;
     after = null;
+    ready = true;
     if (then) then();
     else if (!now.sheet && !acted) {
       const before = kept();
