@@ -63,6 +63,14 @@ def test_rows_of_tables_and_receipts_stay_rows() -> None:
     assert read(rows) == list(range(len(rows)))
 
 
+def test_an_invoice_with_even_names_and_short_numbers_keeps_its_rows() -> None:
+    title, footer = Box(0.05, 0.04, 0.25, 0.06), Box(0.05, 0.9, 0.95, 0.92)
+    cells = table((0.05, 0.31), (0.525, 0.58), (0.67, 0.765), rows=10)
+    assert reading_rows([title, *cells, footer]) == [
+        [0], *([3 * n + 1, 3 * n + 2, 3 * n + 3] for n in range(10)), [31],
+    ]  # fmt: skip
+
+
 def test_what_stands_a_little_lower_beside_a_line_is_in_its_row() -> None:
     boxes = [Box(0.6, 0.1, 0.7, 0.13), Box(0.1, 0.11, 0.3, 0.14), Box(0.1, 0.16, 0.3, 0.19)]
     assert reading_rows(boxes) == [[1, 0], [2]]

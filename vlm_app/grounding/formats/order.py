@@ -13,7 +13,7 @@ from statistics import median
 from vlm_app.types import Box
 
 _LINES = 3  # a column has at least as many, and its lines are at least as wide:
-_NARROWEST = 0.2  # of the text's width; else a price beside its article would be a column
+_NARROWEST = 0.2  # of all the text's width; else a price beside its article would be a column
 _FULL = 0.75  # of its column's width: so wide is a line of prose
 _PROSE = 0.6  # of a column's lines are full; those of a table are not
 _CROSSING = 0.34  # of the lines, at most, go across the gutter
@@ -26,13 +26,15 @@ def reading_order(boxes: Sequence[Box]) -> list[int]:
 
 def reading_rows(boxes: Sequence[Box]) -> list[list[int]]:
     """The same as rows: what stands side by side, from left to right, is one row."""
-    return _order(boxes, list(range(len(boxes))))
+    wide = max((box.x1 for box in boxes), default=0.0) - min((box.x0 for box in boxes), default=0.0)
+    return _order(boxes, list(range(len(boxes))), wide)
 
 
-def _order(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
+def _order(boxes: Sequence[Box], found: list[int], wide: float) -> list[list[int]]:
+    """`wide` is the width of all the text, of which a column is a part."""
     if not found:
         return []
-    gutter = _gutter(boxes, found)
+    gutter = _gutter(boxes, found, wide)
     if gutter is None:
         return _rows(boxes, found)
     crossing = [one for one in found if boxes[one].x0 < gutter < boxes[one].x1]
@@ -43,16 +45,15 @@ def _order(boxes: Sequence[Box], found: list[int]) -> list[list[int]]:
     for row in [*_rows(boxes, crossing), []]:
         below = _middle(boxes[row[0]]) if row else 2.0
         band = [one for one in beside if above <= _middle(boxes[one]) < below]
-        order += _order(boxes, [one for one in band if boxes[one].x1 <= gutter])
-        order += _order(boxes, [one for one in band if boxes[one].x0 >= gutter])
+        order += _order(boxes, [one for one in band if boxes[one].x1 <= gutter], wide)
+        order += _order(boxes, [one for one in band if boxes[one].x0 >= gutter], wide)
         order += [row] if row else []
         above = below
     return order
 
 
-def _gutter(boxes: Sequence[Box], found: list[int]) -> float | None:
+def _gutter(boxes: Sequence[Box], found: list[int], wide: float) -> float | None:
     """The place across which the fewest lines go, a column of prose at its left and more at its right."""
-    start, end = min(boxes[one].x0 for one in found), max(boxes[one].x1 for one in found)
     best: tuple[int, float] | None = None
     place: float | None = None
     for right in {boxes[one].x1 for one in found}:
@@ -64,8 +65,8 @@ def _gutter(boxes: Sequence[Box], found: list[int]) -> float | None:
         gap = min(boxes[one].x0 for one in rest) - right
         if best is not None and (crossing, -gap) >= best:
             continue
-        columns = _is_column([boxes[one] for one in left], end - start) and (
-            _is_column([boxes[one] for one in rest], end - start) or _gutter(boxes, rest) is not None
+        columns = _is_column([boxes[one] for one in left], wide) and (
+            _is_column([boxes[one] for one in rest], wide) or _gutter(boxes, rest, wide) is not None
         )
         if columns:
             best, place = (crossing, -gap), right + gap / 2
