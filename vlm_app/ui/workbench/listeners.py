@@ -56,9 +56,9 @@ class BenchListeners:
         writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
         shown = [on.sheet, on.finding, on.name, on.answer, on.history, on.progress, on.told]
         asking = [on.model, on.second, on.task, on.query, on.chip, on.ready, on.detail]
-        on.bridge.click(self.act, on.asked, shown, **quiet)
+        on.bridge.click(self.act, on.asked, shown, trigger_mode="multiple", **quiet)  # no press is lost
         on.bridge.submit(self.ask, on.asked, shown, **writes).then(None, None, None, js=RAN, **quiet)
-        on.bridge.stop(self.stop, None, None, queue=False, **quiet)
+        on.bridge.stop(self.stop, None, None, queue=False, trigger_mode="multiple", **quiet)
         on.upload.upload(self.open, [on.upload], shown, **quiet)
         on.take.upload(self.take_in, on.asked | {on.take}, shown, **quiet)
         on.told.change(None, [on.told], None, js=TELL, queue=False, **quiet)
@@ -66,7 +66,8 @@ class BenchListeners:
         loaded.then(None, None, None, js=START, **quiet)
         tab.select(self.choose, on.asked, asking, **quiet).then(None, None, None, js=OPENED, **quiet)
         chosen = [on.model.input, on.second.input, on.task.input]
-        gr.on(chosen, self.choose, on.asked, asking, **quiet).then(None, None, None, js=RUNS, **quiet)
+        picked = gr.on(chosen, self.choose, on.asked, asking, trigger_mode="always_last", **quiet)
+        picked.then(None, None, None, js=RUNS, **quiet)
         clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
 
     # --- asking -----------------------------------------------------------------------------
