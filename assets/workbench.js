@@ -95,6 +95,7 @@
       button.setAttribute("aria-pressed", String(now.picked.has(key)));
       if (key === now.page) button.setAttribute("aria-current", "true"); else button.removeAttribute("aria-current");
     }
+    document.querySelector("#bench-strip [data-bench=all]").hidden = pages.length < 2;
     at("strip-count").textContent = now.picked.size > 1 ? `${now.picked.size} of ${count(pages.length)}` : count(pages.length);
   };
   const thumbnail = (page) => {
@@ -177,6 +178,7 @@
       video.hidden = false;
       video.src = source;
     }
+    at("few-frames").hidden = now.sheet.pages.length > 1;
     const range = place.querySelector("input[type=range]");
     range.max = now.sheet.seconds;
     if (!range.dataset.held) setTime(Number(range.value), false);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,17 @@ def boxes(draw: st.DrawFn) -> Box:
 def test_every_box_is_read_once(found: list[Box]) -> None:
     assert sorted(reading_order(found)) == list(range(len(found)))
     assert all(row for row in reading_rows(found))
+
+
+def test_the_order_of_a_crowded_page_is_there_at_once() -> None:
+    """Four ragged columns of 300 lines, the last of them a table: many places for a gutter to try."""
+    random = Random(1)
+    boxes = []
+    for column in range(4):
+        for row in range(300):
+            x0, y0 = column / 4, row / 300
+            width = 0.22 * (random.uniform(0.1, 1.0) if column == 3 else random.uniform(0.8, 1.0))
+            boxes.append(Box(x0, y0, x0 + width, y0 + 0.002))
+    begun = time.monotonic()
+    assert sorted(reading_order(boxes)) == list(range(1200))
+    assert time.monotonic() - begun < 5

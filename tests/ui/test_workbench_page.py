@@ -177,6 +177,24 @@ def test_two_readings_mark_the_words_that_differ() -> None:
     assert compared(read, None) is None
 
 
+def test_readings_with_another_sign_between_the_same_words_do_not_differ() -> None:
+    def read(text: str, *words: str) -> Finding:
+        spans = [(text.index(word), text.index(word) + len(word)) for word in words]
+        places = [Box(0.1, 0.1, 0.2, 0.2), Box(0.1, 0.5, 0.2, 0.6)]
+        marks = [
+            Mark(word, Region(word, box, text=word, span=span))
+            for word, box, span in zip(words, places, spans, strict=True)
+        ]
+        return finding(question=Question(Task.OCR_REGIONS), text=text, marks=tuple(marks), pages=("p1",))
+
+    both = compared(read("OPEN, COLD", "OPEN", "COLD"), read("OPEN\n\nCOLD", "OPEN", "COLD"))
+    assert both is not None and both.words == () and set(both.first.values()) == {"agreed"}
+
+
+def test_the_card_of_a_region_names_its_maker_as_people_do() -> None:
+    assert {region["maker"] for region in finding_data(finding())["regions"]} == {"Pebble"}
+
+
 def test_one_page_of_a_long_reading_is_compared_alone() -> None:
     only = on_page(finding(), "p2")
     assert only.pages == ("p2",)

@@ -77,3 +77,11 @@ def test_pages_full_of_regions_are_compared_while_one_waits() -> None:
     begun = time.monotonic()
     assert len(agreed(many, many)) == 500
     assert time.monotonic() - begun < 10  # about half a second; two cores may be busy
+
+
+def test_a_word_framed_closely_and_one_framed_with_its_sign_agree() -> None:
+    close = Region("COLD", Box(0.18, 0.60, 0.49, 0.71), text="COLD")
+    wide = Region("COLD", Box(0.11, 0.53, 0.55, 0.79), text="COLD")
+    beside = Region("COLD", Box(0.45, 0.53, 0.89, 0.79), text="COLD")
+    assert agreed([close], [wide]) == ((0, 0),)
+    assert agreed([close], [beside]) == ()

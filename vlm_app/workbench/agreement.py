@@ -12,7 +12,8 @@ from vlm_app.grounding import bounds, iou
 from vlm_app.types import Box, Point, Region
 
 _NEAR = 0.05  # of a side: two points that are no further from each other mean one thing
-_TEXT_OVERLAP = 0.3  # IoU: a line is thin, and readers leave more or less room around it
+_TEXT_OVERLAP = 0.1  # IoU at least: a line is thin, and readers leave more or less room around it,
+_COVERED = 0.5  # but this much of the smaller one lies in the larger
 _ALIKE = 0.8  # of two readings' characters, in order, are the same in both
 _ANYTHING = frozenset({"", "object", "region", "thing", "text", "item"})  # labels that tell nothing apart
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -71,8 +72,7 @@ def _agreement(one: _Read, other: _Read, threshold: float) -> float:
     if one.image != other.image:
         return 0.0
     if one.text and other.text:
-        overlap = iou(one.box, other.box)
-        return overlap if overlap >= _TEXT_OVERLAP and _alike(one.text, other.text) else 0.0
+        return _same_line(one.box, other.box) if _alike(one.text, other.text) else 0.0
     if one.words and other.words and not (one.words <= other.words or other.words <= one.words):
         return 0.0
     if one.point and other.point:
@@ -81,6 +81,13 @@ def _agreement(one: _Read, other: _Read, threshold: float) -> float:
         return _inside(one, other)
     overlap = iou(one.box, other.box)
     return overlap if overlap >= threshold else 0.0
+
+
+def _same_line(one: Box, other: Box) -> float:
+    overlap = iou(one, other)
+    shared = overlap * (one.area + other.area) / (1 + overlap)
+    close = overlap >= _TEXT_OVERLAP and shared >= _COVERED * min(one.area, other.area)
+    return overlap if close else 0.0
 
 
 def _inside(one: _Read, other: _Read) -> float:

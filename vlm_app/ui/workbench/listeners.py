@@ -25,7 +25,7 @@ from vlm_app.ui.workbench.asking import Chosen, pages
 from vlm_app.ui.workbench.page import BenchPage
 from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import Finding, Question, Sheet, Step
+from vlm_app.workbench.sheet import Finding, Kind, Question, Sheet, Step
 
 BEAT = 0.15  # seconds between two pictures of a growing answer
 TELL = "(told) => window.vlmBenchTell(told)"
@@ -160,6 +160,8 @@ class BenchListeners:
 
         def opened(owner: str) -> Updates:
             sheet = self.bench.open(owner, [(path, path.name) for path in paths])
+            if sheet.kind is Kind.VIDEO:  # something to see and to ask about from the start
+                sheet, _ = self.bench.frame(owner, sheet.id, 0.0)
             return self.showing.sheet(owner, sheet)
 
         try:
