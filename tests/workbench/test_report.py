@@ -219,7 +219,9 @@ def test_a_sentence_of_pages_is_there_to_its_end(tmp_path: Path) -> None:
 
 
 def test_parts_are_not_divided_between_pages_and_nothing_is_beyond_the_edge(tmp_path: Path) -> None:
-    tall = Clipping(lambda: picture((300, 900)), Region("tower", Box(0.4, 0.1, 0.6, 0.9)), "b.png", "A tower. " * 30)
+    tall = Clipping(
+        lambda: picture((300, 900)), Region("tower", Box(0.4, 0.1, 0.6, 0.9)), "b.png", "A tower. " * 30
+    )
     data = report_pdf("Report", [clipping(), tall, clipping(None), tall, clipping()] * 2)
     with pypdfium2.PdfDocument(data) as document:
         pictures = 0

@@ -75,9 +75,7 @@ def _written(bench: Bench, owner: str, kind: str, asked: Mapping[str, Any]) -> b
     return KINDS[kind][0](_title(asked), clippings)
 
 
-def _clipping(
-    bench: Bench, owner: str, item: Any, picture: Callable[[str, str], Picture]
-) -> Clipping | None:
+def _clipping(bench: Bench, owner: str, item: Any, picture: Callable[[str, str], Picture]) -> Clipping | None:
     """One entry; None where it was deleted since it was chosen."""
     asked = item if isinstance(item, dict) else {}
     key, mark_id = str(asked.get("page")), str(asked.get("mark") or "")
