@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.chat.fake_engine import FakeEngine
 from tests.workbench.conftest import find
-from vlm_app.api.middleware import SecurityHeaders, Visitors
+from vlm_app.api.middleware import FILE_POLICY, SecurityHeaders, Visitors
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.api.report_routes import MOST_CLIPPINGS, report_routes
 from vlm_app.store import Store
@@ -70,6 +70,7 @@ def test_chosen_regions_become_a_file_of_the_reports_name(app: App, kind: str) -
     assert reply.status_code == 200
     assert reply.headers["content-disposition"] == f'attachment; filename="my-cats.{kind}"'
     assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["content-security-policy"] == FILE_POLICY
     if kind == "html":
         assert all(f"thing {number}" in reply.text for number in range(4))
         assert "My &lt;cats&gt;" in reply.text
