@@ -458,11 +458,11 @@
     if (open) url.searchParams.set("bench", open); else url.searchParams.delete("bench");
     history.replaceState(history.state, "", url);
   };
+  const linked = new URL(location.href).searchParams.get("bench");  // a press on the tab names another
   const kept = () => {
-    const open = new URL(location.href).searchParams.get("bench");
     let mine = null;
     try { mine = JSON.parse(sessionStorage.getItem(TAB) || "null"); } catch { /* nothing was kept */ }
-    return open && open !== "new" && mine?.sheet !== open ? { sheet: open, finding: "" } : mine;
+    return linked && linked !== "new" && mine?.sheet !== linked ? { sheet: linked, finding: "" } : mine;
   };
   const openTab = (then) => {
     after = then;

@@ -241,6 +241,16 @@ def test_reload_comes_back_to_the_sheet_and_its_finding(desk: Desk) -> None:
     expect(desk.past).to_have_count(2)
 
 
+def test_the_address_opens_its_sheet_in_another_tab(desk: Desk, context: BrowserContext, app: Server) -> None:
+    desk.example("signs")
+    expect(desk.page).to_have_url(re.compile(r"bench=\w{8}"))
+    address = desk.page.url
+    desk.open(SHAPES)
+    other = Desk(Visitor.come(context, app.url))
+    other.page.goto(address)
+    expect(other.page.locator("#bench-name strong")).to_have_text("signs.png")
+
+
 def test_two_tabs_show_two_sheets(desk: Desk, context: BrowserContext, app: Server) -> None:
     desk.example()
     other = Desk(Visitor.come(context, app.url))

@@ -195,6 +195,20 @@ def test_the_card_of_a_region_names_its_maker_as_people_do() -> None:
     assert {region["maker"] for region in finding_data(finding())["regions"]} == {"Pebble"}
 
 
+def test_an_answer_without_a_word_says_that_nothing_was_found() -> None:
+    html = render.answer(finding(text=".", marks=()), around())
+    assert "Nothing was found." in html
+
+
+def test_a_drawn_part_is_named_without_its_coordinates() -> None:
+    question = Question(Task.DESCRIBE_REGION, "0.18, 0.006, 0.36, 0.26", "pebble")
+    assert render.asked(finding(question=question)) == "Describe a part"
+
+
+def test_what_was_asked_of_a_video_is_counted_in_frames() -> None:
+    assert "2 frames" in render.history([finding()], "", catalog(), NOW, Kind.VIDEO)
+
+
 def test_one_page_of_a_long_reading_is_compared_alone() -> None:
     only = on_page(finding(), "p2")
     assert only.pages == ("p2",)

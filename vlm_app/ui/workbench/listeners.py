@@ -23,6 +23,7 @@ from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.acts import Acts
 from vlm_app.ui.workbench.asking import Chosen, pages
 from vlm_app.ui.workbench.page import BenchPage
+from vlm_app.ui.workbench.render import UNITS
 from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding, Kind, Question, Sheet, Step
@@ -127,13 +128,14 @@ class BenchListeners:
                 kept = step.finding or kept
                 if step.finding is None and time.monotonic() - shown >= BEAT:
                     shown = time.monotonic()
-                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question))
+                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question, sheet))
         return kept
 
-    def _how_far(self, step: Step, question: Question) -> str:
+    def _how_far(self, step: Step, question: Question, sheet: Sheet) -> str:
         if step.total <= 1 and not step.answer.text and not step.marks:
             return self._waiting(question)
-        return progress(step.done, step.total, "Tile" if question.detail else "Page")
+        unit = "Tile" if question.detail else UNITS[sheet.kind].capitalize()
+        return progress(step.done, step.total, unit)
 
     def _waiting(self, question: Question) -> str:
         """What is going on before the first word."""

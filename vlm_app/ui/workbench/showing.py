@@ -58,7 +58,7 @@ class BenchShowing:
         updates: Updates = {
             self.on.finding: shown.id if shown else "",
             self.on.history: render.history(
-                findings, shown.id if shown else "", catalog(), datetime.now().astimezone()
+                findings, shown.id if shown else "", catalog(), datetime.now().astimezone(), sheet.kind
             ),
         }
         if shown is None:
