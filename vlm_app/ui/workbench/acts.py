@@ -11,16 +11,15 @@ from typing import Any
 from vlm_app.chat import Chats
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
-from vlm_app.types import Task
 from vlm_app.ui.welcome import EXAMPLES
 from vlm_app.ui.workbench import datasets, edits
 from vlm_app.ui.workbench.asking import GONE
 from vlm_app.ui.workbench.comparing import compared, on_page, own_text
-from vlm_app.ui.workbench.opening import from_chat, from_file
+from vlm_app.ui.workbench.opening import begun, from_chat, from_file
 from vlm_app.ui.workbench.showing import BenchShowing, Updates
 from vlm_app.ui.workbench.telling import finding_data, told
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import Finding, Question
+from vlm_app.workbench.sheet import Finding
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,10 @@ class Acts:
     def _begin(self, press: Press) -> Updates:
         """A region was drawn where no model was asked: a finding of the person's own."""
         page = press.text("page")
-        finding = self.bench.begin(press.owner, press.sheet, [page], Question(Task.DETECT))
-        marks = edits.changed(finding, page, press.asked.get("regions"))
-        return self._kept(press, self.bench.edit(press.owner, finding.id, marks=marks))
+        with begun(self.bench, press.owner, press.sheet, [page]) as finding:
+            marks = edits.changed(finding, page, press.asked.get("regions"))
+            kept = self.bench.edit(press.owner, finding.id, marks=marks)
+        return self._kept(press, kept)
 
     def _text(self, press: Press) -> Updates:
         finding = self.bench.edit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +88,17 @@ def _places(names: list[str], sheet: Sheet) -> dict[int, str]:
 
 
 def _kept(bench: Bench, owner: str, sheet_id: str, pages: tuple[str, ...], regions: list[Region]) -> Finding:
-    finding = bench.begin(owner, sheet_id, pages, Question(Task.DETECT))
     marks = [Mark(f"new-{number}", region) for number, region in enumerate(regions)]
-    return bench.edit(owner, finding.id, marks=marks)
+    with begun(bench, owner, sheet_id, pages) as finding:
+        return bench.edit(owner, finding.id, marks=marks)
+
+
+@contextmanager
+def begun(bench: Bench, owner: str, sheet_id: str, pages: Sequence[str]) -> Iterator[Finding]:
+    """A finding of the person's own, to be filled; where that fails no empty one is left behind."""
+    finding = bench.begin(owner, sheet_id, pages, Question(Task.DETECT))
+    try:
+        yield finding
+    except BaseException:
+        bench.forget(owner, finding.id)
+        raise
