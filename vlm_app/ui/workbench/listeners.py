@@ -22,6 +22,7 @@ from vlm_app.ui.told import Told
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.acts import Acts
 from vlm_app.ui.workbench.asking import Chosen, pages
+from vlm_app.ui.workbench.opening import let_go
 from vlm_app.ui.workbench.page import BenchPage
 from vlm_app.ui.workbench.render import UNITS
 from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
@@ -157,7 +158,7 @@ class BenchListeners:
     # --- opening ----------------------------------------------------------------------------
 
     def open(self, files: list[str] | None, request: gr.Request) -> Updates:
-        """Files were chosen or dropped. The copies that Gradio made of them go."""
+        """Files were chosen or dropped."""
         paths = [Path(file) for file in files or []]
 
         def opened(owner: str) -> Updates:
@@ -170,16 +171,13 @@ class BenchListeners:
             return self._safely(opened, request)
         finally:
             for path in paths:
-                path.unlink(missing_ok=True)
+                let_go(path)
 
     def take_in(self, values: Values, request: gr.Request) -> Updates:
-        """Regions came as a file; the copy that Gradio made of it goes."""
+        """Regions came as a file."""
         path = Path(values[self.on.take])
         sheet = values[self.on.sheet]
-        try:
-            return self._safely(lambda owner: self.acts.take_in(owner, sheet, path), request)
-        finally:
-            path.unlink(missing_ok=True)
+        return self._safely(lambda owner: self.acts.take_in(owner, sheet, path), request)
 
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button that asks no model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +66,17 @@ def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> Finding:
     if not regions:
         raise BadInput(f"'{path.name}' holds no region for the pages that are open: open its pictures first.")
     return _kept(bench, owner, sheet_id, pages, regions)
+
+
+def let_go(upload: Path) -> None:
+    """The copy that Gradio made of a large file goes at once, a small one with all others after a day.
+
+    Gradio names uploads by what they hold: the same image, attached to a message that is not sent
+    yet or opened by somebody else just now, is the same file.
+    """
+    with suppress(FileNotFoundError):
+        if upload.stat().st_size > settings().max_bytes:
+            upload.unlink()
 
 
 def kind_of(data: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Regions that come to the workbench as a file, and what is left where they do not fit."""
+"""Files that come to the workbench: regions, and what is left of uploads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tests.chat.fake_engine import FakeEngine
 from tests.workbench.conftest import find
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats import exported, result_of
+from vlm_app.settings import settings
 from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Region
-from vlm_app.ui.workbench.opening import from_file
+from vlm_app.ui.workbench.opening import from_file, let_go
 from vlm_app.workbench import editing
 from vlm_app.workbench.bench import Bench
 
@@ -64,3 +65,17 @@ def test_a_file_that_does_not_fit_leaves_no_empty_finding(
     with pytest.raises(BadInput):
         from_file(bench, OWNER, sheet, regions)
     assert bench.findings(OWNER, sheet) == ()
+
+
+def test_a_large_upload_goes_at_once_and_a_small_one_stays_for_who_else_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLM_APP_MAX_BYTES", "100")
+    settings.cache_clear()
+    film, photo = tmp_path / "film.mp4", tmp_path / "cat.png"
+    film.write_bytes(bytes(101))
+    photo.write_bytes(bytes(100))
+    for path in (film, photo, tmp_path / "gone.png"):
+        let_go(path)
+    assert (film.exists(), photo.exists()) == (False, True)
+    settings.cache_clear()
