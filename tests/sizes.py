@@ -34,3 +34,4 @@ DETAIL_SCENES = size(1, 40)  # of 1,600 pixels, on which detail mode is compared
 ASKED_PAGES = size(8, 200)  # of one document, asked about one after the other
 OCR_PAGES = ((8, 13, 18, 28), tuple(range(30)))[size(0, 1)]  # pages of benchmarks.ocr_pages that are read
 OCR_MEMORY = bool(size(0, 1))  # whether RapidOCR's memory is measured against its estimate
+EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
