@@ -13,7 +13,7 @@ import difflib
 import re
 import unicodedata
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -93,15 +93,20 @@ def differing(regions: Sequence[Region], others: Sequence[Region]) -> frozenset[
     the other lies on it, it differs; one without words never does. Ask the other way round for
     the others.
     """
-    return frozenset(number for number, region in enumerate(regions) if not _agrees(region, others))
+    on_image: defaultdict[int, list[Region]] = defaultdict(list)
+    for other in others:
+        on_image[other.image].append(other)
+    agrees = (_agrees(region, on_image[region.image]) for region in regions)
+    return frozenset(number for number, same in enumerate(agrees) if not same)
 
 
 def _agrees(region: Region, others: Sequence[Region]) -> bool:
+    """Whether a region's words stand in what lies on it of the others, which are those of its image."""
     mine = [word for word, _, _ in _words(_said(region))]
     if not mine:
         return True
     box = bounds(region.shape)
-    near = [each for each in others if each.image == region.image and _covered(box, bounds(each.shape))]
+    near = [each for each in others if _covered(box, bounds(each.shape))]
     order = reading_order([bounds(each.shape) for each in near])
     theirs = [[word for word, _, _ in _words(_said(near[one]))] for one in order]
     return any(_holds(words, mine) for words in ([word for words in theirs for word in words], *theirs))

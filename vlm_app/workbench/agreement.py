@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -31,11 +32,13 @@ def agreed(a: Sequence[Region], b: Sequence[Region], threshold: float = 0.5) -> 
     Returns:
         (index in `a`, index in `b`) of each pair, the best first; each index at most once.
     """
-    ones, others = [_read(region) for region in a], [_read(region) for region in b]
+    on_image: defaultdict[int, list[tuple[int, _Read]]] = defaultdict(list)
+    for j, region in enumerate(b):
+        on_image[region.image].append((j, _read(region)))
     scored = [
         (-score, i, j)
-        for i, one in enumerate(ones)
-        for j, other in enumerate(others)
+        for i, one in enumerate(map(_read, a))
+        for j, other in on_image[one.image]
         if (score := _agreement(one, other, threshold)) > 0
     ]
     pairs: list[tuple[int, int]] = []
@@ -68,11 +71,10 @@ def _read(region: Region) -> _Read:
 
 
 def _agreement(one: _Read, other: _Read, threshold: float) -> float:
-    """How well two regions agree, up to 1; 0 where they do not."""
-    if one.image != other.image:
-        return 0.0
+    """How well two regions of one image agree, up to 1; 0 where they do not."""
     if one.text and other.text:
-        return _same_line(one.box, other.box) if _alike(one.text, other.text) else 0.0
+        overlap = _same_line(one.box, other.box)  # before the texts, which take much longer to compare
+        return overlap if overlap and _alike(one.text, other.text) else 0.0
     if one.words and other.words and not (one.words <= other.words or other.words <= one.words):
         return 0.0
     if one.point and other.point:
