@@ -38,8 +38,8 @@ STAGE = """
       <button type="button" class="plain" data-bench="sample-count">Spread evenly</button>
       <label>or every <input type="number" id="sample-every" min="0.1" step="0.1" value="5"> s</label>
       <button type="button" class="plain" data-bench="sample-every">Take them</button></div>
-    <p class="few" id="few-frames" hidden>Questions are about the frames that were taken: take more to ask about
-      more of the video.</p>
+    <p class="few" id="few-frames" hidden>Questions are about the frames that were taken: take more to ask
+      about more of the video.</p>
   </div>
   <div class="tools" role="toolbar" aria-label="Tools">
     <span class="group">
