@@ -398,6 +398,8 @@ def test_change_from_another_tab_is_not_overwritten(desk: Desk, context: Browser
 def test_second_model_answers_beside_and_what_both_found_is_marked(desk: Desk) -> None:
     desk.example()
     desk.choose("Detect")
+    hint = re.compile("What to detect")  # comes with the list of those who can
+    expect(desk.page.locator("#bench-query textarea")).to_have_attribute("placeholder", hint)
     desk.compare("Florence-2 base", without="SmolVLM2 500M")  # which cannot detect
     desk.page.click("#bench-go")
     second = desk.page.locator(".bench-found.second")
