@@ -220,12 +220,15 @@
   window.vlmBenchRan = () => { now.run = ""; window.vlmBenchDrawRun(); };
 
   // --- edits: one at a time, each on what the one before it left ---------------------------
-  let waiting = null;
+  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
+  let waiting = null, late = 0;
   const edits = [];
   const edit = (act, more) => { edits.push([act, more]); nextEdit(); };
   const nextEdit = () => {
     if (waiting || !edits.length) return;
     const [act, more] = waiting = edits.shift();
+    clearTimeout(late);
+    late = setTimeout(() => waiting && refused(), LATE);
     const mine = now.finding?.pages.includes(more.page ?? now.finding.pages[0]);
     if (act === "edit" && !mine) quick("begin", more);  // drawn where no answer is: a finding of one's own
     else quick(act, { ...more, finding: now.finding.id, updated: now.finding.updated });
@@ -299,7 +302,10 @@
   // --- the report: what was chosen, kept in this browser ------------------------------------
   const KEPT = "vlm-report";
   const report = { title: "Report", items: [] };
-  try { Object.assign(report, JSON.parse(localStorage.getItem(KEPT) || "{}")); } catch { /* it begins anew */ }
+  try {
+    const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
+    if (typeof title === "string" && Array.isArray(items)) Object.assign(report, { title, items: items.filter((each) => each?.finding) });
+  } catch { /* it begins anew */ }
   const keepReport = () => { try { localStorage.setItem(KEPT, JSON.stringify(report)); } catch { /* a private window */ } };
   const clip = (region) => {
     const page = now.sheet.pages.find((each) => each.key === region.page);
@@ -329,8 +335,12 @@
   const download = async (format) => {
     const items = report.items.map(({ finding, mark, page }) => ({ finding, mark, page }));
     const answer = await fetch(`/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ title: report.title, items }) });
-    if (!answer.ok) { at("report-hint").hidden = false; at("report-hint").textContent = await answer.text(); return; }
+      body: JSON.stringify({ title: report.title, items }) }).catch(() => null);
+    if (!answer?.ok) {
+      at("report-hint").hidden = false;
+      at("report-hint").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
+      return;
+    }
     const link = made("a", { href: URL.createObjectURL(await answer.blob()), download: `report.${format}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
