@@ -275,6 +275,37 @@ def test_corrected_finding_becomes_an_example_with_what_was_wrong(bench: Bench, 
     assert example.rejected.regions[0].label == "red circle"
 
 
+def test_question_about_two_pictures_is_one_example_and_what_was_found_on_each_another(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = settings().assets / "examples"
+    sheet = bench.open("me", [(folder / name, name) for name in ("shapes.png", "signs.png")])
+    keys = [page.key for page in sheet.pages]
+    store = Store(tmp_path / "examples")
+    for task, query in ((Task.CHAT, "What differs?"), (Task.DETECT, "")):
+        *_, last = bench.ask("me", sheet.id, keys, Question(task, query, "pebble"))
+        assert last.finding is not None
+        Datasets(store, bench).add("me", last.finding.id)
+    kept = Examples(store)
+    [dataset] = kept.datasets("me")
+    examples = kept.examples("me", dataset.id)
+    assert sorted((each.task, len(each.pictures)) for each in examples) == [
+        (Task.CHAT, 2),
+        (Task.DETECT, 1),
+        (Task.DETECT, 1),
+    ]
+
+
+def test_words_about_two_pictures_at_once_are_no_example(bench: Bench, tmp_path: Path) -> None:
+    folder = settings().assets / "examples"
+    sheet = bench.open("me", [(folder / name, name) for name in ("shapes.png", "signs.png")])
+    keys = [page.key for page in sheet.pages]
+    *_, last = bench.ask("me", sheet.id, keys, Question(Task.CAPTION, "", "pebble"))
+    assert last.finding is not None
+    with pytest.raises(BadInput, match="one page at a time"):
+        Datasets(Store(tmp_path / "examples"), bench).add("me", last.finding.id)
+
+
 def test_what_nobody_asked_yet_is_no_example(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nothing to add"):
         Datasets(Store(tmp_path / "examples"), bench).add("me", "")
