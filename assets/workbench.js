@@ -361,7 +361,7 @@
     "pick-files": () => document.querySelector("#bench-open input[type=file], input#bench-open")?.click() ?? at("bench-open").click(),
     example: (on) => quick("example", { name: on.dataset.name }),
     open: (on) => { at("bench-recent")?.hidePopover(); quick("open", { sheet: on.dataset.sheet }); },
-    delete: () => quick("delete"),
+    delete: () => { if (now.run) window.vlmBench.stop({ run: now.run }); quick("delete"); },
     page: (on, event) => pickPage(on.parentElement.dataset.key, event),
     all: () => { now.picked = new Set(now.sheet.pages.map((page) => page.key)); draw(); },
     frame: () => quick("frame", { seconds: time() }),

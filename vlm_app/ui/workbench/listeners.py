@@ -16,6 +16,7 @@ import gradio as gr
 
 from vlm_app.api.owner import Owners
 from vlm_app.engine import Engine
+from vlm_app.errors import NotFound
 from vlm_app.types import Answer
 from vlm_app.ui.running import Running
 from vlm_app.ui.told import Told
@@ -82,12 +83,23 @@ class BenchListeners:
             sheet = self.bench.sheet(owner, values[self.on.sheet])
             stop = threading.Event()
             with self.running.answer((owner, str(asked.get("run"))), stop):
-                yield from self._answered(owner, sheet, values, asked, stop)
+                try:
+                    yield from self._answered(owner, sheet, values, asked, stop)
+                except NotFound:
+                    if self._is_there(owner, sheet):
+                        raise
             return
         with Told():  # what was there before
             yield self.showing.restored(
                 self.owners.of(request.cookies), values[self.on.sheet], values[self.on.finding]
             )
+
+    def _is_there(self, owner: str, sheet: Sheet) -> bool:
+        """Whether a sheet was not deleted while it was asked about: whoever did that knows."""
+        try:
+            return bool(self.bench.sheet(owner, sheet.id))
+        except NotFound:
+            return False
 
     def _answered(
         self, owner: str, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
