@@ -16,7 +16,7 @@ from vlm_app.finetune.examples import Examples, Source
 from vlm_app.grounding.formats import FORMATS, exported
 from vlm_app.settings import settings
 from vlm_app.store import Store
-from vlm_app.types import Answer, Box, Finish, Point, Region, Task, Timings
+from vlm_app.types import PERSON, Answer, Box, Finish, Point, Region, Task, Timings
 from vlm_app.ui.workbench import choosing, edits, render
 from vlm_app.ui.workbench.asking import Chosen
 from vlm_app.ui.workbench.comparing import compared, on_page, own_text
@@ -25,7 +25,7 @@ from vlm_app.ui.workbench.opening import from_file, kind_of
 from vlm_app.ui.workbench.ready_buttons import buttons
 from vlm_app.ui.workbench.telling import finding_data, told
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import PERSON, Finding, Kind, Mark, Page, Question, Sheet
+from vlm_app.workbench.sheet import Finding, Kind, Mark, Page, Question, Sheet
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EVIL = "<img src=x onerror=alert(1)>"

@@ -8,11 +8,10 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 
 from vlm_app.errors import BadInput
-from vlm_app.store import new_id
-from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape
-from vlm_app.workbench.asking import writable
+from vlm_app.store import new_id, writable
+from vlm_app.types import PERSON, Box, Mask, Point, Polygon, Region, Shape
 from vlm_app.workbench.rows import Record, Tracked
-from vlm_app.workbench.sheet import PERSON, Mark
+from vlm_app.workbench.sheet import Mark
 
 MOST_MARKS = 20_000
 MOST_TEXT = 1_000_000  # characters

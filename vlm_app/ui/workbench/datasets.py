@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_app.errors import BadInput
 from vlm_app.finetune.examples import Example, Examples, Reply, Source
-from vlm_app.types import Region, Task
+from vlm_app.types import PERSON, Region, Task
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import PERSON, Finding
+from vlm_app.workbench.sheet import Finding
 
 if TYPE_CHECKING:
     from vlm_app.store import Store

@@ -10,12 +10,12 @@ from itertools import pairwise
 
 from vlm_app.grounding import colours
 from vlm_app.grounding.formats import FORMATS
-from vlm_app.types import Checkpoint, Finish, Task
+from vlm_app.types import PERSON, Checkpoint, Finish, Task
 from vlm_app.ui.pieces import AS_WRITTEN, attribute
 from vlm_app.ui.prose import Phrase, prose
 from vlm_app.ui.workbench.choosing import NAMES
 from vlm_app.workbench.links import links
-from vlm_app.workbench.sheet import PERSON, Finding, Kind, Mark, Sheet
+from vlm_app.workbench.sheet import Finding, Kind, Mark, Sheet
 
 MOST_LISTED = 1000  # regions
 FORMAT_NAMES = {
