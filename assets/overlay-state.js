@@ -99,6 +99,12 @@
       return renamed;
     }
 
+    /** Whether some of the news are what the person made here. */
+    echoed(news) {
+      const made = new Set([...this.sent.values()].flat());
+      return news.some((region) => made.has(signature(region)));
+    }
+
     /** Whether the server repeats what it was told: then later edits are on their way, and stand. */
     _isEcho(key, sign) {
       const sent = this.sent.get(key) ?? [], at = sent.indexOf(sign);

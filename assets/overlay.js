@@ -121,7 +121,8 @@
       const known = news.some((region) => base.has(region.key) || this.state.find(region.key));
       const moved = this.given && this.given.picture.src !== data.picture.src;
       const other = identity !== this.identity || (base.size > 0 && news.length > 0);
-      if (this.identity !== null && !moved && (known || !other)) {
+      const begun = !this.given?.answer && this.state.echoed(news);  // by the person, who may still be at it
+      if (this.identity !== null && !moved && (known || begun || !other)) {
         this.identity = identity;
         return;
       }

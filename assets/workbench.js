@@ -3,7 +3,17 @@
 (() => {
   const at = (id) => document.getElementById(id);
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
-  const quick = (act, more = {}) => window.vlmBench?.quick({ act, ...more });
+  let acted = false;  // whoever is quick opens something before the tab has looked for what was open
+  const quick = (act, more = {}) => {
+    acted ||= !["restore", "recent"].includes(act);
+    send({ act, ...more });
+  };
+  // A press may come before the tab can hear of its answer: it waits until then.
+  let ready = false;
+  const send = (data, tries = 100) => {
+    if (ready && window.vlmBench) window.vlmBench.quick(data);
+    else if (tries) setTimeout(() => send(data, tries - 1), 100);
+  };
   const made = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
@@ -85,6 +95,7 @@
       button.setAttribute("aria-pressed", String(now.picked.has(key)));
       if (key === now.page) button.setAttribute("aria-current", "true"); else button.removeAttribute("aria-current");
     }
+    document.querySelector("#bench-strip [data-bench=all]").hidden = pages.length < 2;
     at("strip-count").textContent = now.picked.size > 1 ? `${now.picked.size} of ${count(pages.length)}` : count(pages.length);
   };
   const thumbnail = (page) => {
@@ -167,6 +178,7 @@
       video.hidden = false;
       video.src = source;
     }
+    at("few-frames").hidden = now.sheet.pages.length > 1;
     const range = place.querySelector("input[type=range]");
     range.max = now.sheet.seconds;
     if (!range.dataset.held) setTime(Number(range.value), false);
@@ -208,12 +220,15 @@
   window.vlmBenchRan = () => { now.run = ""; window.vlmBenchDrawRun(); };
 
   // --- edits: one at a time, each on what the one before it left ---------------------------
-  let waiting = null;
+  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
+  let waiting = null, late = 0;
   const edits = [];
   const edit = (act, more) => { edits.push([act, more]); nextEdit(); };
   const nextEdit = () => {
     if (waiting || !edits.length) return;
     const [act, more] = waiting = edits.shift();
+    clearTimeout(late);
+    late = setTimeout(() => waiting && refused(), LATE);
     const mine = now.finding?.pages.includes(more.page ?? now.finding.pages[0]);
     if (act === "edit" && !mine) quick("begin", more);  // drawn where no answer is: a finding of one's own
     else quick(act, { ...more, finding: now.finding.id, updated: now.finding.updated });
@@ -287,7 +302,10 @@
   // --- the report: what was chosen, kept in this browser ------------------------------------
   const KEPT = "vlm-report";
   const report = { title: "Report", items: [] };
-  try { Object.assign(report, JSON.parse(localStorage.getItem(KEPT) || "{}")); } catch { /* it begins anew */ }
+  try {
+    const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
+    if (typeof title === "string" && Array.isArray(items)) Object.assign(report, { title, items: items.filter((each) => each?.finding) });
+  } catch { /* it begins anew */ }
   const keepReport = () => { try { localStorage.setItem(KEPT, JSON.stringify(report)); } catch { /* a private window */ } };
   const clip = (region) => {
     const page = now.sheet.pages.find((each) => each.key === region.page);
@@ -317,8 +335,12 @@
   const download = async (format) => {
     const items = report.items.map(({ finding, mark, page }) => ({ finding, mark, page }));
     const answer = await fetch(`/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ title: report.title, items }) });
-    if (!answer.ok) { at("report-hint").hidden = false; at("report-hint").textContent = await answer.text(); return; }
+      body: JSON.stringify({ title: report.title, items }) }).catch(() => null);
+    if (!answer?.ok) {
+      at("report-hint").hidden = false;
+      at("report-hint").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
+      return;
+    }
     const link = made("a", { href: URL.createObjectURL(await answer.blob()), download: `report.${format}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
@@ -339,7 +361,7 @@
     "pick-files": () => document.querySelector("#bench-open input[type=file], input#bench-open")?.click() ?? at("bench-open").click(),
     example: (on) => quick("example", { name: on.dataset.name }),
     open: (on) => { at("bench-recent")?.hidePopover(); quick("open", { sheet: on.dataset.sheet }); },
-    delete: () => quick("delete"),
+    delete: () => { if (now.run) window.vlmBench.stop({ run: now.run }); quick("delete"); },
     page: (on, event) => pickPage(on.parentElement.dataset.key, event),
     all: () => { now.picked = new Set(now.sheet.pages.map((page) => page.key)); draw(); },
     frame: () => quick("frame", { seconds: time() }),
@@ -446,11 +468,11 @@
     if (open) url.searchParams.set("bench", open); else url.searchParams.delete("bench");
     history.replaceState(history.state, "", url);
   };
+  const linked = new URL(location.href).searchParams.get("bench");  // a press on the tab names another
   const kept = () => {
-    const open = new URL(location.href).searchParams.get("bench");
     let mine = null;
     try { mine = JSON.parse(sessionStorage.getItem(TAB) || "null"); } catch { /* nothing was kept */ }
-    return open && open !== "new" && mine?.sheet !== open ? { sheet: open, finding: "" } : mine;
+    return linked && linked !== "new" && mine?.sheet !== linked ? { sheet: linked, finding: "" } : mine;
   };
   const openTab = (then) => {
     after = then;
@@ -461,8 +483,12 @@
   window.vlmBenchOpened = () => {
     const then = after;
     after = null;
+    ready = true;
     if (then) then();
-    else if (!now.sheet) quick("restore", kept() || {});
+    else if (!now.sheet && !acted) {
+      const before = kept();
+      if (before?.sheet) quick("restore", before); else quick("recent");
+    }
     draw();
     name();
   };

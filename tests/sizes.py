@@ -38,3 +38,4 @@ WRITTEN_EXAMPLES = size(10, 500)  # that hypothesis writes in the words of each 
 LABELLED_FAMILIES = size(7, 1000)  # whose training inputs are looked at token by token
 TRAINED_FAMILIES = size(3, 1000)  # whose LoRA layers, padded batches and losses are looked at
 DATASET_ROWS = size(2_000, 100_000)  # of one upload, while memory is watched
+EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported

@@ -68,6 +68,7 @@ def test_its_commands_answer(command: str, tmp_path: Path) -> None:
         elsewhere = {
             "http://127.0.0.1:8000/v1": server.url,
             "shapes.json": str(tmp_path / "shapes.json"),
+            "signs.hocr": str(tmp_path / "signs.hocr"),
         }
         words = [elsewhere.get(word, word) for word in shlex.split(command)[1:]]
         printed = run(sys.executable, "-m", "vlm_app", *words)

@@ -120,6 +120,9 @@ class Mask:
 Shape = Box | Point | Polygon | Mask
 
 
+PERSON = "person"  # the maker of what a person drew, gave or corrected; else it is a model's id
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """Something that an answer refers to on one of the images it was asked about.

@@ -117,7 +117,7 @@ def test_model_that_cannot_run_here_says_why_and_is_not_in_the_picker(models: Vi
         expect(its_row.locator("[data-act=chat-with]")).to_have_count(0)
     models.page.get_by_role("tab", name="Chat").click()
     models.page.click("#model input")
-    here = [each.name for each in catalog().values() if each.runs is Runs.IN_PROCESS]
+    here = [each.name for each in catalog().values() if each.runs.here]
     expect(models.page.get_by_role("option")).to_have_count(len(here))
 
 

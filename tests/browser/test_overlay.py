@@ -583,6 +583,22 @@ def test_a_new_region_may_get_a_key_from_the_server(table: Table) -> None:
     assert table.told("change")[-1]["regions"][-1]["key"] == "m-17"
 
 
+def test_the_first_box_is_named_while_it_becomes_an_answer(table: Table) -> None:
+    table.show([], editable=True)
+    table.call("overlay.tool('box')")
+    table.drag((0.8, 0.1), (0.9, 0.3))
+    table.page.keyboard.type("win")
+    [new] = table.told("change")[-1]["regions"]
+    table.show([{**new, "key": "m-1"}], editable=True, answer="mine")
+    table.page.keyboard.type("dow")
+    table.press("Enter")
+    assert table.region("m-1")["label"] == "window"
+    assert table.region_keys() == ["m-1"]
+    table.call("overlay.undo()")
+    table.call("overlay.undo()")
+    assert table.region_keys() == []
+
+
 def test_what_the_server_changed_is_shown(table: Table) -> None:
     table.show(
         [

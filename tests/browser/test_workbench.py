@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import skimage
+from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Server, served
@@ -18,6 +20,8 @@ from tests.browser.visitor import Visitor
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
 SHAPES, SIGNS = EXAMPLES / "shapes.png", EXAMPLES / "signs.png"
+PHOTOGRAPHS = Path(skimage.__file__).parent / "data"  # real ones, and a scanned page, of its package
+TITLE = (0.017, 0.066, 0.761, 0.175)  # where the ink of the page's title is, seen by a person
 PIXEL = 1.0
 
 
@@ -65,6 +69,41 @@ class Desk:
 
     def tool(self, name: str) -> None:
         self.page.click(f"#bench-stage [data-tool={name}]")
+
+    def mark(self, label: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draws a box, names it, and waits until it is kept."""
+        self.tool("box")
+        self.drag(begin, end)
+        field = self.overlay.locator(".ov-label")
+        expect(field).to_be_focused()
+        field.fill(label)
+        field.press("Enter")
+        expect(self.found.locator(".bench-regions")).to_contain_text(label)
+
+    def compare(self, name: str, without: str = "") -> None:
+        """Chooses the second model, as soon as the list is that of the task: it lacks `without`."""
+        self.page.click("#bench-second input")
+        option = self.page.get_by_role("option", name=name, exact=True)
+        expect(self.page.get_by_role("option", name=without or "-", exact=True)).to_have_count(0)
+        expect(option).to_have_count(1)
+        option.click()
+
+    def write(self, text: str) -> None:
+        """Corrects the text of the finding that is shown."""
+        self.visitor.press("Correct the text")
+        self.found.locator("textarea").fill(text)
+        self.visitor.press("Keep")
+
+    def exchange(self, kind: str, folder: Path) -> None:
+        """Downloads what is shown in a format, and imports the file again."""
+        before = self.past.count()
+        with self.page.expect_download() as download:
+            self.page.click("[popovertarget=bench-exports]")
+            self.page.click(f"#bench-exports a[href$='export.{kind}']")
+        path = folder / download.value.suggested_filename
+        download.value.save_as(path)
+        self.page.locator("#bench input[type=file]").nth(1).set_input_files(str(path))
+        expect(self.past).to_have_count(before + 1)
 
     @property
     def overlay(self) -> Locator:
@@ -241,6 +280,16 @@ def test_reload_comes_back_to_the_sheet_and_its_finding(desk: Desk) -> None:
     expect(desk.past).to_have_count(2)
 
 
+def test_the_address_opens_its_sheet_in_another_tab(desk: Desk, context: BrowserContext, app: Server) -> None:
+    desk.example("signs")
+    expect(desk.page).to_have_url(re.compile(r"bench=\w{8}"))
+    address = desk.page.url
+    desk.open(SHAPES)
+    other = Desk(Visitor.come(context, app.url))
+    other.page.goto(address)
+    expect(other.page.locator("#bench-name strong")).to_have_text("signs.png")
+
+
 def test_two_tabs_show_two_sheets(desk: Desk, context: BrowserContext, app: Server) -> None:
     desk.example()
     other = Desk(Visitor.come(context, app.url))
@@ -327,9 +376,7 @@ def test_box_is_drawn_where_no_model_was_asked(desk: Desk) -> None:
 def test_text_of_an_answer_is_corrected(desk: Desk) -> None:
     desk.example()
     desk.ask("Caption")
-    desk.visitor.press("Correct the text")
-    desk.found.locator("textarea").fill("Seven shapes on green.")
-    desk.visitor.press("Keep")
+    desk.write("Seven shapes on green.")
     expect(desk.found.locator(".prose-text")).to_have_text("Seven shapes on green.")
     expect(desk.found.locator("h2")).to_contain_text("corrected")
 
@@ -341,11 +388,9 @@ def test_change_from_another_tab_is_not_overwritten(desk: Desk, context: Browser
     other.page.click("[popovertarget=bench-recent]")
     other.page.locator("#bench-recent button").first.click()
     expect(other.found).to_have_attribute("data-finding", desk.id)
-    for each, text in ((desk, "The first."), (other, "The second.")):
-        each.visitor.press("Correct the text")
-        each.found.locator("textarea").fill(text)
-        each.visitor.press("Keep")
-        each.page.wait_for_timeout(300)
+    desk.write("The first.")
+    expect(desk.found.locator("h2")).to_contain_text("corrected")
+    other.write("The second.")
     expect(other.visitor.sentence).to_be_visible()
     expect(other.found.locator(".prose-text")).to_have_text("The first.")
 
@@ -353,10 +398,9 @@ def test_change_from_another_tab_is_not_overwritten(desk: Desk, context: Browser
 def test_second_model_answers_beside_and_what_both_found_is_marked(desk: Desk) -> None:
     desk.example()
     desk.choose("Detect")
-    desk.page.click("#bench-second input")
-    names = desk.page.get_by_role("option").all_inner_texts()
-    assert "SmolVLM2 500M" not in names  # it cannot detect
-    desk.page.get_by_role("option", name="Florence-2 base", exact=True).click()
+    hint = re.compile("What to detect")  # comes with the list of those who can
+    expect(desk.page.locator("#bench-query textarea")).to_have_attribute("placeholder", hint)
+    desk.compare("Florence-2 base", without="SmolVLM2 500M")  # which cannot detect
     desk.page.click("#bench-go")
     second = desk.page.locator(".bench-found.second")
     expect(second).to_contain_text("4 of 4 regions agree")
@@ -364,6 +408,15 @@ def test_second_model_answers_beside_and_what_both_found_is_marked(desk: Desk) -
     expect(desk.overlay.locator(".ov-region[role=option].agreed")).to_have_count(4)
     desk.page.reload()
     expect(second).to_contain_text("Florence-2 base")
+
+
+def test_answer_that_is_there_is_asked_of_another_model_with_one_press(desk: Desk) -> None:
+    desk.example()
+    desk.ask("Detect")
+    desk.compare("Florence-2 base")
+    desk.visitor.press("Ask Florence-2 base the same")
+    expect(desk.page.locator(".bench-found.second")).to_contain_text("4 of 4 regions agree")
+    expect(desk.past).to_have_count(2)
 
 
 def test_correction_is_added_to_a_dataset_in_one_click(desk: Desk) -> None:
@@ -387,18 +440,39 @@ def test_export_is_read_back_with_the_same_places(desk: Desk, tmp_path: Path, ki
     desk.ask("Detect")
     width, height = 640, 480
     before = desk.regions()
-    with desk.page.expect_download() as download:
-        desk.page.click("[popovertarget=bench-exports]")
-        desk.page.click(f"#bench-exports a[href$='export.{kind}']")
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    desk.page.locator("#bench input[type=file]").nth(1).set_input_files(str(path))
-    expect(desk.past).to_have_count(2)
+    desk.exchange(kind, tmp_path)
     expect(desk.found.locator("h2")).to_contain_text("You")
     after = desk.regions()
     assert [each["label"] for each in after] == [each["label"] for each in before]
     for one, other in zip(before, after, strict=True):
         assert _corners(one, width, height) == pytest.approx(_corners(other, width, height), abs=PIXEL)
+
+
+@pytest.mark.parametrize(
+    ("kind", "photograph"),
+    [("json", "astronaut.png"), ("coco", "chelsea.png"), ("label-studio", "rocket.jpg")],
+)
+def test_marks_on_a_photograph_come_back_through_a_file(
+    desk: Desk, tmp_path: Path, kind: str, photograph: str
+) -> None:
+    with Image.open(PHOTOGRAPHS / photograph) as image:
+        width, height = image.size
+    drawn = {"upper left": (0.113, 0.087, 0.377, 0.521), "lower right": (0.609, 0.633, 0.907, 0.941)}
+    desk.open(PHOTOGRAPHS / photograph)
+    for label, (x0, y0, x1, y1) in drawn.items():
+        desk.mark(label, (x0, y0), (x1, y1))
+    before, first = desk.regions(), desk.id
+    desk.exchange(kind, tmp_path)
+    expect(desk.found).not_to_have_attribute("data-finding", first)
+    shown = desk.page.evaluate("() => document.querySelector('#bench-overlay').data.regions")
+    for regions in (before, desk.regions(), shown):
+        assert [each["label"] for each in regions] == list(drawn)
+        for region, kept, box in zip(regions, before, drawn.values(), strict=True):
+            place = _corners(region, width, height)
+            assert place == pytest.approx(_corners(kept, width, height), abs=PIXEL)
+            by_hand = [value * (width, height)[index % 2] for index, value in enumerate(box)]
+            assert place == pytest.approx(by_hand, abs=2 * PIXEL)  # the hand is a pixel of the screen off
+    assert desk.visitor.errors == []
 
 
 def _corners(region: dict[str, Any], width: int, height: int) -> list[float]:
@@ -495,13 +569,15 @@ def test_files_own_text_stands_beside_the_reading(desk: Desk, paper: Path) -> No
 def test_video_is_scrubbed_and_a_frame_is_asked_about(desk: Desk, clip: Path) -> None:
     desk.page.locator("#bench input[type=file]").first.set_input_files(str(clip))
     expect(desk.page.locator("#bench-video")).to_be_visible()
+    expect(desk.pages).to_have_count(1)  # its first frame
     desk.page.locator("#bench-video input[type=range]").fill("4")
     expect(desk.page.locator("#bench-video output")).to_contain_text("0:04 / 0:10")
     at = "() => Math.abs(document.querySelector('#bench-video video').currentTime - 4) < 0.1"
     desk.page.wait_for_function(at)
     desk.visitor.press("Take this frame")
-    expect(desk.pages).to_have_count(1)
-    expect(desk.pages.first).to_contain_text("0:04")
+    expect(desk.pages).to_have_count(2)
+    expect(desk.pages.last).to_contain_text("0:04")
+    expect(desk.pages.last.locator("button")).to_have_attribute("aria-current", "true")
     desk.ask("Detect")
     expect(desk.overlay.locator(".ov-region[role=option]")).to_have_count(4)
 
@@ -550,13 +626,11 @@ def test_nothing_is_wider_than_a_phone(desk: Desk) -> None:
     desk.open(SHAPES, SIGNS)
     desk.ask("Detect")
     assert desk.page.evaluate(width) <= 390
-    stage, side = (
-        desk.page.locator("#bench-stage").bounding_box(),
-        desk.page.locator("#bench-side").bounding_box(),
-    )
-    assert stage is not None
+    picture, side = desk.overlay.bounding_box(), desk.page.locator("#bench-side").bounding_box()
+    assert picture is not None
     assert side is not None
-    assert side["y"] >= stage["y"] + stage["height"] - 1
+    assert picture["height"] > 300
+    assert side["y"] >= picture["y"] + picture["height"] - 1
 
 
 # --- with the built-in model ------------------------------------------------------------
@@ -571,3 +645,22 @@ def test_drawn_part_is_described(real: Server, context: BrowserContext) -> None:
     expect(desk.found.locator("h2")).to_contain_text("Describe a part")
     expect(desk.found.locator(".prose-text")).to_contain_text("circle")
     expect(desk.found).to_contain_text("10 %")
+
+
+def test_scanned_page_is_read_where_its_text_stands(real: Server, context: BrowserContext) -> None:
+    desk = Desk(Visitor.come(context, real.url))
+    desk.open(PHOTOGRAPHS / "page.png")
+    found = desk.ask("Read text with places")
+    expect(found.locator("h2")).to_contain_text("RapidOCR")
+    expect(found.locator(".prose-text")).to_contain_text("Region-based segmentation")
+    title = found.locator(".phrase", has_text="Region-based segmentation")
+    title.hover()
+    lit = desk.overlay.locator(".ov-region[role=option].lit")
+    expect(lit).to_have_count(1)
+    line, page = lit.bounding_box(), desk.overlay.locator("img").bounding_box()
+    assert line is not None
+    assert page is not None
+    left, right = ((line["x"] - page["x"] + more) / page["width"] for more in (0, line["width"]))
+    top, bottom = ((line["y"] - page["y"] + more) / page["height"] for more in (0, line["height"]))
+    assert (left, top, right, bottom) == pytest.approx(TITLE, abs=0.05)  # a line has some air
+    assert desk.visitor.errors == []

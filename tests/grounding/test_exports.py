@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.grounding.exported_results import result, ring_mask
+from tests.sizes import EXPORTED_SIDE
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats import FORMATS, Result, Source, exported, result_of
 from vlm_app.types import Answer, Box, Point, Polygon, Region, Task
@@ -204,7 +205,7 @@ def test_letters_that_no_file_holds_are_replaced(label: str) -> None:
 
 @pytest.mark.parametrize("format", sorted(FORMATS))
 def test_500_regions_take_a_moment(format: str) -> None:
-    side = 1600
+    side = EXPORTED_SIDE
     image = Source("a.png", (side, side), Image.new("RGB", (side, side)))
     shapes = [
         Box(n / 600, 0.1, n / 600 + 0.1, 0.2)

@@ -54,10 +54,6 @@ def test_what_is_no_time_of_the_video_is_left_alone(text: str) -> None:
     assert moments(text) == ()
 
 
-def test_times_behind_the_end_are_left_out() -> None:
-    assert [one.seconds for one in moments("at 0:05 and at 12:00", longest=60)] == [5]
-
-
 @given(st.text(alphabet="0123456789:. sminhour-to/at", max_size=200))
 def test_any_text_gives_spans_in_order_that_do_not_overlap(text: str) -> None:
     ends = 0

@@ -100,6 +100,19 @@ def test_every_column_that_names_an_image_or_a_file_is_asked_before_one_is_let_g
     assert [named["media"], named["files"]] == held
 
 
+def test_a_migrated_database_has_the_tables_and_indexes_that_the_app_knows(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from vlm_app.store.tables import Base
+
+    Store(tmp_path).close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'app.db'}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
 def test_the_database_says_which_version_it_is(tmp_path: Path) -> None:
     Store(tmp_path).close()
     engine = create_engine(f"sqlite:///{tmp_path / 'app.db'}")

@@ -12,7 +12,7 @@ from vlm_app.chat.conversation import title_of
 from vlm_app.errors import BadInput
 from vlm_app.media import picture_from
 from vlm_app.types import Picture, Role, Task, Turn
-from vlm_app.ui.parts import Attached, check_task, edited, message_of, opened, ordered
+from vlm_app.ui.parts import Attached, check_task, edited, images_in, message_of, opened, ordered
 
 RED, BLUE = (picture_from(Image.new("RGB", (4, 3), colour)) for colour in ("red", "blue"))
 TWO = [Attached(RED), Attached(BLUE)]
@@ -108,3 +108,11 @@ def test_pages_are_not_asked_about_so_that_only_the_last_one_counts() -> None:
     check_task(pages, Task.OCR, "Read text", True, "")
     check_task(pages[:1], Task.DETECT, "Detect", False, "")
     check_task(TWO, Task.DETECT, "Detect", False, "")
+
+
+def test_the_pages_of_a_pdf_count_as_images_before_it_is_sent(tmp_path: Path) -> None:
+    broken, photo = tmp_path / "b.pdf", tmp_path / "c.png"
+    broken.write_bytes(b"%PDF-1.7 and nothing else")
+    RED.pixels.save(photo)
+    assert images_in([str(photo), saved(tmp_path, "three.pdf", 3)]) == 4
+    assert images_in([str(broken)]) == 1  # refused by name when it is sent

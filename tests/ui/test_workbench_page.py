@@ -16,7 +16,7 @@ from vlm_app.finetune.examples import Examples, Source
 from vlm_app.grounding.formats import FORMATS, exported
 from vlm_app.settings import settings
 from vlm_app.store import Store
-from vlm_app.types import Answer, Box, Finish, Point, Region, Task, Timings
+from vlm_app.types import PERSON, Answer, Box, Finish, Point, Region, Task, Timings
 from vlm_app.ui.workbench import choosing, edits, render
 from vlm_app.ui.workbench.asking import Chosen
 from vlm_app.ui.workbench.comparing import compared, on_page, own_text
@@ -25,7 +25,7 @@ from vlm_app.ui.workbench.opening import from_file, kind_of
 from vlm_app.ui.workbench.ready_buttons import buttons
 from vlm_app.ui.workbench.telling import finding_data, told
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import PERSON, Finding, Kind, Mark, Page, Question, Sheet
+from vlm_app.workbench.sheet import Finding, Kind, Mark, Page, Question, Sheet
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EVIL = "<img src=x onerror=alert(1)>"
@@ -91,6 +91,8 @@ def test_press_becomes_a_question() -> None:
     engine, chosen = FakeEngine(), Chosen("", "-", "detect", " red circle ", True, "pebble")
     made = chosen.question(engine, {"act": "run"})  # type: ignore[arg-type]
     assert (made.task, made.query, made.model, made.detail) == (Task.DETECT, "red circle", "pebble", True)
+    read = replace(chosen, choice="ocr").question(engine, {"act": "run"})  # type: ignore[arg-type]
+    assert (read.model, read.query, read.detail) == ("rapidocr", "", False)
     part = chosen.question(engine, {"act": "describe", "region": [0.1, 0.2, 0.3, 0.4]})  # type: ignore[arg-type]
     assert (part.task, part.region) == (Task.DESCRIBE_REGION, Box(0.1, 0.2, 0.3, 0.4))
     ready = chosen.question(engine, {"act": "ready", "name": "alt_text"})  # type: ignore[arg-type]
@@ -175,6 +177,38 @@ def test_two_readings_mark_the_words_that_differ() -> None:
     assert compared(read, None) is None
 
 
+def test_readings_with_another_sign_between_the_same_words_do_not_differ() -> None:
+    def read(text: str, *words: str) -> Finding:
+        spans = [(text.index(word), text.index(word) + len(word)) for word in words]
+        places = [Box(0.1, 0.1, 0.2, 0.2), Box(0.1, 0.5, 0.2, 0.6)]
+        marks = [
+            Mark(word, Region(word, box, text=word, span=span))
+            for word, box, span in zip(words, places, spans, strict=True)
+        ]
+        return finding(question=Question(Task.OCR_REGIONS), text=text, marks=tuple(marks), pages=("p1",))
+
+    both = compared(read("OPEN, COLD", "OPEN", "COLD"), read("OPEN\n\nCOLD", "OPEN", "COLD"))
+    assert both is not None and both.words == () and set(both.first.values()) == {"agreed"}
+
+
+def test_the_card_of_a_region_names_its_maker_as_people_do() -> None:
+    assert {region["maker"] for region in finding_data(finding())["regions"]} == {"Pebble"}
+
+
+def test_an_answer_without_a_word_says_that_nothing_was_found() -> None:
+    html = render.answer(finding(text=".", marks=()), around())
+    assert "Nothing was found." in html
+
+
+def test_a_drawn_part_is_named_without_its_coordinates() -> None:
+    question = Question(Task.DESCRIBE_REGION, "0.18, 0.006, 0.36, 0.26", "pebble")
+    assert render.asked(finding(question=question)) == "Describe a part"
+
+
+def test_what_was_asked_of_a_video_is_counted_in_frames() -> None:
+    assert "2 frames" in render.history([finding()], "", catalog(), NOW, Kind.VIDEO)
+
+
 def test_one_page_of_a_long_reading_is_compared_alone() -> None:
     only = on_page(finding(), "p2")
     assert only.pages == ("p2",)
@@ -239,6 +273,37 @@ def test_corrected_finding_becomes_an_example_with_what_was_wrong(bench: Bench, 
     assert example.regions[0].label == "crimson disc"
     assert example.rejected is not None
     assert example.rejected.regions[0].label == "red circle"
+
+
+def test_question_about_two_pictures_is_one_example_and_what_was_found_on_each_another(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = settings().assets / "examples"
+    sheet = bench.open("me", [(folder / name, name) for name in ("shapes.png", "signs.png")])
+    keys = [page.key for page in sheet.pages]
+    store = Store(tmp_path / "examples")
+    for task, query in ((Task.CHAT, "What differs?"), (Task.DETECT, "")):
+        *_, last = bench.ask("me", sheet.id, keys, Question(task, query, "pebble"))
+        assert last.finding is not None
+        Datasets(store, bench).add("me", last.finding.id)
+    kept = Examples(store)
+    [dataset] = kept.datasets("me")
+    examples = kept.examples("me", dataset.id)
+    assert sorted((each.task, len(each.pictures)) for each in examples) == [
+        (Task.CHAT, 2),
+        (Task.DETECT, 1),
+        (Task.DETECT, 1),
+    ]
+
+
+def test_words_about_two_pictures_at_once_are_no_example(bench: Bench, tmp_path: Path) -> None:
+    folder = settings().assets / "examples"
+    sheet = bench.open("me", [(folder / name, name) for name in ("shapes.png", "signs.png")])
+    keys = [page.key for page in sheet.pages]
+    *_, last = bench.ask("me", sheet.id, keys, Question(Task.CAPTION, "", "pebble"))
+    assert last.finding is not None
+    with pytest.raises(BadInput, match="one page at a time"):
+        Datasets(Store(tmp_path / "examples"), bench).add("me", last.finding.id)
 
 
 def test_what_nobody_asked_yet_is_no_example(bench: Bench, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from vlm_app.ocr.differences import differing
 from vlm_app.types import Box, Mask, Point, Polygon, Region
 from vlm_app.workbench.agreement import agreed
 
@@ -77,3 +78,23 @@ def test_pages_full_of_regions_are_compared_while_one_waits() -> None:
     begun = time.monotonic()
     assert len(agreed(many, many)) == 500
     assert time.monotonic() - begun < 10  # about half a second; two cores may be busy
+
+
+def test_a_word_framed_closely_and_one_framed_with_its_sign_agree() -> None:
+    close = Region("COLD", Box(0.18, 0.60, 0.49, 0.71), text="COLD")
+    wide = Region("COLD", Box(0.11, 0.53, 0.55, 0.79), text="COLD")
+    beside = Region("COLD", Box(0.45, 0.53, 0.89, 0.79), text="COLD")
+    assert agreed([close], [wide]) == ((0, 0),)
+    assert agreed([close], [beside]) == ()
+
+
+def test_two_readings_of_a_long_document_are_compared_at_once() -> None:
+    """200 pages of 50 lines: only what lies on the same page is compared."""
+    lines = [
+        Region(f"line {n}", Box(0.1, n % 50 / 50, 0.9, n % 50 / 50 + 0.015), n // 50, f"line {n}")
+        for n in range(10_000)
+    ]
+    begun = time.monotonic()
+    assert len(agreed(lines, lines)) == 10_000
+    assert differing(lines, lines) == frozenset()
+    assert time.monotonic() - begun < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from tests.chat.fake_engine import FakeEngine
 from tests.workbench.conftest import Files
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.types import Box, Mask, Point, Polygon, Region, Task
+from vlm_app.types import PERSON, Box, Mask, Point, Polygon, Region, Task
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.editing import Moved
-from vlm_app.workbench.sheet import PERSON, Finding, Mark, Question
+from vlm_app.workbench.sheet import Finding, Mark, Question
 
 OWNER = "ada"
 BOX = Box(0.1, 0.1, 0.4, 0.4)
@@ -305,3 +306,18 @@ def test_regions_can_be_drawn_where_no_model_was_asked(bench: Bench, images: Cal
     assert ([image.name for image in result.images], result.regions) == (["green.png"], drawn.regions)
     with pytest.raises(NotFound):
         bench.begin("bob", sheet.id, ["i1"], Question(Task.DETECT))
+
+
+def test_thousands_of_new_regions_keep_nobody_waiting(bench: Bench, finding: Finding) -> None:
+    """The database is locked meanwhile. Two thousand are replaced by two thousand that are nearly there."""
+
+    def drawn(name: str, at: float) -> list[Mark]:
+        return [
+            Mark(f"new-{name}{n}", Region("dot", Point(n / 2000, at))) for n in range(2000)
+        ]  # fmt: skip
+
+    bench.edit(OWNER, finding.id, marks=drawn("a", 0.5))
+    begun = time.monotonic()
+    kept = bench.edit(OWNER, finding.id, marks=drawn("b", 0.6))
+    assert len(kept.marks) == 2000
+    assert time.monotonic() - begun < 3

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +14,7 @@ from starlette.routing import Route
 
 from vlm_app.api.replies import attachment, owner_of, sentence_on_error, slug
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.types import Region
+from vlm_app.types import Picture, Region
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.report import Clipping, report_html, report_pdf
 from vlm_app.workbench.sheet import Kind
@@ -66,27 +67,28 @@ def _title(asked: Mapping[str, Any]) -> str:
 
 
 def _written(bench: Bench, owner: str, kind: str, asked: Mapping[str, Any]) -> bytes:
-    clippings = [found for item in asked["items"] if (found := _clipping(bench, owner, item)) is not None]
+    picture = lru_cache(maxsize=1)(partial(bench.picture, owner))  # regions follow page by page, mostly
+    each = (_clipping(bench, owner, item, picture) for item in asked["items"])
+    clippings = [one for one in each if one is not None]
     if not clippings:
         raise BadInput("What this report was about is gone: choose other regions.")
     return KINDS[kind][0](_title(asked), clippings)
 
 
-def _clipping(bench: Bench, owner: str, item: Any) -> Clipping | None:
+def _clipping(bench: Bench, owner: str, item: Any, picture: Callable[[str, str], Picture]) -> Clipping | None:
     """One entry; None where it was deleted since it was chosen."""
     asked = item if isinstance(item, dict) else {}
     key, mark_id = str(asked.get("page")), str(asked.get("mark") or "")
     try:
         finding = bench.finding(owner, str(asked.get("finding")))
         sheet = bench.sheet(owner, finding.sheet)
-        page = sheet.page(key)
-        mark = next((each for each in finding.marks if each.id == mark_id), None)
-        if page is None or (mark_id and mark is None):
-            return None
-        picture = bench.picture(owner, sheet.id, key)
     except NotFound:
+        return None
+    page = sheet.page(key)
+    mark = next((each for each in finding.marks if each.id == mark_id), None)
+    if page is None or (mark_id and mark is None):
         return None
     place = page.title if sheet.kind is Kind.IMAGES else f"{sheet.name}, {page.title}"
     part = finding.question.region  # of an answer about a drawn part
     region = mark.region if mark else Region("", part) if part else None
-    return Clipping(picture, region, place, finding.text)
+    return Clipping(partial(picture, sheet.id, key), region, place, finding.text)

@@ -13,6 +13,7 @@ from vlm_app.engine import can
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.families.plain import task_in_words
 from vlm_app.settings import settings
+from vlm_app.store import writable
 from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
 
 
@@ -32,11 +33,6 @@ def checked_parts(parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ..
             f"remove {images - settings().max_images}, or send them in several messages."
         )
     return kept
-
-
-def writable(text: str) -> str:
-    """The text with '?' for halves of characters (lone surrogates), which cannot be written anywhere."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def check_images(find: Find, model: str, task: Task, counts: Sequence[int]) -> None:

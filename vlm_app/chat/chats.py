@@ -9,7 +9,7 @@ from threading import Event
 
 from vlm_app import catalog
 from vlm_app.chat import exchange, markdown
-from vlm_app.chat.asking import check_images, checked_parts, image_counts, in_words, writable
+from vlm_app.chat.asking import check_images, checked_parts, image_counts, in_words
 from vlm_app.chat.conversation import (
     Alternative,
     ChatSettings,
@@ -26,7 +26,7 @@ from vlm_app.chat.stream import Answers, Beside, Stream
 from vlm_app.chat.taking import Find, Taking
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.settings import settings
-from vlm_app.store import Store, new_id
+from vlm_app.store import Store, new_id, writable
 from vlm_app.types import Finish, Picture, StillPart, Task
 
 

@@ -45,8 +45,8 @@ class Moment:
     seconds: float
 
 
-def moments(text: str, longest: float | None = None) -> tuple[Moment, ...]:
-    """The times that a text names, in their order; those behind `longest` seconds are left out.
+def moments(text: str) -> tuple[Moment, ...]:
+    """The times that a text names, in their order.
 
     What may be something else is left out as well: scores ('3-2'), ratios ('16:9'), the time
     of day ('8:30 pm'), rates ('5 s/frame') and durations ('for 10 seconds'). A span counts
@@ -54,9 +54,7 @@ def moments(text: str, longest: float | None = None) -> tuple[Moment, ...]:
     """
     found: list[Moment] = []
     for moment in sorted(_all(text), key=lambda one: (one.start, -one.end)):
-        if found and moment.start < found[-1].end:
-            continue
-        if longest is None or moment.seconds <= longest:
+        if not found or moment.start >= found[-1].end:
             found.append(moment)
     return tuple(found)
 

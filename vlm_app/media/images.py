@@ -128,6 +128,11 @@ def _settings() -> Settings:
 
 @cache
 def _pool() -> Pool:
+    return Pool(decode_memory())
+
+
+def decode_memory() -> int:
+    """The most bytes that a decode worker may take."""
     # 20 bytes a pixel hold a decoder's buffers, the image and its copies in other modes;
     # with the default limit of 50 million pixels this is 1.5 GB.
-    return Pool(memory=500_000_000 + 20 * _settings().max_pixels)
+    return 500_000_000 + 20 * _settings().max_pixels

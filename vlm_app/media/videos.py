@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from vlm_app.errors import BadInput
-from vlm_app.media.images import _pool, _settings, picture_of
+from vlm_app.media.images import _settings, decode_memory, picture_of
 from vlm_app.media.names import subject, why_unread
-from vlm_app.media.pool import Job
+from vlm_app.media.pool import Job, Pool
 from vlm_app.types import Picture
 
 PATIENCE = 3  # times the limit for an image: a frame may need all those since its key frame
@@ -126,3 +127,9 @@ def rate_times(seconds: float, every: float, most: int) -> tuple[float, ...]:
     step = max(every, seconds / most)
     count = min(max(-int(-seconds // step), 1), most)
     return tuple(round(number * step, 3) for number in range(count))
+
+
+@cache
+def _pool() -> Pool:
+    # Its own workers: frames that take long to reach keep nobody from opening images.
+    return Pool(decode_memory())

@@ -12,7 +12,9 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vlm_app.grounding.formats.order import reading_order
@@ -23,7 +25,10 @@ _SAME = str.maketrans(
     dict.fromkeys("‐‑‒–—―−", "-") | dict.fromkeys("‘’‚′`´", "'") | dict.fromkeys("“”„″«»", '"')
 )
 _TOUCHING = 0.3  # of the smaller region that another covers, when both lie on the same text
+_MANY = 2000  # words: longer texts are divided before they are compared, which would take minutes
 _WORD = re.compile(r"\S+")
+
+_Chain = tuple[tuple[int, int], "_Chain | None"]  # a pair of places, and those before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,41 @@ class Difference:
 def differences(one: str, other: str) -> tuple[Difference, ...]:
     """The places where two texts differ, in order; neighbouring words are one place."""
     mine, theirs = _words(one), _words(other)
-    found = difflib.SequenceMatcher(
-        None, [word for word, _, _ in mine], [word for word, _, _ in theirs], autojunk=False
-    )
-    return tuple(
-        Difference(*_span(mine, a0, a1), *_span(theirs, b0, b1))
-        for kind, a0, a1, b0, b1 in found.get_opcodes()
-        if kind != "equal"
-    )
+    changes = _changes([word for word, _, _ in mine], [word for word, _, _ in theirs])
+    return tuple(Difference(*_span(mine, a0, a1), *_span(theirs, b0, b1)) for a0, a1, b0, b1 in changes)
+
+
+def _changes(mine: Sequence[str], theirs: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """The stretches of words that differ, in order; long texts are compared between their anchors."""
+    start, other_start = 0, 0
+    for end, other_end in [*_anchors(mine, theirs), (len(mine), len(theirs))]:
+        one, other = mine[start:end], theirs[other_start:other_end]
+        found = difflib.SequenceMatcher(None, one, other, autojunk=len(other) > _MANY)
+        for kind, a0, a1, b0, b1 in found.get_opcodes():
+            if kind != "equal":
+                yield start + a0, start + a1, other_start + b0, other_start + b1
+        start, other_start = end + 1, other_end + 1  # the anchor itself is the same
+
+
+def _anchors(mine: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:
+    """The places of words that both have once, as many as stand in the same order (patience diff)."""
+    if max(len(mine), len(theirs)) <= _MANY:
+        return []
+    counts, other_counts = Counter(mine), Counter(theirs)
+    places = {word: place for place, word in enumerate(theirs) if other_counts[word] == 1}
+    pairs = [(at, places[word]) for at, word in enumerate(mine) if counts[word] == 1 and word in places]
+    ends: list[int] = []  # of the best chain of each length: its last place in the other text
+    chains: list[_Chain] = []
+    for pair in pairs:
+        length = bisect_left(ends, pair[1])
+        chain = (pair, chains[length - 1] if length else None)
+        ends[length : length + 1], chains[length : length + 1] = [pair[1]], [chain]
+    found: list[tuple[int, int]] = []
+    last = chains[-1] if chains else None
+    while last is not None:
+        found.append(last[0])
+        last = last[1]
+    return found[::-1]
 
 
 def differing(regions: Sequence[Region], others: Sequence[Region]) -> frozenset[int]:
@@ -61,15 +93,20 @@ def differing(regions: Sequence[Region], others: Sequence[Region]) -> frozenset[
     the other lies on it, it differs; one without words never does. Ask the other way round for
     the others.
     """
-    return frozenset(number for number, region in enumerate(regions) if not _agrees(region, others))
+    on_image: defaultdict[int, list[Region]] = defaultdict(list)
+    for other in others:
+        on_image[other.image].append(other)
+    agrees = (_agrees(region, on_image[region.image]) for region in regions)
+    return frozenset(number for number, same in enumerate(agrees) if not same)
 
 
 def _agrees(region: Region, others: Sequence[Region]) -> bool:
+    """Whether a region's words stand in what lies on it of the others, which are those of its image."""
     mine = [word for word, _, _ in _words(_said(region))]
     if not mine:
         return True
     box = bounds(region.shape)
-    near = [each for each in others if each.image == region.image and _covered(box, bounds(each.shape))]
+    near = [each for each in others if _covered(box, bounds(each.shape))]
     order = reading_order([bounds(each.shape) for each in near])
     theirs = [[word for word, _, _ in _words(_said(near[one]))] for one in order]
     return any(_holds(words, mine) for words in ([word for words in theirs for word in words], *theirs))

@@ -9,6 +9,7 @@ from vlm_app.store.database import StoreUnavailable
 from vlm_app.store.formats import FORMAT_VERSION, AnswerRecord, answer_from_dict, answer_to_dict
 from vlm_app.store.ids import new_id
 from vlm_app.store.store import KeptFile, Store
+from vlm_app.store.text import writable
 
 __all__ = [
     "FORMAT_VERSION",
@@ -19,4 +20,5 @@ __all__ = [
     "answer_from_dict",
     "answer_to_dict",
     "new_id",
+    "writable",
 ]

@@ -177,7 +177,7 @@ class FindingRow(Base):
     """
 
     __tablename__ = "findings"
-    __table_args__ = (Index("findings_by_sheet", "sheet_id"),)
+    __table_args__ = (Index("findings_by_sheet", "sheet_id"), Index("findings_by_beside", "beside"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     owner: Mapped[str]

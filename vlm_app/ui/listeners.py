@@ -25,7 +25,7 @@ from vlm_app.ui.asking import Asking, Steps
 from vlm_app.ui.engine_listeners import TELL, EngineListeners
 from vlm_app.ui.models_listeners import ModelListeners
 from vlm_app.ui.page import Parts
-from vlm_app.ui.parts import message_of
+from vlm_app.ui.parts import images_in, message_of
 from vlm_app.ui.running import Running
 from vlm_app.ui.servers_listeners import ServersListeners
 from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
@@ -170,9 +170,10 @@ class Listeners:
     # --- listeners that only show -----------------------------------------------------
 
     def load(self, values: Values, request: gr.Request) -> Updates:
-        """The page was opened, perhaps with a chat in its address."""
+        """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab."""
         opened = self._tried(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
-        return opened or self._as_kept("", {**values, self.on.chat: ""}, request)
+        shown = opened or self._as_kept("", {**values, self.on.chat: ""}, request)
+        return {part: update for part, update in shown.items() if part is not self.on.tabs}
 
     def new(self, values: Values, request: gr.Request) -> Updates:
         """New chat."""
@@ -234,7 +235,7 @@ class Listeners:
         owner = self.owners.read(request.cookies.get("vlm_app_owner"))
         _, files = message_of(values[self.on.message])
         chat, model = values[self.on.chat], values[self.on.model]
-        return {self.on.notice: self.showing.notice(owner, chat, model, len(files))}
+        return {self.on.notice: self.showing.notice(owner, chat, model, images_in(files))}
 
     def choose_task(self, model: str, task: str | None) -> Any:
         """Another task was picked: the message box says what it wants."""

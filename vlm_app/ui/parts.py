@@ -44,6 +44,21 @@ def opened(files: Sequence[str]) -> tuple[Attached, ...]:
     return tuple(each for path in paths for each in _pictures(path, documents.get(path)))
 
 
+def images_in(files: Sequence[str]) -> int:
+    """How many images a message with these files would hold; one that cannot be opened counts as one."""
+    return sum(_pages(Path(file)) for file in files)
+
+
+def _pages(path: Path) -> int:
+    if not is_document(path):
+        return 1
+    try:
+        with open_document(path) as document:
+            return document.pages
+    except BadInput:  # said when the message is sent
+        return 1
+
+
 def check_task(attached: Sequence[Attached], task: Task, named: str, each_by_itself: bool, text: str) -> None:
     """Several pages are asked about together, or left to the workbench: never the last one alone.
 

@@ -34,10 +34,3 @@ class Running:
         with self._lock:
             for signal in self._signals.get(key, ()):
                 signal.set()
-
-    def stop_all(self) -> None:
-        """Ends every answer, before the server goes down."""
-        with self._lock:
-            for signals in self._signals.values():
-                for signal in signals:
-                    signal.set()

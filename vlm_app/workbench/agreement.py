@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -12,7 +13,8 @@ from vlm_app.grounding import bounds, iou
 from vlm_app.types import Box, Point, Region
 
 _NEAR = 0.05  # of a side: two points that are no further from each other mean one thing
-_TEXT_OVERLAP = 0.3  # IoU: a line is thin, and readers leave more or less room around it
+_TEXT_OVERLAP = 0.1  # IoU at least: a line is thin, and readers leave more or less room around it,
+_COVERED = 0.5  # but this much of the smaller one lies in the larger
 _ALIKE = 0.8  # of two readings' characters, in order, are the same in both
 _ANYTHING = frozenset({"", "object", "region", "thing", "text", "item"})  # labels that tell nothing apart
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -30,11 +32,13 @@ def agreed(a: Sequence[Region], b: Sequence[Region], threshold: float = 0.5) -> 
     Returns:
         (index in `a`, index in `b`) of each pair, the best first; each index at most once.
     """
-    ones, others = [_read(region) for region in a], [_read(region) for region in b]
+    on_image: defaultdict[int, list[tuple[int, _Read]]] = defaultdict(list)
+    for j, region in enumerate(b):
+        on_image[region.image].append((j, _read(region)))
     scored = [
         (-score, i, j)
-        for i, one in enumerate(ones)
-        for j, other in enumerate(others)
+        for i, one in enumerate(map(_read, a))
+        for j, other in on_image[one.image]
         if (score := _agreement(one, other, threshold)) > 0
     ]
     pairs: list[tuple[int, int]] = []
@@ -67,12 +71,10 @@ def _read(region: Region) -> _Read:
 
 
 def _agreement(one: _Read, other: _Read, threshold: float) -> float:
-    """How well two regions agree, up to 1; 0 where they do not."""
-    if one.image != other.image:
-        return 0.0
+    """How well two regions of one image agree, up to 1; 0 where they do not."""
     if one.text and other.text:
-        overlap = iou(one.box, other.box)
-        return overlap if overlap >= _TEXT_OVERLAP and _alike(one.text, other.text) else 0.0
+        overlap = _same_line(one.box, other.box)  # before the texts, which take much longer to compare
+        return overlap if overlap and _alike(one.text, other.text) else 0.0
     if one.words and other.words and not (one.words <= other.words or other.words <= one.words):
         return 0.0
     if one.point and other.point:
@@ -81,6 +83,13 @@ def _agreement(one: _Read, other: _Read, threshold: float) -> float:
         return _inside(one, other)
     overlap = iou(one.box, other.box)
     return overlap if overlap >= threshold else 0.0
+
+
+def _same_line(one: Box, other: Box) -> float:
+    overlap = iou(one, other)
+    shared = overlap * (one.area + other.area) / (1 + overlap)
+    close = overlap >= _TEXT_OVERLAP and shared >= _COVERED * min(one.area, other.area)
+    return overlap if close else 0.0
 
 
 def _inside(one: _Read, other: _Read) -> float:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vlm_app import families
+from vlm_app.engine import can
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
+from vlm_app.store import writable
 from vlm_app.types import Box, Checkpoint, Clip, Part, Picture, Request, Role, Sampling, Task, Turn
+from vlm_app.workbench import detail
 from vlm_app.workbench.sheet import Kind, Page, Question, Sheet
 
 Find = Callable[[str], Checkpoint]
@@ -16,7 +19,6 @@ Find = Callable[[str], Checkpoint]
 MOST_TOGETHER = 64  # pages of one question: each is some 6 MB in memory, and many words to a model
 READING = frozenset({Task.OCR, Task.OCR_REGIONS})
 _WITH_QUERY = frozenset({Task.GROUND, Task.POINT, Task.COUNT, Task.SEGMENT})  # may need one
-_IN_DETAIL = _WITH_QUERY | {Task.DETECT}
 # The most tokens of an answer: a page of small print, and many objects with their places, are long.
 _TOKENS = {Task.CHAT: 1024, Task.CAPTION: 512, Task.DESCRIBE_REGION: 512, Task.OCR: 4096}
 _MOST_TOKENS = 4096
@@ -49,17 +51,13 @@ def pages_of(sheet: Sheet, keys: Sequence[str]) -> tuple[Page, ...]:
 
 
 def _check_task(row: Checkpoint, question: Question) -> None:
-    """Whether the model can do it; a part of an image can be captioned by itself."""
+    """Whether the model can do it, and what it needs to know for it."""
     task = question.task
-    by_caption = task is Task.DESCRIBE_REGION and Task.CAPTION in row.tasks
-    if task not in row.tasks and not by_caption:
+    if not can(row, task):
         able = ", ".join(sorted(row.tasks))
         raise ModelUnavailable(f"{row.name} cannot do '{task}': it can do {able}.")
-    if question.detail and task not in _IN_DETAIL:
-        raise BadInput(
-            "Detail looks for small things with detect, ground, point, count or segment, found "
-            f"'{task.replace('_', ' ')}': choose one of these, or turn detail off."
-        )
+    if question.detail:
+        detail.check(task)
     if task in _WITH_QUERY and row.family in families.names():
         families.get(row.family).ask(task, question.query)  # says what is missing
 
@@ -137,8 +135,3 @@ def _introduced(sheet: Sheet, pages: Sequence[Page], pictures: Sequence[Picture]
     return tuple(
         part for page, picture in zip(pages, pictures, strict=True) for part in (f"{page.title}:", picture)
     )
-
-
-def writable(text: str) -> str:
-    """The text with '?' for halves of characters (lone surrogates), which cannot be written anywhere."""
-    return text.encode("utf-8", "replace").decode("utf-8")

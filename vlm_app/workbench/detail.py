@@ -42,7 +42,7 @@ def detail(ask: Ask, picture: Picture, question: Question) -> Generator[Step]:
         BadInput: the task is none that finds things in places.
         Whatever `ask` raises.
     """
-    _check(question.task)
+    check(question.task)
     looking = _Looking(ask, picture, question)
     yield from looking.over([(0, 0, *picture.size)])
     side, tiles = cover(picture.size, looking.seen.size)
@@ -54,7 +54,8 @@ def detail(ask: Ask, picture: Picture, question: Question) -> Generator[Step]:
     yield looking.last(side, len(todo), len(tiles) - len(todo))
 
 
-def _check(task: Task) -> None:
+def check(task: Task) -> None:
+    """Raises `BadInput` for a task that finds nothing in places."""
     if task in (Task.OCR, Task.OCR_REGIONS):
         # Lines are wider than tiles: joining their pieces would invent or lose letters at each seam.
         raise BadInput(

@@ -8,15 +8,15 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 
 from vlm_app.errors import BadInput
-from vlm_app.store import new_id
-from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape
-from vlm_app.workbench.asking import writable
+from vlm_app.store import new_id, writable
+from vlm_app.types import PERSON, Box, Mask, Point, Polygon, Region, Shape
 from vlm_app.workbench.rows import Record, Tracked
-from vlm_app.workbench.sheet import PERSON, Mark
+from vlm_app.workbench.sheet import Mark
 
 MOST_MARKS = 20_000
 MOST_TEXT = 1_000_000  # characters
 SAME = 1e-5  # of a side: a fraction of a pixel, lost on the way to the page and back
+_MOST_COMPARED = 250_000  # pairs of regions, while the database waits; people draw fewer
 _WORD = re.compile(r"\S+\s*|\s+")
 _MOST_WORDS = 3_000  # between the first and the last change, that are compared word by word
 
@@ -57,15 +57,16 @@ def _tracked(record: Record, marks: Sequence[Mark]) -> tuple[Tracked, ...]:
     if len(given) < len(marks):
         raise BadInput("Two regions have the same id: reload the page, and make your change again.")
     # A new mark that comes again, before the page knows its id, is the one that was kept.
-    spare = [each for each in record.tracked if each.mark.maker == PERSON and each.mark.id not in given]
+    own = [each for each in record.tracked if each.mark.maker == PERSON and each.mark.id not in given]
+    spare = {each.mark.id: each for each in own if len(own) * len(given - known.keys()) <= _MOST_COMPARED}
     found = []
     for mark in marks:
         _check_page(record, mark)
         same = known.get(mark.id) or next(
-            (one for one in spare if _alike(one.mark.region, mark.region)), None
+            (one for one in spare.values() if _alike(one.mark.region, mark.region)), None
         )
-        if same in spare:
-            spare.remove(same)
+        if same is not None:
+            spare.pop(same.mark.id, None)
         found.append(_new(mark) if same is None else _changed(record, same, mark.region))
     return tuple(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vlm_app.errors import BadInput
+from vlm_app.grounding.moments import clock
 from vlm_app.media.videos import rate_times, spread_times
 from vlm_app.workbench.pages import Pages
 from vlm_app.workbench.rows import Body, Kept
@@ -66,10 +67,3 @@ def _taken(pages: Pages, owner: str, body: Body, times: Sequence[float]) -> tupl
             pages.keep_small(owner, body, kept, picture)
             found[key] = kept
     return tuple(found.values())
-
-
-def clock(seconds: float) -> str:
-    """'0:12', '1:02:03'."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import mimetypes
 import re
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats.result import plain
 from vlm_app.media import open_image, thumbnail
-from vlm_app.media.documents import DPI, is_document, open_document
+from vlm_app.media.documents import is_document, open_document
 from vlm_app.media.names import format_of, subject, why_unread
 from vlm_app.media.videos import open_video
 from vlm_app.workbench.cache import Cache
@@ -120,15 +119,10 @@ def _open_images(sheets: Sheets, cache: Cache, owner: str, files: Sequence[tuple
 def _open_document(sheets: Sheets, owner: str, path: Path, name: str) -> Sheet:
     with open_document(path, name) as document:
         pages = [
-            Opened(Page(f"p{number}", f"Page {number}", _pixels(points), number))
-            for number, points in enumerate(document.sizes, 1)
+            Opened(Page(f"p{number}", f"Page {number}", document.pixels(number), number))
+            for number in range(1, document.pages + 1)
         ]
     return sheets.add(owner, name, Kind.DOCUMENT, pages, Body(), (path, "application/pdf"))
-
-
-def _pixels(points: tuple[float, float]) -> tuple[int, int]:
-    width, height = (max(math.ceil(side * DPI / 72), 1) for side in points)
-    return width, height
 
 
 def _open_video(sheets: Sheets, owner: str, path: Path, name: str, media_type: str) -> Sheet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -25,10 +25,11 @@ _SMALL = 480  # pixels of the longer side of the picture that says where a part 
 class Clipping:
     """A part of a picture, or all of it where there is no region, and what is said of it.
 
+    `picture` gives it when it is drawn: a report of many large pages holds one of them at a time.
     `place` is short: 'invoice.pdf, page 3', 'clip.mp4, 0:12', 'cat.png'. `sentence` is the model's.
     """
 
-    picture: Picture
+    picture: Callable[[], Picture]
     region: Region | None
     place: str
     sentence: str
@@ -96,7 +97,7 @@ def shown(clipping: Clipping) -> Shown:
     from vlm_app.grounding import draw
     from vlm_app.grounding.formats.result import plain
 
-    pixels, region = clipping.picture.pixels, clipping.region
+    pixels, region = clipping.picture().pixels, clipping.region
     place, sentence = plain(clipping.place), clipping.sentence.strip()
     if region is None:
         return Shown("", place, sentence, _sized(pixels), None)

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from vlm_app.types import Answer, Box, Region, Task
-
-PERSON = "person"  # the maker of a region that nobody's model made
+from vlm_app.types import PERSON, Answer, Box, Region, Task
 
 
 class Kind(StrEnum):

@@ -26,11 +26,10 @@ A version that is not known is refused; earlier turns of a chat are no part of v
 """
 
 from vlm_app.finetune.examples.datasets import Added, Dataset, Examples
-from vlm_app.finetune.examples.example import PERSON, Example, Reply, Source
+from vlm_app.finetune.examples.example import Example, Reply, Source
 from vlm_app.finetune.examples.schema import SCHEMA_VERSION, digest, example_from_dict, example_to_dict
 
 __all__ = [
-    "PERSON",
     "SCHEMA_VERSION",
     "Added",
     "Dataset",

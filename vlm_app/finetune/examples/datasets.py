@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.examples.example import Example
 from vlm_app.finetune.examples.schema import digest, example_from_dict, example_to_dict
-from vlm_app.store import Store, new_id
+from vlm_app.store import Store, new_id, writable
 from vlm_app.store.tables import DatasetRow, ExampleMediaRow, ExampleRow
 from vlm_app.types import Task
 
@@ -190,7 +190,7 @@ def _dataset(session: Session, row: DatasetRow) -> Dataset:
 
 def _free_name(session: Session, owner: str, name: str, but: str = "") -> str:
     """The name on one line. Raises `BadInput` when it cannot be one, or another dataset has it."""
-    name = " ".join(name.split()).encode("utf-8", "replace").decode("utf-8")
+    name = writable(" ".join(name.split()))
     if not 0 < len(name) <= _LONGEST_NAME:
         raise BadInput(
             f"A dataset's name has 1 to {_LONGEST_NAME} characters, found {len(name)}: choose another one."

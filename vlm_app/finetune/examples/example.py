@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from vlm_app.types import Picture, Region, Task
+from vlm_app.types import PERSON, Picture, Region, Task
 
-PERSON = "person"  # the maker of an answer that a person gave or corrected
 _TOLD = frozenset({Task.CHAT, Task.CAPTION, Task.DESCRIBE_REGION})  # tasks that an answer in words belongs to
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vlm_app.finetune.examples.example import Example, Reply, Source
 from vlm_app.grounding import region_from_dict, region_to_dict
+from vlm_app.store import writable
 from vlm_app.types import Picture, Region, Task
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -49,15 +50,15 @@ def example_to_dict(example: Example, pictures: Sequence[str]) -> dict[str, Any]
         version=SCHEMA_VERSION,
         pictures=list(pictures),
         task=example.task,
-        query=_writable(example.query),
-        text=None if example.text is None else _writable(example.text),
+        query=writable(example.query),
+        text=None if example.text is None else writable(example.text),
         regions=_regions(example.regions),
         rejected=None
         if wrong is None
-        else ReplyRecord(text=_writable(wrong.text), regions=_regions(wrong.regions)),
+        else ReplyRecord(text=writable(wrong.text), regions=_regions(wrong.regions)),
         source=example.source,
         maker=example.maker,
-        note=_writable(example.note),
+        note=writable(example.note),
     )
     return record.model_dump(mode="json")
 
@@ -99,8 +100,3 @@ def _regions(regions: Sequence[Region]) -> list[dict[str, Any]]:
 
 def _from_dicts(regions: Sequence[dict[str, Any]]) -> tuple[Region, ...]:
     return tuple(region_from_dict(region) for region in regions)
-
-
-def _writable(text: str) -> str:
-    """With '?' for halves of characters (lone surrogates), which cannot be written anywhere."""
-    return text.encode("utf-8", "replace").decode("utf-8")

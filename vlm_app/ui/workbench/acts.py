@@ -11,16 +11,15 @@ from typing import Any
 from vlm_app.chat import Chats
 from vlm_app.errors import BadInput
 from vlm_app.settings import settings
-from vlm_app.types import Task
 from vlm_app.ui.welcome import EXAMPLES
 from vlm_app.ui.workbench import datasets, edits
 from vlm_app.ui.workbench.asking import GONE
 from vlm_app.ui.workbench.comparing import compared, on_page, own_text
-from vlm_app.ui.workbench.opening import from_chat, from_file
+from vlm_app.ui.workbench.opening import begun, from_chat, from_file
 from vlm_app.ui.workbench.showing import BenchShowing, Updates
 from vlm_app.ui.workbench.telling import finding_data, told
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import Finding, Question
+from vlm_app.workbench.sheet import Finding
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Acts:
         self.chats = chats
         self.datasets = datasets.Datasets(store, bench)
         self.ways: dict[str, Callable[[Press], Updates]] = {
-            "restore": self._restore, "open": self._open, "close": self._close, "delete": self._delete,
+            "restore": self._restore, "recent": self._recent, "open": self._open, "delete": self._delete,
             "example": self._example, "show": self._show, "forget": self._forget, "edit": self._edit,
             "begin": self._begin, "text": self._text, "frame": self._frame, "sample": self._sample,
             "own-text": self._own_text, "chat": self._chat, "dataset": self._dataset,
@@ -75,11 +74,12 @@ class Acts:
     def _restore(self, press: Press) -> Updates:
         return self.showing.restored(press.owner, press.text("sheet"), press.text("finding"))
 
+    def _recent(self, press: Press) -> Updates:
+        """The menu of what was opened lately, where nothing is open."""
+        return self.showing.recent(press.owner)
+
     def _open(self, press: Press) -> Updates:
         return self.showing.sheet(press.owner, self.bench.sheet(press.owner, press.text("sheet")))
-
-    def _close(self, press: Press) -> Updates:
-        return self.showing.blank(press.owner)
 
     def _delete(self, press: Press) -> Updates:
         self.bench.delete(press.owner, press.sheet)
@@ -140,9 +140,10 @@ class Acts:
     def _begin(self, press: Press) -> Updates:
         """A region was drawn where no model was asked: a finding of the person's own."""
         page = press.text("page")
-        finding = self.bench.begin(press.owner, press.sheet, [page], Question(Task.DETECT))
-        marks = edits.changed(finding, page, press.asked.get("regions"))
-        return self._kept(press, self.bench.edit(press.owner, finding.id, marks=marks))
+        with begun(self.bench, press.owner, press.sheet, [page]) as finding:
+            marks = edits.changed(finding, page, press.asked.get("regions"))
+            kept = self.bench.edit(press.owner, finding.id, marks=marks)
+        return self._kept(press, kept)
 
     def _text(self, press: Press) -> Updates:
         finding = self.bench.edit(

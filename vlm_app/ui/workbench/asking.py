@@ -11,6 +11,7 @@ from vlm_app.engine import Engine
 from vlm_app.errors import BadInput
 from vlm_app.types import Box, Task
 from vlm_app.ui.workbench import choosing
+from vlm_app.workbench.detail import TASKS
 from vlm_app.workbench.ready import ready
 from vlm_app.workbench.sheet import Question
 
@@ -44,7 +45,7 @@ class Chosen:
         if task is Task.DESCRIBE_REGION:
             raise BadInput(choosing.DRAW)
         query = self.query.strip() if task in choosing.HINTS else ""
-        return Question(task, query, model, detail=self.detail)
+        return Question(task, query, model, detail=self.detail and task in TASKS)
 
     def _ready(self, name: str) -> Question:
         model = self.model or self.default

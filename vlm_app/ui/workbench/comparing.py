@@ -38,12 +38,23 @@ def compared(one: Finding, other: Finding | None) -> Compared | None:
     words: Spans = ()
     other_words: Spans = ()
     if one.question.task in READ and other.question.task in READ:
-        found = differences(one.text, other.text)
+        found = differences(_said(one), _said(other))
         words = tuple((each.start, each.end) for each in found)
         other_words = tuple((each.other_start, each.other_end) for each in found)
         first |= {one.marks[at].id: "differs" for at in differing(one.regions, other.regions)}
         second |= {other.marks[at].id: "differs" for at in differing(other.regions, one.regions)}
     return Compared(other, first, second, len(pairs), words, other_words)
+
+
+def _said(finding: Finding) -> str:
+    """The words that were read at some place; what the answer puts between them becomes spaces."""
+    spans = [mark.region.span for mark in finding.marks if mark.region.span]
+    if not spans or finding.corrected:
+        return finding.text
+    said = [" "] * len(finding.text)
+    for start, end in spans:
+        said[start:end] = finding.text[start:end]
+    return "".join(said)
 
 
 def own_text(owner: str, sheet: str, key: str, lines: Sequence[Region]) -> Finding:

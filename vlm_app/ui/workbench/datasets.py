@@ -1,4 +1,4 @@
-"""From a finding to examples of a dataset: one for each of its pages."""
+"""From a finding to examples of a dataset: one for each of its pages, or for a question about all of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_app.errors import BadInput
 from vlm_app.finetune.examples import Example, Examples, Reply, Source
-from vlm_app.types import Region
+from vlm_app.types import PERSON, Region, Task
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import PERSON, Finding
+from vlm_app.workbench.sheet import Finding
 
 if TYPE_CHECKING:
     from vlm_app.store import Store
 
 CORRECTIONS = "My corrections"  # the dataset that one click adds to
+_IN_WORDS = frozenset({Task.CAPTION, Task.OCR, Task.DESCRIBE_REGION})  # their text is not made of regions
 
 
 class Datasets:
@@ -42,11 +43,9 @@ class Datasets:
             raise BadInput("There is nothing to add yet: ask something first.")
         finding = self.bench.finding(owner, finding_id)
         id = self._dataset(owner, dataset)
-        try:
-            examples = [self._example(owner, finding, page) for page in range(len(finding.pages))]
-        except ValueError as error:
-            raise BadInput(f"This is no example to learn from: {error}.") from error
-        added = [self.examples.add(owner, id, example) for example in examples]
+        added = [
+            self.examples.add(owner, id, self._example(owner, finding, part)) for part in _parts(finding)
+        ]
         return f'<p class="status done" role="status">{escape(added[-1].sentence)}</p>'
 
     def _dataset(self, owner: str, id: str) -> str:
@@ -58,25 +57,42 @@ class Datasets:
             raise BadInput("This dataset is gone: choose another one.")
         return self.examples.create(owner, CORRECTIONS).id
 
-    def _example(self, owner: str, finding: Finding, page: int) -> Example:
-        """What is right about one page, and what the model said where that was corrected."""
-        picture = self.bench.picture(owner, finding.sheet, finding.pages[page])
+    def _example(self, owner: str, finding: Finding, pages: Sequence[int]) -> Example:
+        """What is right about pages, and what the model said where that was corrected."""
+        pictures = tuple(self.bench.picture(owner, finding.sheet, finding.pages[page]) for page in pages)
         question, corrected = finding.question, finding.corrected
-        right = _reply(finding.text, finding.regions, finding, page)
-        wrong = _reply(finding.answer.text, finding.answer.regions, finding, page)
-        return Example(
-            pictures=(picture,), task=question.task, query=question.query, text=right.text,
-            regions=right.regions, source=Source.EDIT, note=finding.note,
-            maker=PERSON if corrected or not question.model else question.model,
-            rejected=wrong if corrected and question.model and wrong != right else None,
-        )  # fmt: skip
+        right = _reply(finding.text, finding.regions, finding, pages)
+        wrong = _reply(finding.answer.text, finding.answer.regions, finding, pages)
+        try:
+            return Example(
+                pictures=pictures, task=question.task, query=question.query, text=right.text,
+                regions=right.regions, source=Source.EDIT, note=finding.note,
+                maker=PERSON if corrected or not question.model else question.model,
+                rejected=wrong if corrected and question.model and wrong != right else None,
+            )  # fmt: skip
+        except ValueError as error:
+            raise BadInput(f"This is no example to learn from: {error}.") from error
 
 
-def _reply(text: str, regions: Sequence[Region], finding: Finding, page: int) -> Reply:
-    """What was said about one page; of several, its regions and their words."""
-    if len(finding.pages) == 1:
+def _parts(finding: Finding) -> list[range]:
+    """The pages of each example: a question is about all of them, a task about each.
+
+    Raises BadInput for words about several pages: nobody knows which of them belong to which page.
+    """
+    pages = range(len(finding.pages))
+    if len(pages) > 1 and finding.question.task in _IN_WORDS:
+        raise BadInput(
+            f"One text about {len(pages)} pages is no example of each of them: ask about one page at a time, "
+            "or read the text with places."
+        )
+    return [pages] if finding.question.task is Task.CHAT else [range(page, page + 1) for page in pages]
+
+
+def _reply(text: str, regions: Sequence[Region], finding: Finding, pages: Sequence[int]) -> Reply:
+    """What was said about all pages; of one among several, its regions and their words."""
+    if len(pages) == len(finding.pages):
         return Reply(text, tuple(regions))
-    here = tuple(replace(each, image=0, span=None) for each in regions if each.image == page)
+    here = tuple(replace(each, image=0, span=None) for each in regions if each.image in pages)
     return Reply(_lines(here), here)
 
 

@@ -5,7 +5,7 @@ EMPTY = """
   <h1>See what a model finds. Check it, fix it, take it along.</h1>
   <button type="button" class="drop" data-bench="pick-files">
     <i class="ico open"></i><strong>Drop images, a PDF or a video here</strong>
-    <span>or choose files. PDFs have up to 200 pages; whatever you open stays on this computer.</span>
+    <span>or choose files: several images together, one PDF of up to 200 pages, or one video.</span>
   </button>
   <p class="or">or try one of these</p>
   <div class="cards">
@@ -38,6 +38,8 @@ STAGE = """
       <button type="button" class="plain" data-bench="sample-count">Spread evenly</button>
       <label>or every <input type="number" id="sample-every" min="0.1" step="0.1" value="5"> s</label>
       <button type="button" class="plain" data-bench="sample-every">Take them</button></div>
+    <p class="few" id="few-frames" hidden>Questions are about the frames that were taken: take more to ask
+      about more of the video.</p>
   </div>
   <div class="tools" role="toolbar" aria-label="Tools">
     <span class="group">

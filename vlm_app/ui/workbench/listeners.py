@@ -16,16 +16,19 @@ import gradio as gr
 
 from vlm_app.api.owner import Owners
 from vlm_app.engine import Engine
+from vlm_app.errors import NotFound
 from vlm_app.types import Answer
 from vlm_app.ui.running import Running
 from vlm_app.ui.told import Told
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.acts import Acts
 from vlm_app.ui.workbench.asking import Chosen, pages
+from vlm_app.ui.workbench.opening import let_go
 from vlm_app.ui.workbench.page import BenchPage
+from vlm_app.ui.workbench.render import UNITS
 from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import Finding, Question, Sheet, Step
+from vlm_app.workbench.sheet import Finding, Kind, Question, Sheet, Step
 
 BEAT = 0.15  # seconds between two pictures of a growing answer
 TELL = "(told) => window.vlmBenchTell(told)"
@@ -56,17 +59,18 @@ class BenchListeners:
         writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
         shown = [on.sheet, on.finding, on.name, on.answer, on.history, on.progress, on.told]
         asking = [on.model, on.second, on.task, on.query, on.chip, on.ready, on.detail]
-        on.bridge.click(self.act, on.asked, shown, **quiet)
+        on.bridge.click(self.act, on.asked, shown, trigger_mode="multiple", **quiet)  # no press is lost
         on.bridge.submit(self.ask, on.asked, shown, **writes).then(None, None, None, js=RAN, **quiet)
-        on.bridge.stop(self.stop, None, None, queue=False, **quiet)
+        on.bridge.stop(self.stop, None, None, queue=False, trigger_mode="multiple", **quiet)
         on.upload.upload(self.open, [on.upload], shown, **quiet)
         on.take.upload(self.take_in, on.asked | {on.take}, shown, **quiet)
         on.told.change(None, [on.told], None, js=TELL, queue=False, **quiet)
         on.query.submit(None, None, None, js=RUN, **quiet)
         loaded.then(None, None, None, js=START, **quiet)
         tab.select(self.choose, on.asked, asking, **quiet).then(None, None, None, js=OPENED, **quiet)
-        on.second.input(None, None, None, js=RUNS, **quiet)
-        gr.on([on.model.input, on.task.input], self.choose, on.asked, asking, **quiet)
+        chosen = [on.model.input, on.second.input, on.task.input]
+        picked = gr.on(chosen, self.choose, on.asked, asking, trigger_mode="always_last", **quiet)
+        picked.then(None, None, None, js=RUNS, **quiet)
         clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
 
     # --- asking -----------------------------------------------------------------------------
@@ -79,12 +83,23 @@ class BenchListeners:
             sheet = self.bench.sheet(owner, values[self.on.sheet])
             stop = threading.Event()
             with self.running.answer((owner, str(asked.get("run"))), stop):
-                yield from self._answered(owner, sheet, values, asked, stop)
+                try:
+                    yield from self._answered(owner, sheet, values, asked, stop)
+                except NotFound:
+                    if self._is_there(owner, sheet):
+                        raise
             return
         with Told():  # what was there before
             yield self.showing.restored(
                 self.owners.of(request.cookies), values[self.on.sheet], values[self.on.finding]
             )
+
+    def _is_there(self, owner: str, sheet: Sheet) -> bool:
+        """Whether a sheet was not deleted while it was asked about: whoever did that knows."""
+        try:
+            return bool(self.bench.sheet(owner, sheet.id))
+        except NotFound:
+            return False
 
     def _answered(
         self, owner: str, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
@@ -126,13 +141,14 @@ class BenchListeners:
                 kept = step.finding or kept
                 if step.finding is None and time.monotonic() - shown >= BEAT:
                     shown = time.monotonic()
-                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question))
+                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question, sheet))
         return kept
 
-    def _how_far(self, step: Step, question: Question) -> str:
+    def _how_far(self, step: Step, question: Question, sheet: Sheet) -> str:
         if step.total <= 1 and not step.answer.text and not step.marks:
             return self._waiting(question)
-        return progress(step.done, step.total, "Tile" if question.detail else "Page")
+        unit = "Tile" if question.detail else UNITS[sheet.kind].capitalize()
+        return progress(step.done, step.total, unit)
 
     def _waiting(self, question: Question) -> str:
         """What is going on before the first word."""
@@ -154,27 +170,26 @@ class BenchListeners:
     # --- opening ----------------------------------------------------------------------------
 
     def open(self, files: list[str] | None, request: gr.Request) -> Updates:
-        """Files were chosen or dropped. The copies that Gradio made of them go."""
+        """Files were chosen or dropped."""
         paths = [Path(file) for file in files or []]
 
         def opened(owner: str) -> Updates:
             sheet = self.bench.open(owner, [(path, path.name) for path in paths])
+            if sheet.kind is Kind.VIDEO:  # something to see and to ask about from the start
+                sheet, _ = self.bench.frame(owner, sheet.id, 0.0)
             return self.showing.sheet(owner, sheet)
 
         try:
             return self._safely(opened, request)
         finally:
             for path in paths:
-                path.unlink(missing_ok=True)
+                let_go(path)
 
     def take_in(self, values: Values, request: gr.Request) -> Updates:
-        """Regions came as a file; the copy that Gradio made of it goes."""
+        """Regions came as a file."""
         path = Path(values[self.on.take])
         sheet = values[self.on.sheet]
-        try:
-            return self._safely(lambda owner: self.acts.take_in(owner, sheet, path), request)
-        finally:
-            path.unlink(missing_ok=True)
+        return self._safely(lambda owner: self.acts.take_in(owner, sheet, path), request)
 
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button that asks no model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +68,17 @@ def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> Finding:
     return _kept(bench, owner, sheet_id, pages, regions)
 
 
+def let_go(upload: Path) -> None:
+    """The copy that Gradio made of a large file goes at once, a small one with all others after a day.
+
+    Gradio names uploads by what they hold: the same image, attached to a message that is not sent
+    yet or opened by somebody else just now, is the same file.
+    """
+    with suppress(FileNotFoundError):
+        if upload.stat().st_size > settings().max_bytes:
+            upload.unlink()
+
+
 def kind_of(data: bytes, name: str) -> str:
     """The format of a file of regions: 'json', 'coco' or 'label-studio'."""
     if data[:2] == b"PK":
@@ -86,6 +99,17 @@ def _places(names: list[str], sheet: Sheet) -> dict[int, str]:
 
 
 def _kept(bench: Bench, owner: str, sheet_id: str, pages: tuple[str, ...], regions: list[Region]) -> Finding:
-    finding = bench.begin(owner, sheet_id, pages, Question(Task.DETECT))
     marks = [Mark(f"new-{number}", region) for number, region in enumerate(regions)]
-    return bench.edit(owner, finding.id, marks=marks)
+    with begun(bench, owner, sheet_id, pages) as finding:
+        return bench.edit(owner, finding.id, marks=marks)
+
+
+@contextmanager
+def begun(bench: Bench, owner: str, sheet_id: str, pages: Sequence[str]) -> Iterator[Finding]:
+    """A finding of the person's own, to be filled; where that fails no empty one is left behind."""
+    finding = bench.begin(owner, sheet_id, pages, Question(Task.DETECT))
+    try:
+        yield finding
+    except BaseException:
+        bench.forget(owner, finding.id)
+        raise

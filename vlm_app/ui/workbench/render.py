@@ -10,12 +10,12 @@ from itertools import pairwise
 
 from vlm_app.grounding import colours
 from vlm_app.grounding.formats import FORMATS
-from vlm_app.types import Checkpoint, Finish
+from vlm_app.types import PERSON, Checkpoint, Finish, Task
 from vlm_app.ui.pieces import AS_WRITTEN, attribute
 from vlm_app.ui.prose import Phrase, prose
 from vlm_app.ui.workbench.choosing import NAMES
 from vlm_app.workbench.links import links
-from vlm_app.workbench.sheet import PERSON, Finding, Kind, Mark, Sheet
+from vlm_app.workbench.sheet import Finding, Kind, Mark, Sheet
 
 MOST_LISTED = 1000  # regions
 FORMAT_NAMES = {
@@ -23,6 +23,7 @@ FORMAT_NAMES = {
     "png": "Annotated picture", "crops": "Crops", "txt": "Plain text", "md": "Markdown", "hocr": "hOCR",
     "pdf": "Searchable PDF",
 }  # fmt: skip
+UNITS = {Kind.IMAGES: "image", Kind.DOCUMENT: "page", Kind.VIDEO: "frame"}
 YOU, OWN = "You", "The file’s own text"
 SHAPES = {"box": "box", "point": "point", "polygon": "outline", "mask": "mask"}
 
@@ -84,8 +85,9 @@ def head(finding: Finding, rows: Mapping[str, Checkpoint]) -> str:
 
 
 def asked(finding: Finding) -> str:
-    """'Detect “red circle”'."""
-    query = finding.question.query.strip()
+    """'Detect “red circle”'. The query of a drawn part are its coordinates: they lie on the picture."""
+    drawn = finding.question.task is Task.DESCRIBE_REGION
+    query = "" if drawn else finding.question.query.strip()
     short = query if len(query) <= 60 else query[:59] + "…"
     task = NAMES.get(finding.question.task, finding.question.task.value)
     return f"{task} “{short}”" if query else task
@@ -111,7 +113,8 @@ def ending(finding: Finding) -> str:
 
 
 def _text(finding: Finding, around: Around, fixed: bool) -> str:
-    if not finding.text:
+    said_nothing = not finding.marks and not any(each.isalnum() for each in finding.text)
+    if not finding.text or (said_nothing and not finding.corrected and not fixed):
         return "" if fixed or finding.marks else '<p class="hint">Nothing was found.</p>'
     phrases = [*_phrases(finding), *_links(finding, around.sheet), *_differences(around.words)]
     phrases = _cut(phrases) if around.words else phrases
@@ -264,24 +267,30 @@ def _ways(finding: Finding) -> str:
     )
 
 
-def history(findings: Sequence[Finding], shown: str, rows: Mapping[str, Checkpoint], now: datetime) -> str:
-    """What was found on this sheet, the newest first."""
+def history(
+    findings: Sequence[Finding],
+    shown: str,
+    rows: Mapping[str, Checkpoint],
+    now: datetime,
+    kind: Kind = Kind.DOCUMENT,
+) -> str:
+    """What was found on a sheet of that kind, the newest first."""
     if not findings:
         return ""
-    made = "".join(_past(each, shown, rows, now) for each in reversed(findings))
+    made = "".join(_past(each, shown, rows, now, UNITS[kind]) for each in reversed(findings))
     return (
         f'<details class="bench-fold" open><summary>Findings <small>{len(findings)}</small></summary>'
         f'<ol class="past">{made}</ol></details>'
     )
 
 
-def _past(finding: Finding, shown: str, rows: Mapping[str, Checkpoint], now: datetime) -> str:
+def _past(finding: Finding, shown: str, rows: Mapping[str, Checkpoint], now: datetime, unit: str) -> str:
     row, id = rows.get(finding.question.model), attribute(finding.id)
     name = row.name if row else finding.question.model or YOU
     count = len(finding.marks)
     facts = [
         f"{count} region{'s' if count != 1 else ''}" if count else "",
-        f"{len(finding.pages)} pages" if len(finding.pages) > 1 else "",
+        f"{len(finding.pages)} {unit}s" if len(finding.pages) > 1 else "",
         "corrected" if finding.corrected else "",
         "second opinion" if finding.beside else "",
         finding.created.astimezone(now.tzinfo).strftime("%H:%M"),

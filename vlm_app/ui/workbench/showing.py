@@ -15,7 +15,7 @@ from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
 from vlm_app.errors import NotFound
 from vlm_app.settings import settings
-from vlm_app.types import Task
+from vlm_app.ui import server_words
 from vlm_app.ui.state_words import status
 from vlm_app.ui.workbench import choosing, render
 from vlm_app.ui.workbench.comparing import Compared, compared
@@ -23,6 +23,7 @@ from vlm_app.ui.workbench.page import BenchPage
 from vlm_app.ui.workbench.ready_buttons import buttons
 from vlm_app.ui.workbench.telling import finding_data, sheet_data, told
 from vlm_app.workbench.bench import Bench
+from vlm_app.workbench.detail import TASKS
 from vlm_app.workbench.sheet import Finding, Sheet
 
 Values = dict[Component, Any]
@@ -57,7 +58,7 @@ class BenchShowing:
         updates: Updates = {
             self.on.finding: shown.id if shown else "",
             self.on.history: render.history(
-                findings, shown.id if shown else "", catalog(), datetime.now().astimezone()
+                findings, shown.id if shown else "", catalog(), datetime.now().astimezone(), sheet.kind
             ),
         }
         if shown is None:
@@ -108,6 +109,10 @@ class BenchShowing:
             self.on.progress: "",
             self.on.told: told(sheet=None, finding=None, beside=None),
         }
+
+    def recent(self, owner: str) -> Updates:
+        """What was opened lately."""
+        return {self.on.name: render.name(None, self.bench.recent(owner))}
 
     def restored(self, owner: str, sheet: str, finding: str) -> Updates:
         """What was open before a reload; nothing, where it is gone."""
@@ -165,9 +170,15 @@ class BenchShowing:
             on.task: gr.update(choices=choices, value=choice),
             on.query: gr.update(visible=hint is not None, placeholder=hint or ""),
             on.chip: self.chip(model, choice),
-            on.ready: buttons(rows[model or default]),
-            on.detail: gr.update(visible=task in DETAILED),
+            on.ready: buttons(rows[model or default]) + self._goes(model, second),
+            on.detail: gr.update(visible=task in TASKS),
         }
+
+    def _goes(self, *models: str) -> str:
+        """Where images go that leave this computer."""
+        rows = catalog()
+        lines = dict.fromkeys(server_words.leaves(rows[each]) for each in models if each in rows)
+        return "".join(f'<p class="hint goes">{escape(line)}</p>' for line in lines if line)
 
     def chip(self, model: str, choice: str) -> str:
         """The state of the model that would answer."""
@@ -180,9 +191,6 @@ class BenchShowing:
         """The model that answers where none was chosen."""
         here = choosing.runnable(catalog())
         return next((row for row in here if row.id == settings().model), here[0]).id
-
-
-DETAILED = {Task.DETECT, Task.POINT, Task.COUNT, Task.SEGMENT, Task.OCR_REGIONS, Task.GROUND}
 
 
 def progress(done: int, total: int, unit: str) -> str:

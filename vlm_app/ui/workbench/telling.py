@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from vlm_app.catalog import catalog
 from vlm_app.grounding import colours, ink, region_to_dict
 from vlm_app.store import new_id
 from vlm_app.workbench.sheet import Finding, Mark, Sheet
@@ -39,9 +40,11 @@ def finding_data(
 
     `sides` are 'agreed', 'only' or 'differs' by the ids of marks.
     """
+    rows = catalog()
+    makers = {id: rows[id].name for id in {mark.maker for mark in finding.marks} if id in rows}
     coloured = zip(finding.marks, colours(finding.regions), strict=True)
     regions = [
-        _region(mark, colour, finding.pages, sides or {})
+        _region(mark, colour, finding.pages, sides or {}, makers)
         for mark, colour in coloured
         if mark.region.image < len(finding.pages)
     ]
@@ -54,8 +57,10 @@ def finding_data(
     }
 
 
-def _region(mark: Mark, colour: str, pages: Collection[str], sides: Mapping[str, str]) -> dict[str, Any]:
+def _region(
+    mark: Mark, colour: str, pages: Collection[str], sides: Mapping[str, str], makers: Mapping[str, str]
+) -> dict[str, Any]:
     data = region_to_dict(mark.region)
     data |= {"key": mark.id, "page": list(pages)[mark.region.image], "colour": colour, "ink": ink(colour)}
-    data |= {"maker": mark.maker, "edited": mark.edited}
+    data |= {"maker": makers.get(mark.maker, mark.maker), "edited": mark.edited}
     return data | ({"mark": sides[mark.id]} if mark.id in sides else {})

@@ -69,3 +69,4 @@ def _findings() -> None:
         sa.Column("updated", sa.DateTime, nullable=False),
     )
     op.create_index("findings_by_sheet", "findings", ["sheet_id"])
+    op.create_index("findings_by_beside", "findings", ["beside"])
