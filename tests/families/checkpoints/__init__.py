@@ -85,9 +85,10 @@ def checkpoint(name: str) -> Path:
     import torch
     from transformers import AutoModelForImageTextToText
 
-    processor, config = import_module(f"{__name__}.{name}").build()
-    torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(config)
+    with torch.device("cpu"):  # also when the first who wants it is about to build on meta
+        processor, config = import_module(f"{__name__}.{name}").build()
+        torch.manual_seed(0)
+        model = AutoModelForImageTextToText.from_config(config)
     folder = Path(mkdtemp(prefix=f"tiny-{name}-"))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
