@@ -33,6 +33,7 @@ class Adapter:
     """An adapter on disk. `base` is a Hub repo id, the id of a row or a folder.
 
     `revision` is the commit of the base that it was made for, '' where nobody wrote it down.
+    `owner` is the visitor whom it belongs to; one without an owner is everybody's.
     """
 
     id: str
@@ -40,6 +41,11 @@ class Adapter:
     base: str
     revision: str
     folder: Path
+    owner: str = ""
+
+    def is_for(self, owner: str) -> bool:
+        """Whether this visitor may use it."""
+        return self.owner in ("", owner)
 
 
 # --- on disk ----------------------------------------------------------------------------
@@ -98,7 +104,9 @@ def made_for(adapter: Adapter, checkpoint: Checkpoint) -> bool:
 
 def _folders() -> list[Path]:
     root = settings().data / "adapters"
-    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    found = root.iterdir() if root.is_dir() else ()
+    # One that is being made or deleted begins with a dot.
+    return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
 
 
 def _read(folder: Path) -> Adapter:
@@ -112,7 +120,8 @@ def _read(folder: Path) -> Adapter:
     name = str(card.get("name") or folder.name)
     if not base:
         raise damaged(name, f"a base_model_name_or_path in {CONFIG}", "none")
-    return Adapter(folder.name, name, base, revision if _is_commit(revision) else "", folder)
+    owner = str(card.get("owner") or "")
+    return Adapter(folder.name, name, base, revision if _is_commit(revision) else "", folder, owner)
 
 
 def _is_commit(revision: str) -> bool:

@@ -38,6 +38,7 @@ __all__ = [
     "one_build",
     "out_of_memory",
     "peak_bytes",
+    "precision_here",
     "set_library_defaults",
 ]
 
@@ -72,11 +73,20 @@ def load_checkpoint(checkpoint: Checkpoint, precision: str = "auto") -> LoadedMo
     `precision` is one of `PRECISIONS`; 'auto' is what the hardware multiplies best.
     Raises as `load` does.
     """
+    device, chosen = _here_in(precision)
+    return load(Plan(checkpoint, chosen, 0, 0, device))
+
+
+def precision_here(precision: str) -> str:
+    """The precision that `load_checkpoint` takes for 'auto' on this computer; any other as it is."""
+    return _here_in(precision)[1] if precision == "auto" else precision
+
+
+def _here_in(precision: str) -> tuple[str, str]:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = best_precision(device) if precision == "auto" else precision
-    return load(Plan(checkpoint, chosen, 0, 0, device))
+    return device, best_precision(device) if precision == "auto" else precision
 
 
 def load(plan: Plan, watch: Watch | None = None) -> LoadedModel:

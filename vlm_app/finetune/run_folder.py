@@ -44,11 +44,15 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 class Data(BaseModel):
-    """What a run learns from: the dataset it was taken from, how many examples, and a hash of them all."""
+    """What a run learns from: the dataset it was taken from, how many examples, and a hash of them all.
+
+    `owner` is whose run it is, to whom its adapter belongs.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
+    owner: str = ""
     dataset: str = ""  # its id
     name: str = ""
     train: int = 0

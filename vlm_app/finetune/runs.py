@@ -96,6 +96,7 @@ class Runs:
             raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")
         divided = split(examples, config.held_out, config.seed)
         data = Data(
+            owner=owner,
             dataset=dataset.id,
             name=dataset.name,
             train=len(divided.train),
