@@ -18,6 +18,7 @@ from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Summary
 from vlm_app.engine.states import ModelState
 from vlm_app.errors import BadInput
+from vlm_app.finetune.workshop import Workshop
 from vlm_app.settings import settings
 from vlm_app.store import Store
 from vlm_app.types import Checkpoint, Runs, Sampling, Task
@@ -50,7 +51,8 @@ def test_programs_are_offered_the_export_and_nothing_of_the_page(tmp_path: Path)
     engine = FakeEngine()
     store = Store(tmp_path)
     chats, owners, bench = Chats(store, engine), Owners(tmp_path), Bench(store, engine)
-    page = in_a_loop(lambda: build_page(chats, engine, owners, bench, store))  # type: ignore[arg-type]
+    workshop = Workshop(store, engine)  # type: ignore[arg-type]
+    page = in_a_loop(lambda: build_page(chats, engine, owners, bench, store, workshop))  # type: ignore[arg-type]
     offered = [fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"]
     assert offered == ["export"]
     assert page.analytics_enabled is False

@@ -10,13 +10,17 @@ if TYPE_CHECKING:
     from vlm_app.api.owner import Owners
     from vlm_app.chat import Chats
     from vlm_app.engine import Engine
+    from vlm_app.finetune.workshop import Workshop
     from vlm_app.store import Store
     from vlm_app.workbench.bench import Bench
 
 
-def build_page(chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store) -> gr.Blocks:
+def build_page(
+    chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store, workshop: Workshop
+) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
     from vlm_app.ui.endpoints import Endpoints
+    from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.page import blocks, layout
     from vlm_app.ui.workbench.acts import Acts
@@ -29,6 +33,12 @@ def build_page(chats: Chats, engine: Engine, owners: Owners, bench: Bench, store
         loaded = Listeners(parts, chats, engine, owners).connect(page)
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
+        DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(
+            [parts.finetune_tab, parts.finetune.datasets_tab], loaded
+        )
+        parts.finetune.runs.connect(
+            workshop.runs, store, engine, owners, parts.finetune.runs_tab, parts.clock
+        )
     return page
 
 

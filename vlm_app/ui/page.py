@@ -12,6 +12,7 @@ from vlm_app.catalog import catalog
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
+from vlm_app.ui.finetune.page import FinetunePage
 from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import ChatList
@@ -21,7 +22,7 @@ BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
-CHAT, WORKBENCH, MODELS = "chat", "workbench", "models"  # the tabs
+CHAT, WORKBENCH, FINETUNE, MODELS = "chat", "workbench", "finetune", "models"  # the tabs
 UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
 
 
@@ -33,6 +34,8 @@ class Parts:
     tabs: gr.Tabs
     bench_tab: gr.Tab
     bench: BenchPage
+    finetune_tab: gr.Tab
+    finetune: FinetunePage
     models_tab: gr.Tab
     models: ModelsPage
     panel: SettingsPanel
@@ -71,14 +74,18 @@ def layout() -> Parts:
             conversation = _conversation(rows, first)
         with gr.Tab("Workbench", id=WORKBENCH) as bench_tab:
             bench = BenchPage.build(rows, first.id)
+        with gr.Tab("Fine-tune", id=FINETUNE) as finetune_tab:
+            finetune = FinetunePage.build()
         with gr.Tab("Models", id=MODELS) as models_tab:
             models = ModelsPage.build(list(rows.values()))
     chat = gr.Textbox(visible=False, elem_id="chat")
     bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
     engine = gr.HTML(elem_id="engine-bridge", js_on_load=ENGINE_BRIDGE)
     hidden = {"chat": chat, "bridge": bridge, "engine": engine, "shown": gr.Textbox(visible=False)}
+    taught = {"finetune_tab": finetune_tab, "finetune": finetune}
     return Parts(
-        chats, tabs, bench_tab, bench, models_tab, models, **conversation, **hidden, clock=gr.Timer(2)
+        chats, tabs, bench_tab, bench, **taught, models_tab=models_tab, models=models,
+        **conversation, **hidden, clock=gr.Timer(2),
     )  # fmt: skip
 
 

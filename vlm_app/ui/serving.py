@@ -22,7 +22,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-SCRIPTS = ("page.js", "restart.js", *OVERLAY, "workbench.js")
+SCRIPTS = ("page.js", "restart.js", *OVERLAY, "workbench.js", "finetune-datasets.js")
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:
@@ -51,12 +51,14 @@ def _prepare(chosen: Settings) -> None:
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     """Builds the page, launches it, says where it is, and waits for the end."""
     from vlm_app.api.owner import Owners
+    from vlm_app.finetune.workshop import Workshop
     from vlm_app.ui import build_page
     from vlm_app.workbench.bench import Bench
 
     owners = Owners(settings().data)
     bench = Bench(store, models)
-    page = build_page(chats, models, owners, bench, store)
+    workshop = Workshop(store, models)
+    page = build_page(chats, models, owners, bench, store, workshop)
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())
@@ -68,8 +70,10 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     )
     print(f"vlm-app is running at {address} (Ctrl-C ends it)", flush=True)
     models.warm(settings().model)
+    workshop.open()
     ended.wait()
     page.close(verbose=False)
+    workshop.close()
     models.close()
     store.close()
 

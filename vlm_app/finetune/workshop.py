@@ -1,0 +1,27 @@
+"""What the app needs for fine-tuning, made once when it starts."""
+
+from __future__ import annotations
+
+from vlm_app.engine import Engine
+from vlm_app.finetune.examples import Examples
+from vlm_app.finetune.runs import Runs
+from vlm_app.finetune.uploads import sweep
+from vlm_app.store import Store
+
+
+class Workshop:
+    """Datasets and runs of all owners. To be opened when the app starts, and closed when it ends."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self.store = store
+        self.examples = Examples(store)
+        self.runs = Runs(store, engine)
+
+    def open(self) -> None:
+        """Remove what a crash left of uploads, and look after the line of runs."""
+        sweep()
+        self.runs.drive()
+
+    def close(self) -> None:
+        """What trains goes on without us."""
+        self.runs.close()

@@ -1,0 +1,1 @@
+"""The tab Fine-tune: datasets to teach from, and runs. The work is done in `vlm_app.finetune`."""

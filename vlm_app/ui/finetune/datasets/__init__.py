@@ -1,0 +1,1 @@
+"""Datasets on the tab Fine-tune: layout, listeners and what they show."""

@@ -1,0 +1,45 @@
+"""The place of datasets on the tab Fine-tune: what stands where. `assets/finetune-datasets.js` draws
+what is open from what the server tells; what a person or a file wrote is HTML of `render`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from vlm_app.ui.finetune.datasets.fixed import EMPTY, TOP
+
+BRIDGE = "window.vlmTune = {act: (data) => trigger('click', data)};"
+
+
+@dataclass(frozen=True)
+class DatasetsPart:
+    """The components of the place."""
+
+    list: gr.HTML  # the visitor's datasets
+    arrival: gr.HTML  # an upload: how far it is, and what it brings
+    dataset: gr.HTML  # the one that is open, and what is in it
+    gallery: gr.HTML  # its examples, a page of them
+    example: gr.HTML  # one of them
+    taught: gr.HTML  # as a model is taught it
+    told: gr.Textbox  # what the browser draws, as JSON
+    bridge: gr.HTML  # what the browser reports to
+
+    @classmethod
+    def build(cls) -> DatasetsPart:
+        """Draws the place where it is called."""
+        with gr.Column(elem_id="tune"):
+            with gr.Column(elem_id="tune-side", min_width=80):
+                gr.HTML(TOP, elem_id="tune-top", js_on_load=None)
+                listed = gr.HTML(elem_id="tune-list", js_on_load=None)
+            with gr.Column(elem_id="tune-main", min_width=80):
+                arrival = gr.HTML(elem_id="tune-arrival", js_on_load=None)
+                gr.HTML(EMPTY, elem_id="tune-empty", js_on_load=None)
+                dataset = gr.HTML(elem_id="tune-dataset", js_on_load=None)
+                gallery = gr.HTML(elem_id="tune-gallery", js_on_load=None)
+                with gr.Column(elem_id="tune-one", min_width=80):
+                    example = gr.HTML(elem_id="tune-example", js_on_load=None)
+                    taught = gr.HTML(elem_id="tune-taught", js_on_load=None)
+        told = gr.Textbox(visible=False)
+        bridge = gr.HTML(elem_id="tune-bridge", js_on_load=BRIDGE)
+        return cls(listed, arrival, dataset, gallery, example, taught, told, bridge)
