@@ -248,7 +248,8 @@ class Request:
 
     `query` is what a task other than CHAT is about ('red circle'); the last user turn
     holds the images and, for CHAT, the question. When the last turn is the assistant's,
-    the answer goes on from there.
+    the answer goes on from there. `owner` is who asks: somebody else's adapter is not found;
+    None is whoever sits at this computer, who may use any.
     """
 
     turns: tuple[Turn, ...]
@@ -259,6 +260,7 @@ class Request:
     adapter: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
     pixels: int | None = None  # the most pixels of an image that the model may see
+    owner: str | None = ""
 
     def __post_init__(self) -> None:
         if not self.turns:

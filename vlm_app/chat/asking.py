@@ -85,6 +85,7 @@ def request_of(
         adapter=chosen.adapter,
         sampling=chosen.sampling,
         pixels=chosen.pixels,
+        owner=conversation.owner,
     )
     _decode(request.pictures)
     return request

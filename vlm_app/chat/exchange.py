@@ -156,7 +156,7 @@ def take_in(store: Store, records: Records, find: Find, owner: str, data: bytes)
             media.append(store.add_picture(owner, replace(picture, note=image.note)))
         pictures = [store.picture(owner, each) for each in media]  # not yet decoded again: memory stays flat
         said = _said(file, pictures)
-        chosen = _settings(file.settings, find)
+        chosen = _settings(file.settings, find, owner)
         return records.insert(owner, shortened(file.title) or "Imported chat", chosen, file.created, said)
     except BaseException:
         store.drop_unused(owner, media)
@@ -242,7 +242,7 @@ def _answered(message: _Assistant, images: int, where: str) -> Answered:
     return Answered(tuple(given))
 
 
-def _settings(data: object, find: Find) -> ChatSettings:
+def _settings(data: object, find: Find, owner: str) -> ChatSettings:
     """The settings of the file, without what is not here: with the default model where its own is
     not in the catalog, and only with an adapter and a precision that this app has."""
     try:
@@ -250,7 +250,8 @@ def _settings(data: object, find: Find) -> ChatSettings:
     except ValidationError as error:
         raise _unfit(error) from error
     precision = chosen.precision if chosen.precision in PRECISIONS else "auto"
-    adapter = chosen.adapter if chosen.adapter in {each.id for each in adapters.installed()} else None
+    known = {each.id for each in adapters.installed(owner)}
+    adapter = chosen.adapter if chosen.adapter in known else None
     chosen = replace(chosen, precision=precision, adapter=adapter)
     try:
         find(chosen.model)

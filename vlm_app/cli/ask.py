@@ -98,6 +98,7 @@ def _request(arguments: argparse.Namespace, checkpoint: Checkpoint, task: Task) 
         query=arguments.query,
         precision=arguments.precision,
         adapter=arguments.adapter,
+        owner=None,
     )
 
 

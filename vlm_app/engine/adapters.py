@@ -43,22 +43,27 @@ class Adapter:
     folder: Path
     owner: str = ""
 
-    def is_for(self, owner: str) -> bool:
-        """Whether this visitor may use it."""
-        return self.owner in ("", owner)
+    def is_for(self, owner: str | None) -> bool:
+        """Whether this visitor may use it; None is whoever sits at this computer."""
+        return owner is None or self.owner in ("", owner)
 
 
 # --- on disk ----------------------------------------------------------------------------
 
 
-def installed() -> tuple[Adapter, ...]:
-    """The adapters of the data folder by name; one that cannot be read is logged and left out."""
+def installed(owner: str | None = None) -> tuple[Adapter, ...]:
+    """The adapters of the data folder that a visitor may use, by name; None: all of them.
+
+    One that cannot be read is logged and left out.
+    """
     found = []
     for folder in _folders():
         try:
-            found.append(_read(folder))
+            adapter = read(folder)
         except ModelUnavailable as error:
             _warn(error.sentence)
+        else:
+            found += [adapter] if adapter.is_for(owner) else []
     return tuple(sorted(found, key=lambda adapter: (adapter.name.casefold(), adapter.id)))
 
 
@@ -68,13 +73,17 @@ def _warn(sentence: str) -> None:
     _log.warning("%s", sentence)
 
 
-def find(id: str) -> Adapter:
-    """The adapter of an id. Raises `NotFound`, or `ModelUnavailable` where its files are damaged."""
+def find(id: str, owner: str | None = None) -> Adapter:
+    """The adapter of an id, for a visitor; None: for whoever sits at this computer.
+
+    Raises `NotFound`, also where it is somebody else's, or `ModelUnavailable` where its files are damaged.
+    """
     # An id is compared, never joined to a path: it comes from outside.
     folder = next((folder for folder in _folders() if folder.name == id), None)
-    if folder is None:
+    adapter = read(folder) if folder else None
+    if adapter is None or not adapter.is_for(owner):
         raise NotFound(f"There is no adapter '{id}': choose one that is listed, or none.")
-    return _read(folder)
+    return adapter
 
 
 def check(adapter: Adapter, checkpoint: Checkpoint) -> None:
@@ -109,7 +118,8 @@ def _folders() -> list[Path]:
     return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
 
 
-def _read(folder: Path) -> Adapter:
+def read(folder: Path) -> Adapter:
+    """The adapter in a folder. Raises `ModelUnavailable` where its files are damaged."""
     config = read_json(folder, CONFIG)
     card = read_json(folder, _CARD) if (folder / _CARD).is_file() else {}
     base, revision = str(config.get("base_model_name_or_path") or ""), str(config.get("revision") or "")
@@ -177,6 +187,13 @@ def detach(loaded: LoadedModel, id: str) -> None:
         del _attached(loaded)[id]
 
 
+def _detach_deleted(loaded: LoadedModel) -> None:
+    """What was deleted while it was warm makes room for the next one."""
+    there = {folder.name for folder in _folders()}
+    for id in [id for id in loaded.warm if id not in there]:
+        detach(loaded, id)
+
+
 def _attach(loaded: LoadedModel, adapter: Adapter) -> None:
     before = loaded.adapter
     _switch(loaded, None)
@@ -184,6 +201,7 @@ def _attach(loaded: LoadedModel, adapter: Adapter) -> None:
         layers = attach(loaded, adapter)
     finally:
         _switch(loaded, before)
+    _detach_deleted(loaded)
     if len(loaded.warm) >= WARM:
         detach(loaded, loaded.warm[0])
     _attached(loaded)[adapter.id] = layers

@@ -109,12 +109,15 @@ class Engine:
         """Models for a first start on this computer, the best first."""
         return offers(self._rows.values(), self.capacity(), self.devices()[0])
 
-    def adapters(self, model: str) -> tuple[Adapter, ...]:
-        """The adapters that were made for a model; none for one on a server, which has its own."""
+    def adapters(self, model: str, owner: str | None = "") -> tuple[Adapter, ...]:
+        """The adapters that were made for a model and that a visitor may use; None: all of them.
+
+        There are none for a model on a server, which has its own.
+        """
         row = catalog.find(model, self._rows)
         if row.server:
             return ()
-        return tuple(each for each in adapters.installed() if adapters.made_for(each, row))
+        return tuple(each for each in adapters.installed(owner) if adapters.made_for(each, row))
 
     # --- answers ------------------------------------------------------------------------
 

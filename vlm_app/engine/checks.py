@@ -28,10 +28,10 @@ def check(request: Request, checkpoint: Checkpoint, family: Family) -> Adapter |
         )
     _check_message(request, asked[-1], family)
     shown(request, checkpoint, family)  # says where there are too many images
-    return _adapter(request.adapter, checkpoint)
+    return _adapter(request.adapter, request.owner, checkpoint)
 
 
-def _adapter(id: str | None, checkpoint: Checkpoint) -> Adapter | None:
+def _adapter(id: str | None, owner: str | None, checkpoint: Checkpoint) -> Adapter | None:
     if id is None or id == adapters.BASE:
         return None
     if checkpoint.server:
@@ -39,7 +39,7 @@ def _adapter(id: str | None, checkpoint: Checkpoint) -> Adapter | None:
             f"{checkpoint.name} runs on the server '{checkpoint.server}', where adapters of this computer "
             "cannot be attached: choose none, or a model that runs here."
         )
-    adapter = adapters.find(id)
+    adapter = adapters.find(id, owner)
     adapters.check(adapter, checkpoint)
     return adapter
 

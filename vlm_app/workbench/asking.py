@@ -123,6 +123,7 @@ def request_of(
         adapter=question.adapter,
         sampling=Sampling(max_tokens=_TOKENS.get(question.task, _MOST_TOKENS)),
         pixels=question.pixels,
+        owner=sheet.owner,
     )
 
 
