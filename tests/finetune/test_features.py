@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import pytest
 import torch
 
 from tests.families import checkpoints
+from tests.finetune.runs import folder
 from tests.finetune.teaching import QUIET, example, run, tiny_base
 from tests.sizes import TRAINED_FAMILIES
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.finetune.training import course
-from vlm_app.finetune.training.collating import together
+from vlm_app.finetune.training.collating import Shelf, together
 from vlm_app.finetune.training.features import Features, features
-from vlm_app.finetune.training.lessons import lesson
+from vlm_app.finetune.training.kept import Kept, Looks, NoRoom
+from vlm_app.finetune.training.lessons import lesson, lessons
 from vlm_app.finetune.training.trainers import fused
+from vlm_app.store.images import ImageFolder
 
 pytestmark = [pytest.mark.filterwarnings(line) for line in QUIET]
 FIRST = ("smolvlm", "qwen2_5_vl", "llava")
@@ -62,6 +66,7 @@ def test_the_tower_is_asked_once_for_each_picture(tmp_path: Path) -> None:
     for row in [*rows, *rows]:
         kept.see(row.pictures, row.encode())
     assert len(calls) == 4
+    kept.close()
 
 
 def counted(module: Any) -> list[int]:
@@ -77,13 +82,13 @@ def counted(module: Any) -> list[int]:
     return calls
 
 
-def test_what_does_not_fit_into_memory_is_kept_on_disk(tmp_path: Path) -> None:
+def test_kept_features_lie_on_disk_and_leave_with_the_run(tmp_path: Path) -> None:
     loaded = load_checkpoint(checkpoints.row("smolvlm"), "fp32")
     row = lesson(loaded, example(0), None)
     inputs = row.encode()
-    kept = Features(loaded, "model.vision_model", tmp_path, most=0)
+    kept = Features(loaded, "model.vision_model", tmp_path)
     kept.try_out([row.pictures] * 2, [inputs] * 2, lambda rows: together(rows, 0))
-    assert list(tmp_path.glob("*.pt")) and kept.on
+    assert list(tmp_path.iterdir()) and kept.on
     with torch.no_grad():
         blank = kept.without_pictures(inputs)
         with kept.of([row.pictures]):
@@ -91,7 +96,38 @@ def test_what_does_not_fit_into_memory_is_kept_on_disk(tmp_path: Path) -> None:
         assert given == pytest.approx(float(loaded.model(**inputs).loss), abs=1e-5)
         assert float(loaded.model(**blank).loss) != pytest.approx(float(given), abs=1e-5)
     kept.close()
-    assert not list(tmp_path.glob("*.pt"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_row_without_its_pictures_is_small(tmp_path: Path) -> None:
+    loaded = load_checkpoint(checkpoints.row("smolvlm"), "fp32")
+    kept = features(loaded, tmp_path)
+    assert kept is not None
+    small = kept.without_pictures(lesson(loaded, example(0), None).encode())
+    assert sum(value.untyped_storage().nbytes() for value in small.values()) < 4_000
+
+
+@pytest.mark.parametrize("pictures", [0, 3])
+def test_a_full_disk_ends_the_keeping_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: int
+) -> None:
+    """Found full at the first picture, or in the middle of a batch."""
+    tiny_base(monkeypatch)
+    anew = run(tmp_path / "anew")
+    monkeypatch.setattr(course, "features", lambda loaded, folder: None)
+    anew.go()
+    monkeypatch.undo()
+    tiny_base(monkeypatch)
+    put, done = Kept.put, iter(range(pictures))
+
+    def full(self: Kept, key: str, looks: Looks) -> None:
+        if next(done, None) is None:
+            raise NoRoom
+        put(self, key, looks)
+
+    monkeypatch.setattr(Kept, "put", full)
+    made = run(tmp_path / "full").go()
+    assert made.losses == pytest.approx(anew.losses, abs=1e-5)
 
 
 def test_a_tower_that_learns_is_never_kept(tmp_path: Path) -> None:
@@ -120,3 +156,34 @@ def test_a_padded_batch_has_the_losses_of_its_rows(name: str, tmp_path: Path) ->
             batch.pop("use_cache", None)
             found = loaded.model(**batch, fused_lm_head=True).loss
             assert float(found) == pytest.approx(mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_training_holds_the_decoded_pictures_of_a_batch_and_not_of_a_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    from PIL import Image, ImageFile
+
+    decoded: weakref.WeakValueDictionary[int, Image.Image] = weakref.WeakValueDictionary()
+    counts: list[int] = []
+    load = ImageFile.ImageFile.load
+
+    def noted(self: ImageFile.ImageFile) -> Any:
+        decoded[id(self)] = self
+        counts.append(len(decoded))
+        return load(self)
+
+    made, images = folder(tmp_path / "run"), ImageFolder(tmp_path / "images")
+    several = [example(number) for number in range(12)]
+    for each in several:
+        images.write(each.pictures[0])
+    made.write_examples("train", several, images)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", noted)
+    loaded = load_checkpoint(checkpoints.row("smolvlm"), "fp32")
+    kept = features(loaded, tmp_path / "kept") if keeps else None
+    shelf = Shelf(lessons(loaded, made.examples("train"), None)[0], 0, kept)
+    for start in range(0, 12, 2):
+        shelf.batch([start, start + 1])
+    assert counts and max(counts) <= 2, f"{max(counts)} pictures were decoded at once"
+    if kept:
+        kept.close()

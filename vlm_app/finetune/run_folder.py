@@ -29,9 +29,10 @@ from typing import IO, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from vlm_app.errors import BadInput, NotFound
+from vlm_app.errors import BadInput
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, State, Status, Stepped
-from vlm_app.finetune.examples import Example, example_from_dict, example_to_dict
+from vlm_app.finetune.examples import Example, example_to_dict
+from vlm_app.finetune.kept_examples import KeptExamples
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.store.images import ImageFolder
 from vlm_app.types import Picture
@@ -167,16 +168,14 @@ class RunFolder:
                 count += 1
         return count
 
-    def examples(self, kind: Kind) -> tuple[Example, ...]:
-        """The examples to learn from, or those held out; pixels are read when they are first used.
+    def examples(self, kind: Kind) -> KeptExamples:
+        """The examples to learn from, or those held out; each is read when it is asked for.
 
         Raises `BadInput` with the file and line that cannot be read.
         """
-        images = ImageFolder(self.path / "data" / "images")
         name = f"{kind}.jsonl"
         try:
-            with (self.path / "data" / name).open(encoding="utf-8") as file:
-                return tuple(_example(line, number, name, images) for number, line in enumerate(file, 1))
+            return KeptExamples(self.path / "data" / name, ImageFolder(self.path / "data" / "images"))
         except OSError as error:
             raise self._damaged(f"data/{name}", "cannot be read") from error
 
@@ -317,16 +316,6 @@ def _events(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
         with suppress(ValidationError):  # of a newer version, or what a dying disk left
             yield _EVENT.validate_json(line)
-
-
-def _example(line: str, number: int, name: str, images: ImageFolder) -> Example:
-    try:
-        row = json.loads(line)
-        return example_from_dict(row, [images.read(str(each), "") for each in row["pictures"]])
-    except (ValueError, KeyError, TypeError, NotFound) as error:
-        raise BadInput(
-            f"Line {number} of '{name}' of this run cannot be read: delete the run and start it again."
-        ) from error
 
 
 def _link(picture: Picture, images: ImageFolder, kept: ImageFolder) -> None:

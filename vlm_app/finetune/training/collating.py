@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROWS = "rows"  # in a batch: which lesson each of its rows is
 IGNORED = -100
-_MOST_BYTES = 1 << 28  # of encoded rows that are kept; further ones are encoded anew each time
+_MOST_BYTES = 1 << 26  # of encoded rows that are kept; further ones are encoded anew each time
 _LOOKS = ("cross_attention_mask", "image_attention_mask")  # tokens × images
 
 
@@ -59,9 +59,13 @@ class Shelf:
     def batch(self, rows: Sequence[int]) -> dict[str, torch.Tensor]:
         """These rows as one batch; `rows` in it says which they are."""
         if self.features is not None and not self.features.tried:
-            whole = [self.lessons[row].encode() for row in rows]
-            self.features.try_out([self.lessons[row].pictures for row in rows], whole, self._together)
-        made = self._together([self.inputs(row) for row in rows])
+            self._try_out(rows, self.features)
+        was_on = self._on
+        encoded = [self.inputs(row) for row in rows]
+        if was_on and not self._on:  # the disk was full: the first ones have no pictures
+            self._encoded.clear()
+            encoded = [self.inputs(row) for row in rows]
+        made = self._together(encoded)
         made[ROWS] = torch.tensor(list(rows))
         return made
 
@@ -70,16 +74,30 @@ class Shelf:
         features = self.features
         if features is None or not features.on:
             return self.lessons[row].encode()
-        if row not in self._encoded:
-            inputs = self.lessons[row].encode()
-            features.see(self.lessons[row].pictures, inputs)
-            small = features.without_pictures(inputs)
-            size = sum(tensor.untyped_storage().nbytes() for tensor in small.values())
-            if self._bytes + size > _MOST_BYTES:
-                return small
+        if row in self._encoded:
+            return self._encoded[row]
+        inputs = self.lessons[row].encode()
+        features.see(self.lessons[row].pictures, inputs)
+        return self._kept(row, features.without_pictures(inputs)) if features.on else inputs
+
+    def _kept(self, row: int, small: Inputs) -> Inputs:
+        """A row without its pictures, kept while there is room."""
+        size = sum(tensor.untyped_storage().nbytes() for tensor in small.values())
+        if self._bytes + size <= _MOST_BYTES:
             self._bytes += size
             self._encoded[row] = small
-        return self._encoded[row]
+        return small
+
+    def _try_out(self, rows: Sequence[int], features: Features) -> None:
+        whole = [self.lessons[row].encode() for row in rows]
+        features.try_out([self.lessons[row].pictures for row in rows], whole, self._together)
+        if features.on:
+            for row, inputs in zip(rows, whole, strict=True):
+                self._kept(row, features.without_pictures(inputs))
+
+    @property
+    def _on(self) -> bool:
+        return self.features is not None and self.features.on
 
     def pictures(self, rows: torch.Tensor) -> list[str]:
         """The keys of the pictures of these rows."""

@@ -18,25 +18,23 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from vlm_app.engine.loaded import LoadedModel
+from vlm_app.finetune.training.kept import Kept, Leaves, Looks, NoRoom
 from vlm_app.finetune.training.lessons import Inputs
 from vlm_app.finetune.training.towers import tower
 
-MOST_BYTES = 1 << 30  # kept in memory; what is more is kept on disk
 _CLOSE = 1e-4  # of the largest number: a batch rounds otherwise than its rows do
-Leaves = list[Any]  # of one output of the tower
-Looks = list[Leaves]  # of all calls of the tower for one row
 Output = tuple[Leaves, Any]  # taken apart, with what says how to put it together
 
 
 class Features:
     """The outputs of a model's frozen vision tower, by picture."""
 
-    def __init__(self, loaded: LoadedModel, path: str, folder: Path, most: int = MOST_BYTES) -> None:
+    def __init__(self, loaded: LoadedModel, path: str, folder: Path) -> None:
         self._loaded = loaded
         self._tower = loaded.model.get_submodule(path)
         self._language = loaded.model.get_submodule(tower(loaded.model, loaded.family, "language"))
         self._forward = self._tower.forward
-        self._kept = _Kept(folder, most)
+        self._kept = Kept(folder)
         self._specs: list[Any] = []
         self._recorded: list[Output] | None = None  # outputs of the tower, while it is watched
         self._given: Iterator[Output] | None = None  # outputs that take the place of the next ones
@@ -58,11 +56,15 @@ class Features:
             self._given = None
 
     def see(self, pictures: str, inputs: Inputs) -> None:
-        """Look at the pictures of a row, if they are new."""
-        if pictures not in self._kept:
-            outputs = self._watched(inputs)
-            self._specs = [spec for _, spec in outputs]
+        """Look at the pictures of a row, if they are new. Nothing is kept any more when the disk is full."""
+        if pictures in self._kept:
+            return
+        outputs = self._watched(inputs)
+        self._specs = [spec for _, spec in outputs]
+        try:
             self._kept.put(pictures, [leaves for leaves, _ in outputs])
+        except NoRoom:
+            self._stop()
 
     def try_out(
         self, pictures: Sequence[str], rows: Sequence[Inputs], together: Callable[[Sequence[Inputs]], Any]
@@ -73,26 +75,25 @@ class Features:
             return
         for key, row in zip(pictures, rows, strict=True):
             self.see(key, row)
+        if any(key not in self._kept for key in pictures):
+            return
         kept = [self._kept.get(key) for key in pictures]
         outputs = self._watched(together(rows))
         mine = self._joined(kept)
         self.on = len(mine) == len(outputs) > 0 and all(map(_alike, mine, outputs))
         if not self.on:
-            self._kept.clear()
+            self._stop()
 
     def without_pictures(self, inputs: Inputs) -> Inputs:
-        """A row as small as can be: its pixels are one number, seen as many."""
-        # Ones: some models take a picture of zeros for padding and leave it out.
-        return {
-            name: torch.ones((), dtype=value.dtype).expand(value.shape)
-            if value.is_floating_point()
-            else value
-            for name, value in inputs.items()
-        }
+        """A row as small as can be: pixels, and what is the same everywhere, are one number seen as many."""
+        return {name: _small(value) for name, value in inputs.items()}
 
     def close(self) -> None:
         """Give the tower its own way back, and the memory."""
         self._tower.forward = self._forward
+        self._stop()
+
+    def _stop(self) -> None:
         self.on = False
         self._kept.clear()
 
@@ -151,6 +152,13 @@ def features(loaded: LoadedModel, folder: Path) -> Features | None:
     return None if learning or not path else Features(loaded, path, folder)
 
 
+def _small(value: torch.Tensor) -> torch.Tensor:
+    if value.is_floating_point():  # ones: some models take a picture of zeros for padding and leave it out
+        return torch.ones((), dtype=value.dtype).expand(value.shape)
+    one = value.flatten()[:1]
+    return one[0].clone().expand(value.shape) if value.numel() and bool((value == one).all()) else value
+
+
 def _alike(mine: Output, theirs: Output) -> bool:
     return mine[1] == theirs[1] and all(map(_close, mine[0], theirs[0]))
 
@@ -171,45 +179,3 @@ class _Enough(Exception):
 
 def _enough(*_: Any) -> None:
     raise _Enough
-
-
-class _Kept:
-    """Outputs by key, in memory up to a number of bytes and in files beyond it."""
-
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder, self._most = folder, most
-        self._bytes = 0
-        self._memory: dict[str, Looks] = {}
-        self._files: dict[str, Path] = {}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._memory or key in self._files
-
-    def put(self, key: str, looks: Looks) -> None:
-        tensors = [leaf for leaves in looks for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        size = sum(tensor.nbytes for tensor in tensors)
-        placed = [
-            [leaf.detach().cpu().clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-            for leaves in looks
-        ]
-        if self._bytes + size <= self._most:
-            self._bytes += size
-            self._memory[key] = placed
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{len(self._files)}.pt"
-        torch.save(placed, path)
-        self._files[key] = path
-
-    def get(self, key: str) -> Looks:
-        if key in self._memory:
-            return self._memory[key]
-        read: Looks = torch.load(self._files[key], weights_only=True)
-        return read
-
-    def clear(self) -> None:
-        for path in self._files.values():
-            path.unlink(missing_ok=True)
-        self._memory.clear()
-        self._files.clear()
-        self._bytes = 0

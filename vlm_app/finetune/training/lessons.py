@@ -44,11 +44,18 @@ class Pair:
 
 def lesson(loaded: LoadedModel, example: Example, pixels: int | None, *, rejected: bool = False) -> Lesson:
     """An example as a row; with `rejected` its wrong answer."""
+    return _lesson(loaded, (example,), 0, pixels, rejected=rejected)
+
+
+def _lesson(
+    loaded: LoadedModel, examples: Sequence[Example], place: int, pixels: int | None, *, rejected: bool
+) -> Lesson:
+    """One of several examples, which is taken from them anew each time: so no picture stays decoded."""
 
     def encode() -> Inputs:
-        return inputs(loaded.family, loaded.processor, example, pixels, rejected=rejected)
+        return inputs(loaded.family, loaded.processor, examples[place], pixels, rejected=rejected)
 
-    hashes = "".join(picture.sha256 for picture in example.pictures)
+    hashes = "".join(picture.sha256 for picture in examples[place].pictures)
     return Lesson(hashlib.sha256(hashes.encode()).hexdigest(), encode, good=not rejected)
 
 
@@ -58,9 +65,9 @@ def lessons(
     """The examples whose right answer the family can write, and those of which it cannot, with why."""
     made: list[Lesson] = []
     left: list[Left] = []
-    for example in examples:
+    for place, example in enumerate(examples):
         if (reason := _unfit(loaded, example, good=True)) is None:
-            made.append(lesson(loaded, example, pixels))
+            made.append(_lesson(loaded, examples, place, pixels, rejected=False))
         else:
             left.append(Left(example, reason))
     return made, left
@@ -72,10 +79,10 @@ def pairs(
     """The examples that hold a right and a wrong answer, as DPO takes them."""
     made: list[Pair] = []
     left: list[Left] = []
-    for example in examples:
+    for place, example in enumerate(examples):
         reason = _unfit(loaded, example, good=True) or _unfit(loaded, example, good=False)
         if reason is None:
-            right, wrong = (lesson(loaded, example, pixels, rejected=bad) for bad in (False, True))
+            right, wrong = (_lesson(loaded, examples, place, pixels, rejected=bad) for bad in (False, True))
             made.append(Pair(right, wrong))
         else:
             left.append(Left(example, reason))
@@ -88,11 +95,11 @@ def judged(
     """Every right and every wrong answer, each by itself, as KTO takes them."""
     made: list[Lesson] = []
     left: list[Left] = []
-    for example in examples:
+    for place, example in enumerate(examples):
         reasons = {good: _unfit(loaded, example, good=good) for good in (True, False)}
         for good, reason in reasons.items():
             if reason is None:
-                made.append(lesson(loaded, example, pixels, rejected=not good))
+                made.append(_lesson(loaded, examples, place, pixels, rejected=not good))
         if reason := reasons[True] if None not in reasons.values() else None:
             left.append(Left(example, reason))
     return made, left

@@ -42,7 +42,7 @@ class _OurBatches:
     def create_optimizer(self, model: Any = None) -> Any:
         """AdamW with the rate of each tower. Names are those of the bare model."""
         if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(_groups(self.loaded, self.model, self.run))
+            self.optimizer = torch.optim.AdamW(_groups(self.loaded, self.model, self.run), fused=True)
         return self.optimizer
 
     def create_model_card(self, *args: Any, **options: Any) -> None:
