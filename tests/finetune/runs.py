@@ -74,4 +74,4 @@ def counting(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable
 if __name__ == "__main__":  # the child of the tests, in a process of its own
     from vlm_app.finetune import child
 
-    sys.exit(child.main(Path(sys.argv[1]), train=counting))
+    sys.exit(child.main(Path(sys.argv[1]), work=counting))

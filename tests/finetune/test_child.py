@@ -99,7 +99,7 @@ def test_a_second_process_leaves_at_once(
     run, _ = start(steps=100_000)
     soon(lambda: steps(run))
     assert processes.spawn(run, STUB) is None
-    assert child.main(run.path, train=counting) == 0
+    assert child.main(run.path, work=counting) == 0
     assert processes.standing(run).state is State.TRAINING
 
 
@@ -160,7 +160,7 @@ def test_of_several_processes_the_first_one_tells(tmp_path: Path, monkeypatch: p
     run = folder(tmp_path / "run", steps=2)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("STEP_SECONDS", "0")
-    assert child.main(run.path, train=counting) == 0
+    assert child.main(run.path, work=counting) == 0
     assert not run.begun and run.events() == ((), 0) and not run.held
 
 

@@ -125,6 +125,7 @@ def test_an_example_that_the_base_cannot_learn_is_named_and_left_out(tmp_path: P
     said = [event.sentence for event in made.said if isinstance(event, Said)]
     assert len(said) == 1 and "left out" in said[0]
     made.train = [box]
+    shutil.rmtree(made.adapter)
     with pytest.raises(BadInput, match="can learn none of the 1 examples"):
         made.go()
 

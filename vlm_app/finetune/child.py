@@ -1,4 +1,4 @@
-"""The process that trains: `python -m vlm_app.finetune.child FOLDER`.
+"""The process of a run: `python -m vlm_app.finetune.child FOLDER`. It trains, scores and keeps the adapter.
 
 It has a session of its own, so that neither the end of the app nor a reload of the page ends it, and
 tells how it goes in the run's folder. SIGTERM and the folder's file `stop` end it with a checkpoint.
@@ -21,54 +21,54 @@ from pathlib import Path
 from vlm_app.engine import set_library_defaults
 from vlm_app.engine.slots import in_words
 from vlm_app.errors import AppError
-from vlm_app.finetune.events import Event, State, Stepped
+from vlm_app.finetune.events import Answered, Event, State, Stepped
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.settings import environment_key
 
-Train = Callable[[RunFolder, Callable[[Event], None], Callable[[], bool]], None]
+Work = Callable[[RunFolder, Callable[[Event], None], Callable[[], bool]], object]
 LOG_BYTES = 1_000_000  # of child.log; of a longer one the end stays
 _LOOK_SECONDS = 1.0  # between two looks at its size
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def main(path: Path, train: Train | None = None) -> int:
-    """Train what a folder says, by `train` (None: by `vlm_app.finetune.training`); the exit status.
+def main(path: Path, work: Work | None = None) -> int:
+    """Do the work of a folder (None: train it, see whether it helped, keep the adapter); the exit status.
 
-    At most one process trains in a folder; another one leaves at once.
+    At most one process works in a folder; another one leaves at once.
     """
     set_library_defaults()
     folder = RunFolder(path)
     if int(environment_key("RANK") or 0):  # of several that accelerate started, the first one tells
-        (train or _training())(folder, lambda event: None, folder.stop.exists)
+        (work or _train)(folder, lambda event: None, folder.stop.exists)
         return 0
     with folder.holding() as got:
-        return _Child(folder).run(train) if got else 0
+        return _Child(folder).run(work or _everything) if got else 0
 
 
 class _Child:
-    """One training: what it tells, and whether it was asked to stop."""
+    """One run: what it tells, and whether it was asked to stop."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
         self._stopping = threading.Event()
         self._saw = False  # the trainer knows that it is to stop
 
-    def run(self, train: Train | None) -> int:
+    def run(self, work: Work) -> int:
         faulthandler.enable()  # a crash in native code leaves its place in child.log
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
         threading.Thread(target=_bound, args=(self._folder.log,), name="log", daemon=True).start()
-        state, sentence = self._ended(train)
+        state, sentence = self._ended(work)
         self._folder.enter(state, sentence)
         return int(state is State.FAILED)
 
-    def _ended(self, train: Train | None) -> tuple[State, str]:
+    def _ended(self, work: Work) -> tuple[State, str]:
         """How it ended, and the sentence for it."""
         try:
             self._folder.update(
                 state=State.STARTING, pid=os.getpid(), started=_began(), sentence="", steps=self._steps()
             )
-            (train or _training())(self._folder, self._tell, self._stopped)
+            work(self._folder, self._tell, self._stopped)
         except AppError as error:
             traceback.print_exc()
             return State.FAILED, error.sentence
@@ -90,6 +90,8 @@ class _Child:
         self._folder.append(event)
         if isinstance(event, Stepped):
             self._folder.update(state=State.TRAINING, step=event.step)
+        if isinstance(event, Answered):
+            self._folder.update(state=State.SCORING, answered=event.done, to_answer=event.of)
 
     def _stopped(self) -> bool:
         self._saw = self._saw or self._stopping.is_set() or self._folder.stop.exists()
@@ -112,10 +114,24 @@ class _Child:
         return f"Training ended by a fault in the app ({kind}): the run's child.log has the details."
 
 
-def _training() -> Train:
+def _train(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable[[], bool]) -> object:
     from vlm_app.finetune.training import train
 
-    return train
+    return train(folder, tell, stopped)
+
+
+def _everything(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+    """Train, see whether it helped, and keep the adapter. What is done already stays."""
+    from vlm_app.finetune.adapters import keep
+    from vlm_app.finetune.training import train
+
+    loaded = train(folder, tell, stopped)
+    if loaded is None:
+        return
+    from vlm_app.finetune.training.examining import examine
+
+    if examine(folder, loaded, tell, stopped):
+        keep(folder, folder.path.absolute().parent.parent)
 
 
 def _began() -> float:

@@ -14,7 +14,7 @@ class State(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"  # the child loads the base and the data
     TRAINING = "training"
-    SCORING = "scoring"  # the held-out images, before or after
+    SCORING = "scoring"  # the held-out examples are answered without the adapter and with it
     STOPPED = "stopped"  # by a person: it can be resumed
     BROKEN = "broken"  # its process ended without a word: it can be resumed
     FAILED = "failed"  # with a sentence
@@ -66,6 +66,15 @@ class Saved(_Event):
     step: int
 
 
+class Answered(_Event):
+    """While it is scored: so many of the held-out examples are answered, without and with the adapter."""
+
+    kind: Literal["answered"] = "answered"
+    done: int
+    of: int
+    seconds_left: float | None = None
+
+
 class Said(_Event):
     """A sentence for the person who watches."""
 
@@ -73,7 +82,7 @@ class Said(_Event):
     sentence: str
 
 
-Event = Annotated[Stepped | Evaluated | Sampled | Saved | Said, Field(discriminator="kind")]
+Event = Annotated[Stepped | Evaluated | Sampled | Saved | Answered | Said, Field(discriminator="kind")]
 
 
 class Status(BaseModel):
@@ -84,6 +93,8 @@ class Status(BaseModel):
     state: State
     step: int = 0
     steps: int = 0  # in all; 0: not known yet
+    answered: int = 0  # held-out examples, while it is scored
+    to_answer: int = 0  # of them in all; 0: not known yet, or none
     pid: int | None = None  # of the child, while it lives
     started: float = 0.0  # when that process began, as the system says: a pid is used again
     queued: float = 0.0  # when it joined the line, in seconds since the epoch

@@ -8,7 +8,8 @@
     events.jsonl         one `Event` a line
     stop                 is there when the run is to end
     checkpoints/         of the trainer
-    adapter/             in PEFT's format, when the run is done
+    adapter/             in PEFT's format, when all is taught
+    answers.jsonl        what the held-out examples were answered without the adapter and with it
     child.log            what the trainer's process printed
     lock                 held by that process as long as it lives
 
@@ -33,6 +34,7 @@ from vlm_app.errors import BadInput
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, State, Status, Stepped
 from vlm_app.finetune.examples import Example, example_to_dict
 from vlm_app.finetune.kept_examples import KeptExamples
+from vlm_app.finetune.lines import append_line, whole_lines
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.store.images import ImageFolder
 from vlm_app.types import Picture
@@ -90,8 +92,13 @@ class RunFolder:
 
     @property
     def adapter(self) -> Path:
-        """Where the adapter is, once the run is done."""
+        """Where the adapter is, whole, once all is taught."""
         return self.path / "adapter"
+
+    @property
+    def answers(self) -> Path:
+        """What the held-out examples were answered; `vlm_app.finetune.judging` reads it."""
+        return self.path / "answers.jsonl"
 
     @property
     def log(self) -> Path:
@@ -209,31 +216,15 @@ class RunFolder:
         Raises `OSError` on a full disk; what was there stays whole. One process writes at a time.
         """
         timed = event if event.at else event.model_copy(update={"at": time.time()})
-        line = timed.model_dump_json().encode() + b"\n"
-        with (self.path / "events.jsonl").open("a+b", buffering=0) as file:
-            end = _whole_end(file.fileno())
-            try:
-                os.ftruncate(file.fileno(), end)
-                if os.write(file.fileno(), line) < len(line):  # the rest found no room
-                    raise OSError(28, os.strerror(28))
-            except OSError:
-                os.ftruncate(file.fileno(), end)
-                raise
+        append_line(self.path / "events.jsonl", timed.model_dump_json().encode())
 
     def events(self, since: int = 0) -> tuple[tuple[Event, ...], int]:
         """The events from byte `since` on, and where the next ones begin.
 
         Half a line at the end is left for the next time; a line that cannot be read is skipped.
         """
-        try:
-            with (self.path / "events.jsonl").open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(since if 0 <= since <= size else 0)
-                begin, found = file.tell(), file.read()
-        except FileNotFoundError:
-            return (), 0
-        whole = found[: found.rfind(b"\n") + 1]
-        return tuple(_events(whole.splitlines())), begin + len(whole)
+        lines, then = whole_lines(self.path / "events.jsonl", since)
+        return tuple(_events(lines)), then
 
     # --- the process that trains ------------------------------------------------------------
 
@@ -298,18 +289,6 @@ def curve(events: Sequence[Event]) -> tuple[Event, ...]:
             least[place] = event.step
         kept.append(event)
     return tuple(reversed(kept))
-
-
-def _whole_end(file: int) -> int:
-    """Where the last whole line ends."""
-    end = os.lseek(file, 0, os.SEEK_END)
-    while end:
-        begin = max(0, end - 65_536)
-        found = os.pread(file, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        end = begin
-    return 0
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[Event]:

@@ -22,6 +22,7 @@ from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.estimate import Needs, needs
 from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.examples import Dataset, Example, Examples, digest
+from vlm_app.finetune.judging import Judged, judged
 from vlm_app.finetune.processes import ACTIVE, CHILD, RESUMABLE, end, standing
 from vlm_app.finetune.queue import Queue
 from vlm_app.finetune.run_config import RunConfig
@@ -148,6 +149,13 @@ class Runs:
     def events(self, owner: str, id: str, since: int = 0) -> tuple[tuple[Event, ...], int]:
         """What a run said from byte `since` of its events on, and where the next ones begin."""
         return self.run(owner, id).folder.events(since)
+
+    def judged(self, owner: str, id: str) -> Judged | None:
+        """Whether a run helped, with the answers before and after; None while it is not scored.
+
+        Raises `NotFound`, and `BadInput` where its files are damaged.
+        """
+        return judged(self.run(owner, id).folder)
 
     def _run(self, row: RunRow) -> Run:
         folder = self._folder(row.id)

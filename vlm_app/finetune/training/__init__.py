@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from vlm_app.finetune.events import Event
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from vlm_app.engine.loaded import LoadedModel
 
 Kind = Literal["train", "held_out"]
 Tell = Callable[[Event], None]
@@ -33,9 +36,11 @@ class Folder(Protocol):
     def examples(self, kind: Kind) -> Sequence[Example]: ...
 
 
-def train(folder: Folder, tell: Tell, stopped: Stopped) -> None:
+def train(folder: Folder, tell: Tell, stopped: Stopped) -> LoadedModel | None:
     """Train what the folder's config says, and put the adapter into `folder.adapter` when it is done.
 
+    Returns the bare base, which is in memory all the same and answers as if nothing had been
+    trained; None when it was stopped. Where the adapter is there already the base is all there is to do.
     Goes on from the last whole checkpoint in `folder.checkpoints`, if there is one. `tell` hears of
     every step, evaluation, sample and checkpoint, in the main process only. `stopped` is asked after
     every step: when it says so, a checkpoint is written and training ends without an adapter.
@@ -45,7 +50,7 @@ def train(folder: Folder, tell: Tell, stopped: Stopped) -> None:
     """
     from vlm_app.finetune.training.course import run
 
-    run(folder, tell, stopped)
+    return run(folder, tell, stopped)
 
 
 __all__ = ["Folder", "Kind", "Stopped", "Tell", "train"]

@@ -34,6 +34,24 @@ def answer(loaded: LoadedModel, example: Example, pixels: int | None) -> Reply:
     return Reply(parsed.text, parsed.regions)
 
 
+def likelihood(loaded: LoadedModel, example: Example, pixels: int | None, *, rejected: bool = False) -> float:
+    """How likely the right answer is, or the wrong one: the log of its probability, in nats.
+
+    The model is put back as it was. Raises `BadInput` where the example has no such answer.
+    """
+    import torch
+
+    row, model = lesson(loaded, example, pixels, rejected=rejected).encode(), loaded.model
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            mean = float(model(**_placed(loaded, row)).loss)
+    finally:
+        model.train(training)
+    return -mean * int((row["labels"] >= 0).sum())
+
+
 def _limit(loaded: LoadedModel, example: Example, pixels: int | None) -> int:
     """Room for twice the true answer: a model that talks on is not waited for."""
     if example.chosen is None:
@@ -43,14 +61,18 @@ def _limit(loaded: LoadedModel, example: Example, pixels: int | None) -> int:
 
 
 def _generated(loaded: LoadedModel, inputs: dict[str, Any], limit: int) -> str:
-    dtype = loaded.model.dtype
-    placed = {
-        name: value.to(loaded.device, dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-    }
+    placed = _placed(loaded, inputs)
     sampling = Sampling(max_tokens=limit, temperature=0.0)
     with Generation(loaded, placed, sampling, limit, threading.Event(), on_end=_nothing) as generation:
         return "".join(generation.pieces(1.0))
+
+
+def _placed(loaded: LoadedModel, inputs: dict[str, Any]) -> dict[str, Any]:
+    dtype = loaded.model.dtype
+    return {
+        name: value.to(loaded.device, dtype if value.is_floating_point() else None)
+        for name, value in inputs.items()
+    }
 
 
 def _nothing() -> None:

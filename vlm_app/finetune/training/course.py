@@ -30,10 +30,12 @@ from vlm_app.finetune.writing import Left
 _TOLD = 5  # examples that cannot be learned are named one by one, at most
 
 
-def run(folder: Folder, tell: Tell, stopped: Stopped) -> None:
+def run(folder: Folder, tell: Tell, stopped: Stopped) -> LoadedModel | None:
     """As `vlm_app.finetune.training.train` says."""
     from accelerate import PartialState
 
+    if folder.adapter.is_dir():  # it was cut off after the last step
+        return base(folder.config)
     state = PartialState(cpu=not _cuda())  # of several processes, each takes its own device
     told: Tell = tell if state.is_main_process else _to_nobody
     loaded = base(folder.config)
@@ -70,6 +72,7 @@ def run(folder: Folder, tell: Tell, stopped: Stopped) -> None:
             kept.close()
             shutil.rmtree(folder.path / "features", ignore_errors=True)
     state.wait_for_everyone()
+    return None if watcher.was_stopped else _bare(loaded, model)
 
 
 def base(config: RunConfig) -> LoadedModel:
@@ -95,6 +98,14 @@ def adapted(loaded: LoadedModel, config: RunConfig) -> Any:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelUnavailable("Nothing of this model would learn: choose another stage or tower.")
     return model
+
+
+def _bare(loaded: LoadedModel, model: Any) -> LoadedModel:
+    """The base as it was loaded: without PEFT's layers, and without the forward that TRL leaves on it."""
+    model.unload()
+    vars(loaded.model).pop("forward", None)
+    loaded.model.eval()
+    return loaded
 
 
 def save(model: Any, folder: Path) -> None:
@@ -177,15 +188,22 @@ def _teach(teacher: Any, folder: Folder, watcher: Watcher) -> None:
         teacher.train(resume_from_checkpoint=str(last) if last else None)
     else:
         teacher._load_from_checkpoint(str(last))  # it was trained to the end, and not saved
-    state = teacher.state
-    if not watcher.was_stopped and teacher.eval_dataset and state.global_step % folder.config.evaluate_every:
+    step, told = teacher.state.global_step, watcher.evaluated
+    if (
+        not watcher.was_stopped
+        and teacher.eval_dataset
+        and step % folder.config.evaluate_every
+        and step != told
+    ):
         teacher.evaluate()
 
 
 def _finish(model: Any, folder: Folder, watcher: Watcher) -> None:
     if watcher.best is not None:
-        shutil.rmtree(folder.adapter, ignore_errors=True)
-        shutil.copytree(watcher.best, folder.adapter)
+        part = folder.adapter.with_name(f"{folder.adapter.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(watcher.best, part)
+        part.replace(folder.adapter)
     else:
         save(model, folder.adapter)
 

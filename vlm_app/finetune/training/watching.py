@@ -54,6 +54,7 @@ class Watcher(TrainerCallback):
         going_on = checkpoints.last(folder)
         self._best = _Best(checkpoints.known(going_on) if going_on else {})
         self.was_stopped = False
+        self.evaluated = -1  # the step of the last evaluation
 
     # --- transformers calls these ------------------------------------------------------------
 
@@ -96,6 +97,7 @@ class Watcher(TrainerCallback):
                 self._save(checkpoints.best(self._folder))
         if self._config.patience and self._best.since >= self._config.patience:
             control.should_training_stop = True
+        self.evaluated = state.global_step
         self._evaluating.append(self._lap())
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
