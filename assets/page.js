@@ -213,8 +213,6 @@
     edit: (on) => edit(on.closest(".turn")),
     "edit-cancel": (on) => endEdit(on.closest(".turn")),
     "edit-send": (on) => sendEdit(on.closest(".turn")),
-    up: (on) => vote(on, 1),
-    down: (on) => vote(on, -1),
     regenerate: () => send("ask", { act: "regenerate" }),
     continue: () => send("ask", { act: "continue" }),
     switch: (on) => send("ask", { act: "switch", model: on.dataset.model }),
@@ -275,10 +273,6 @@
       maxHeight: `${Math.min(360, up ? above : below)}px`,
     });
   }, true);
-  const vote = (on, value) => {
-    const taken = on.getAttribute("aria-pressed") === "true";
-    send("quick", { act: "vote", message: on.closest(".turn").dataset.message, value: taken ? 0 : value });
-  };
   document.addEventListener("click", (event) => {
     const on = near(event, "[data-act]");
     for (const menu of document.querySelectorAll("details.menu[open]"))

@@ -431,7 +431,8 @@
   // A menu lies in the top layer, where it knows nothing of its button's place.
   document.addEventListener("beforetoggle", (event) => {
     if (!event.target.classList?.contains("bench-menu") || event.newState !== "open") return;
-    const button = document.querySelector(`[popovertarget=${event.target.id}]`).getBoundingClientRect();
+    const button = document.querySelector(`[popovertarget=${event.target.id}]`)?.getBoundingClientRect();
+    if (!button) return;
     const up = button.bottom > innerHeight / 2;
     Object.assign(event.target.style, {
       left: `${Math.max(8, Math.min(button.left, innerWidth - 304))}px`,

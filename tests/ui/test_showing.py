@@ -44,7 +44,7 @@ def showing(tmp_path: Path) -> Showing:
 
     async def made() -> Showing:
         with blocks():
-            return Showing(layout(), chats, engine)  # type: ignore[arg-type]
+            return Showing(layout(), chats, engine, lambda _: {})  # type: ignore[arg-type]
 
     return asyncio.run(made())
 
@@ -78,14 +78,17 @@ def test_chat_that_is_opened_brings_its_precision(showing: Showing) -> None:
 def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -> None:
     from vlm_app.api.owner import Owners
     from vlm_app.ui.listeners import Listeners
+    from vlm_app.ui.teaching import Teaching
 
     engine = FakeEngine()
-    chats = Chats(Store(tmp_path), engine)  # type: ignore[arg-type]
+    store = Store(tmp_path)
+    chats = Chats(store, engine)  # type: ignore[arg-type]
 
     async def made() -> None:
         with blocks() as page:
             parts = layout()
-            Listeners(parts, chats, engine, Owners(tmp_path)).connect(page)  # type: ignore[arg-type]
+            owners, teaching = Owners(tmp_path), Teaching(chats, store)
+            Listeners(parts, chats, engine, owners, teaching).connect(page)  # type: ignore[arg-type]
         on = parts.panel
         models = [fn for fn in page.fns.values() if {parts.model, on.precision} <= set(fn.outputs)]
         picks = [fn for fn in models if fn.name in ("choose", "ask", "send") or on.system not in fn.outputs]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.chat.fake_engine import FakeEngine
 from tests.workbench.conftest import Files
 from vlm_app.errors import BadInput, NotFound
+from vlm_app.grounding.moved import Moved
 from vlm_app.types import PERSON, Box, Mask, Point, Polygon, Region, Task
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.editing import Moved
 from vlm_app.workbench.sheet import Finding, Mark, Question
 
 OWNER = "ada"

@@ -4,7 +4,16 @@ No page and no HTTP here. Everything is done for an owner; another owner's ids a
 """
 
 from vlm_app.chat.chats import Chats
-from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Progress, Summary
+from vlm_app.chat.conversation import (
+    Alternative,
+    ChatSettings,
+    Conversation,
+    How,
+    Message,
+    Progress,
+    Summary,
+    Taught,
+)
 from vlm_app.chat.stream import Answers
 from vlm_app.chat.taking import Taking, able
 from vlm_app.chat.thinking import split_thinking
@@ -16,10 +25,12 @@ __all__ = [
     "ChatSettings",
     "Chats",
     "Conversation",
+    "How",
     "Message",
     "Progress",
     "Summary",
     "Taking",
+    "Taught",
     "able",
     "split_thinking",
     "task_in_words",

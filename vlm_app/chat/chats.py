@@ -17,6 +17,7 @@ from vlm_app.chat.conversation import (
     Message,
     Progress,
     Summary,
+    Taught,
     shortened,
     title_of,
 )
@@ -185,6 +186,18 @@ class Chats:
             raise BadInput(f"A vote is -1, 0 or 1, found {value}.")
         self._records.vote(owner, id, message_id, value)
         return self.open(owner, id)
+
+    def teach(
+        self, owner: str, id: str, message_id: str, index: int, value: int, taught: Taught | None
+    ) -> Conversation:
+        """Keeps a vote (-1, 0 or 1) and the example that was made of an answer (None: none, or none any
+        more). `index` counts the `alternatives`."""
+        self._records.teach(owner, id, message_id, index, value, taught)
+        return self.open(owner, id)
+
+    def teachers(self, owner: str, example: str) -> tuple[Taught, ...]:
+        """What says of answers, also of those that are shown no more, that this example was made of them."""
+        return self._records.teachers(owner, example)
 
     def alternatives(self, owner: str, id: str, message_id: str) -> tuple[Alternative, ...]:
         """All answers that an assistant's message has had, the oldest first."""

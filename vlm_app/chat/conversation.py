@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from vlm_app.types import Answer, Part, Picture, Sampling, Task, Turn
 
@@ -20,7 +21,8 @@ class Message:
     `media` are the media ids of `turn.pictures`, in their order. `answer` is set for the
     assistant's messages only: the current one, with its vote (-1, 0 or 1) and the number of
     other answers that were given in its place; where there are any, `given` holds all of them,
-    the oldest first. `task` and `query` say what a user's message asked for.
+    the oldest first. `taught` is the example that was made of the current answer. `task` and
+    `query` say what a user's message asked for.
     """
 
     id: str
@@ -33,6 +35,31 @@ class Message:
     task: Task = Task.CHAT
     query: str = ""
     given: tuple[Alternative, ...] = ()
+    taught: Taught | None = None
+
+
+class How(StrEnum):
+    """How an answer became an example to learn from."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CORRECTED = "corrected"
+    PREFERRED = "preferred"  # to another answer to the same message
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """The example that a person made of an answer: its id and that of its dataset.
+
+    `text` is the correction, where it was corrected. `own` says that the example is there because
+    of this answer: one that its dataset held before stays when this is taken back.
+    """
+
+    how: How
+    dataset: str
+    example: str
+    text: str = ""
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +112,7 @@ class Alternative:
     answer: Answer
     vote: int
     shown: bool
+    taught: Taught | None = None
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, Text, cast, func, select, update
 from sqlalchemy.orm import Session
 
-from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Summary
+from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Summary, Taught
 from vlm_app.chat.rows import (
     Asked,
     Said,
+    alternatives_of,
     assistant_message,
     content_of,
     conversation_row,
     load,
     settings_to_dict,
+    taught_of,
+    taught_to_dict,
     words_of,
 )
 from vlm_app.errors import NotFound
-from vlm_app.store import Store, answer_from_dict, answer_to_dict, new_id
+from vlm_app.store import Store, answer_to_dict, new_id
 from vlm_app.store.tables import AnswerRow, ConversationRow, MessageMediaRow, MessageRow
 from vlm_app.types import Answer, Role
 
@@ -138,7 +141,7 @@ class Records:
                 session.execute(others.values(shown=False))
             _touch(session, asked.conversation_id, now)
             _add_answer(session, row, Alternative(answer, 0, shown), now)
-            return assistant_message(row.id, _answer_rows(session, row), row.created)
+            return assistant_message(row, _answer_rows(session, row))
 
     def extend_answer(self, owner: str, message_id: str, answer: Answer) -> Message:
         """Puts a continued answer in the place of the cut one, with its vote. Raises `NotFound`."""
@@ -150,13 +153,13 @@ class Records:
             shown = next(each for each in answers if each.shown)
             shown.body, row.words = answer_to_dict(answer), words_of(answer.text)
             _touch(session, row.conversation_id, datetime.now(UTC))
-            return assistant_message(row.id, answers, row.created)
+            return assistant_message(row, answers)
 
     def alternatives(self, owner: str, id: str, message_id: str) -> tuple[Alternative, ...]:
         """All answers of an assistant's message, the oldest first. Raises `NotFound`."""
         with self._store.reading() as session:
-            rows = _answer_rows(session, _message_row(session, owner, id, message_id))
-            return tuple(Alternative(answer_from_dict(row.body), row.vote, row.shown) for row in rows)
+            message = _message_row(session, owner, id, message_id)
+            return alternatives_of(message, _answer_rows(session, message))
 
     def choose(self, owner: str, id: str, message_id: str, index: int) -> None:
         """Shows another of the answers. Raises `NotFound`."""
@@ -178,6 +181,31 @@ class Records:
             if not rows:
                 raise NotFound("Only answers can be voted on, and this message is a question.")
             next(row for row in rows if row.shown).vote = value
+
+    def teach(
+        self, owner: str, id: str, message_id: str, index: int, value: int, taught: Taught | None
+    ) -> None:
+        """Keeps a vote and what was made of the answer with that index, or that it is nothing any more.
+
+        Raises `NotFound`.
+        """
+        with self._store.writing() as session:
+            message = _message_row(session, owner, id, message_id)
+            rows = _answer_rows(session, message)
+            if not 0 <= index < len(rows):
+                raise NotFound("This answer is not in the chat any more: reload the chat.")
+            rows[index].vote = value
+            others = {each: kept for each, kept in taught_of(message).items() if each != rows[index].id}
+            now = others if taught is None else {**others, rows[index].id: taught}
+            message.content = {**message.content, "taught": taught_to_dict(now)}
+
+    def teachers(self, owner: str, example: str) -> tuple[Taught, ...]:
+        """What says of the owner's answers that this example was made of them."""
+        words = cast(MessageRow.content, Text).contains(example, autoescape=True)
+        with self._store.reading() as session:
+            rows = session.scalars(select(MessageRow).filter_by(owner=owner, role=Role.ASSISTANT).where(words))
+            found = [taught for row in rows for taught in taught_of(row).values()]
+        return tuple(each for each in found if each.example == example)
 
     # --- within a transaction ---------------------------------------------------------------
 

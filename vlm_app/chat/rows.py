@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,13 +12,14 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message
+from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, Taught
 from vlm_app.errors import NotFound
 from vlm_app.store import Store, answer_from_dict
 from vlm_app.store.tables import AnswerRow, ConversationRow, MessageRow
 from vlm_app.types import Answer, Picture, Role, StillPart, Task, Turn
 
 _SETTINGS = TypeAdapter(ChatSettings)
+_TAUGHT = TypeAdapter(dict[str, Taught])
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _messages(session: Session, store: Store, owner: str, id: str) -> Iterator[M
         if row.role == Role.USER:
             yield user_message(session, store, row)
         else:
-            yield assistant_message(row.id, answers[row.id], row.created)
+            yield assistant_message(row, answers[row.id])
 
 
 def user_message(session: Session, store: Store, row: MessageRow) -> Message:
@@ -134,20 +135,40 @@ def user_message(session: Session, store: Store, row: MessageRow) -> Message:
     )
 
 
-def assistant_message(id: str, answers: Sequence[AnswerRow], created: datetime) -> Message:
+def assistant_message(row: MessageRow, answers: Sequence[AnswerRow]) -> Message:
     """An assistant's message with the one of its answers that is shown."""
-    ordered = sorted(answers, key=lambda row: row.id)  # by time
-    given = tuple(Alternative(answer_from_dict(row.body), row.vote, row.shown) for row in ordered)
+    given = alternatives_of(row, answers)
     shown = next(each for each in given if each.shown)
     answer = shown.answer
     return Message(
-        id,
+        row.id,
         Turn(Role.ASSISTANT, (answer.text,)),
         (),
         answer,
         shown.vote,
         len(given) - 1,
-        created,
+        row.created,
         answer.task,
         given=given if len(given) > 1 else (),
+        taught=shown.taught,
     )
+
+
+def alternatives_of(row: MessageRow, answers: Sequence[AnswerRow]) -> tuple[Alternative, ...]:
+    """The answers of an assistant's message, the oldest first, each with what was made of it."""
+    taught, ordered = taught_of(row), sorted(answers, key=lambda each: each.id)  # by time
+    return tuple(
+        Alternative(answer_from_dict(each.body), each.vote, each.shown, taught.get(each.id))
+        for each in ordered
+    )
+
+
+def taught_of(row: MessageRow) -> dict[str, Taught]:
+    """The examples that were made of the answers of an assistant's message, by the ids of the answers."""
+    return _TAUGHT.validate_python(row.content.get("taught", {}))
+
+
+def taught_to_dict(taught: Mapping[str, Taught]) -> dict[str, Any]:
+    """What `taught_of` reads."""
+    found: dict[str, Any] = _TAUGHT.dump_python(dict(taught), mode="json")
+    return found

@@ -23,6 +23,7 @@ def build_page(
     from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.page import blocks, layout
+    from vlm_app.ui.teaching import Teaching
     from vlm_app.ui.workbench.acts import Acts
     from vlm_app.ui.workbench.listeners import BenchListeners
     from vlm_app.ui.workbench.showing import BenchShowing
@@ -30,7 +31,7 @@ def build_page(
     with blocks() as page:
         Endpoints(engine).connect()
         parts = layout()
-        loaded = Listeners(parts, chats, engine, owners).connect(page)
+        loaded = Listeners(parts, chats, engine, owners, Teaching(chats, store)).connect(page)
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
         DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(

@@ -29,6 +29,7 @@ from vlm_app.ui.parts import images_in, message_of
 from vlm_app.ui.running import Running
 from vlm_app.ui.servers_listeners import ServersListeners
 from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
+from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
@@ -39,11 +40,14 @@ ATTACHED = "(message) => (message?.files || []).length"
 class Listeners:
     """The page's listeners, for `Parts` that were just drawn."""
 
-    def __init__(self, parts: Parts, chats: Chats, engine: Engine, owners: Owners) -> None:
+    def __init__(
+        self, parts: Parts, chats: Chats, engine: Engine, owners: Owners, teaching: Teaching
+    ) -> None:
         self.on = parts
         self.chats = chats
         self.owners = owners
-        self.showing = Showing(parts, chats, engine)
+        self.teaching = teaching
+        self.showing = Showing(parts, chats, engine, teaching.places)
         self.running = Running()
 
     # --- wiring -----------------------------------------------------------------------
@@ -77,6 +81,7 @@ class Listeners:
         changed = [on.attached.change, on.model.change, on.chat.change]
         gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
         self._connect_models()
+        TeachingListeners(on, self.showing, self.teaching, self.owners).connect()
         return loaded
 
     def _connect_models(self) -> None:
@@ -189,9 +194,6 @@ class Listeners:
         match asked.get("act"):
             case "open":
                 return self.showing.whole(owner, self.chats.open(owner, named), values)
-            case "vote":
-                message, value = str(asked.get("message")), int(asked.get("value") or 0)
-                return {self.on.thread: self.showing.thread(self.chats.vote(owner, chat, message, value))}
             case "choose":
                 message, index = str(asked.get("message")), int(asked.get("index") or 0)
                 return {self.on.thread: self.showing.thread(self.chats.choose(owner, chat, message, index))}

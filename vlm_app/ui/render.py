@@ -13,7 +13,8 @@ from vlm_app.chat import Conversation, Message
 from vlm_app.types import Answer, Checkpoint, Picture, Role, Task
 from vlm_app.ui.beside import Choice, menu, others
 from vlm_app.ui.pieces import Pieces, attribute
-from vlm_app.ui.sides import act, acts, compared, growing, switcher, writers
+from vlm_app.ui.sides import act, acts, compared, growing, lesson, preferring, switcher, writers
+from vlm_app.ui.taught import NOWHERE, Places
 
 Row = tuple[str, str]
 NOBODY: Mapping[str, str] = {}
@@ -39,7 +40,7 @@ TASKS: Mapping[Task, str] = {
 class Thread:
     """Renders one conversation. `checkpoints` names the models; the first other one is offered
     where the chosen model says that it is likely wrong. `adapters` are names by id, `choices`
-    those that the last message can be asked again."""
+    those that the last message can be asked again, `places` where examples of answers are kept."""
 
     def __init__(
         self,
@@ -47,9 +48,11 @@ class Thread:
         checkpoints: Mapping[str, Checkpoint],
         adapters: Mapping[str, str] = NOBODY,
         choices: Sequence[Choice] = (),
+        places: Places = NOWHERE,
     ) -> None:
         self.messages = conversation.messages
         self.choices = choices
+        self.places = places
         media = [each for message in self.messages for each in message.media]
         sizes = [each.size for message in self.messages for each in message.turn.pictures]
         self.pieces = Pieces(list(zip(media, sizes, strict=True)), checkpoints, adapters)
@@ -80,7 +83,7 @@ class Thread:
         if message.turn.role is Role.USER:
             return "user", self._asked(message, UNANSWERED if last and still else "")
         if last and len(writers(message)) > 1:
-            return "assistant", compared(self.pieces, message, self._again(message.answer))
+            return "assistant", compared(self.pieces, message, self._again(message.answer), self.places)
         return "assistant", self._answered(message, last=last)
 
     # --- what a person said -----------------------------------------------------------
@@ -115,8 +118,9 @@ class Thread:
         return (
             f'<article class="turn answer" data-message="{attribute(message.id)}">'
             f"{pieces.warning(answer, last)}{pieces.body(answer, message.id)}{pieces.ending(answer, last)}"
-            f'<div class="foot"><div class="acts">{switch}{acts(message, last)}{again}</div>'
-            f"{pieces.signature(answer)}</div></article>"
+            f'<div class="foot"><div class="acts">{switch}{acts(message, last)}'
+            f"{preferring(message)}{again}</div>{pieces.signature(answer)}</div>"
+            f"{lesson(message, self.places)}</article>"
         )
 
     def _again(self, answer: Answer | None) -> str:

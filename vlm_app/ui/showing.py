@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -26,6 +27,7 @@ from vlm_app.ui.render import Row, Thread
 from vlm_app.ui.settings_panel import Choices
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.state_words import status
+from vlm_app.ui.taught import Places
 from vlm_app.ui.verdicts import PRECISIONS
 from vlm_app.ui.welcome import welcome
 
@@ -38,10 +40,14 @@ BUSY = {"submit_btn": False, "stop_btn": True}
 class Showing:
     """Makes updates for the components of one page. Holds nothing of a visitor."""
 
-    def __init__(self, parts: Parts, chats: Chats, engine: Engine) -> None:
+    def __init__(
+        self, parts: Parts, chats: Chats, engine: Engine, places: Callable[[Conversation], Places]
+    ) -> None:
+        """`places` says where examples are kept that answers of a chat became."""
         self.on = parts
         self.chats = chats
         self.engine = engine
+        self.places = places
         _props()  # now: inside a listener Gradio makes no whole component
 
     def stored(self, owner: str, chat: str, values: Values) -> Updates:
@@ -134,14 +140,16 @@ class Showing:
         return updates
 
     def thread(self, conversation: Conversation) -> list[dict[str, Any]]:
-        choices = self._choices(conversation)
-        return messages(Thread(conversation, catalog(), self._adapters(conversation), choices).rows())
+        choices, places = self._choices(conversation), self.places(conversation)
+        adapters = self._adapters(conversation)
+        return messages(Thread(conversation, catalog(), adapters, choices, places).rows())
 
     def growing(self, step: Progress) -> list[dict[str, Any]]:
         """The messages while the last one is being written."""
         if step.done:
             return self.thread(step.conversation)
-        thread = Thread(step.conversation, catalog(), self._adapters(step.conversation, step.answer))
+        adapters, places = self._adapters(step.conversation, step.answer), self.places(step.conversation)
+        thread = Thread(step.conversation, catalog(), adapters, places=places)
         rows = thread.rows_beside if step.beside else thread.rows_with
         return messages(rows(step.answer, self._status(step)))
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from vlm_app.chat import Alternative, Message
 from vlm_app.types import Answer
+from vlm_app.ui import taught
 from vlm_app.ui.pieces import Pieces, attribute
+from vlm_app.ui.taught import NOWHERE, Places
 
 Writer = tuple[str, str | None]  # model, adapter
 KEEP = '<button type="button" class="plain" data-act="go-on" data-index="{}">Continue with this one</button>'
@@ -27,12 +29,13 @@ def _writer(answer: Answer) -> Writer:
 
 
 def _alone(message: Message) -> Alternative:
-    return Alternative(message.answer or Answer(message.turn.text), message.vote, shown=True)
+    answer = message.answer or Answer(message.turn.text)
+    return Alternative(answer, message.vote, shown=True, taught=message.taught)
 
 
-def compared(pieces: Pieces, message: Message, again: str) -> str:
+def compared(pieces: Pieces, message: Message, again: str, places: Places = NOWHERE) -> str:
     """The columns of a message that several have answered, above the menu `again`."""
-    sides = [_side(pieces, message, indices) for indices in writers(message).values()]
+    sides = [_side(pieces, message, indices, places) for indices in writers(message).values()]
     return _article(message, sides, f'<div class="acts">{again}</div>')
 
 
@@ -52,7 +55,7 @@ def _article(message: Message, sides: Sequence[str], below: str, state: str = ""
     )
 
 
-def _side(pieces: Pieces, message: Message, indices: Sequence[int]) -> str:
+def _side(pieces: Pieces, message: Message, indices: Sequence[int], places: Places = NOWHERE) -> str:
     """What one of them answered: the answer that the chat goes on with, or its latest."""
     at = next((at for at in indices if message.given[at].shown), indices[-1])
     answer, going = message.given[at].answer, message.given[at].shown
@@ -60,9 +63,20 @@ def _side(pieces: Pieces, message: Message, indices: Sequence[int]) -> str:
     body = pieces.body(answer, message.id, None if going else at)
     signature = pieces.signature(answer, named=True)
     buttons = switcher(message, indices) + acts(message, last=True) if going else act("copy", "Copy")
-    foot = f'<div class="foot"><div class="acts">{buttons}</div>{signature}</div>'
+    buttons += taught.better(message.given, at, [at, *_rivals(message, at)])
+    became = taught.became(message.given[at], at, places)
+    foot = f'<div class="foot"><div class="acts">{buttons}</div>{signature}</div>{became}'
     html = f"{warning}{body}{pieces.ending(answer, going)}{foot}{GOES_ON if going else KEEP.format(at)}"
     return _section(pieces.writer_line(answer), html, "going" if going else "")
+
+
+def _rivals(message: Message, at: int) -> list[int]:
+    """The answers of the other columns that are shown."""
+    shown = (
+        next((each for each in indices if message.given[each].shown), indices[-1])
+        for indices in writers(message).values()
+    )
+    return [each for each in shown if each != at]
 
 
 def _section(head: str, html: str, state: str = "") -> str:
@@ -80,9 +94,24 @@ def act(act: str, title: str, extra: str = "") -> str:
 
 
 def acts(message: Message, last: bool) -> str:
-    up, down = (f' aria-pressed="{"true" if message.vote == vote else "false"}"' for vote in (1, -1))
     again = act("regenerate", "Regenerate") if last else ""
-    return f"{act('copy', 'Copy')}{act('up', 'Good answer', up)}{act('down', 'Bad answer', down)}{again}"
+    return f"{act('copy', 'Copy')}{taught.thumbs(message, shown_of(message))}{again}"
+
+
+def shown_of(message: Message) -> int:
+    """Which of its answers is shown."""
+    return next((at for at, each in enumerate(message.given) if each.shown), 0)
+
+
+def lesson(message: Message, places: Places) -> str:
+    """The line of the answer that is shown."""
+    at = shown_of(message)
+    return taught.became((message.given or (_alone(message),))[at], at, places)
+
+
+def preferring(message: Message) -> str:
+    """The button that prefers the answer that is shown to another one of the switcher."""
+    return taught.better(message.given, shown_of(message), range(len(message.given)))
 
 
 def switcher(message: Message, indices: Sequence[int]) -> str:

@@ -25,7 +25,7 @@ An empty `text` without regions is an answer too, where a task looks for things:
 A version that is not known is refused; earlier turns of a chat are no part of version 1.
 """
 
-from vlm_app.finetune.examples.datasets import Added, Dataset, Examples
+from vlm_app.finetune.examples.datasets import Added, Dataset, Examples, Held
 from vlm_app.finetune.examples.example import Example, Reply, Source
 from vlm_app.finetune.examples.schema import SCHEMA_VERSION, digest, example_from_dict, example_to_dict
 
@@ -35,6 +35,7 @@ __all__ = [
     "Dataset",
     "Example",
     "Examples",
+    "Held",
     "Reply",
     "Source",
     "digest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -53,6 +53,15 @@ class Added:
         if self.again:
             return f"'{name}' holds this example already: nothing was added."
         return f"Added to '{name}', which has {size} example{'s' * (size != 1)} now."
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An example as a dataset holds it, with the media ids of its pictures."""
+
+    example: Example
+    media: tuple[str, ...]
+    dataset: str
 
 
 class Examples:
@@ -155,12 +164,39 @@ class Examples:
             rows = select(ExampleRow).filter_by(owner=owner, dataset_id=dataset_id).order_by(ExampleRow.id)
             return tuple(self._example(session, row) for row in session.scalars(rows))
 
+    def places(self, owner: str, ids: Collection[str]) -> dict[str, str]:
+        """The names of the datasets that hold these examples, by the examples' ids; others are left out."""
+        held = select(ExampleRow.id, DatasetRow.name).join(DatasetRow, DatasetRow.id == ExampleRow.dataset_id)
+        with self._store.reading() as session:
+            found = session.execute(held.where(ExampleRow.owner == owner, ExampleRow.id.in_(ids)))
+            return {row.id: row.name for row in found}
+
+    def dataset(self, owner: str, dataset_id: str) -> Dataset:
+        """One dataset. Raises `NotFound`."""
+        with self._store.reading() as session:
+            return _dataset(session, _dataset_row(session, owner, dataset_id))
+
+    def ids(self, owner: str, dataset_id: str) -> tuple[str, ...]:
+        """The ids of a dataset's examples, the oldest first. Raises `NotFound`."""
+        with self._store.reading() as session:
+            _dataset_row(session, owner, dataset_id)
+            of = select(ExampleRow.id).filter_by(owner=owner, dataset_id=dataset_id)
+            return tuple(session.scalars(of.order_by(ExampleRow.id)))
+
+    def held(self, owner: str, ids: Collection[str]) -> tuple[Held, ...]:
+        """Some examples, the oldest first; those that are gone or somebody else's are left out."""
+        rows = select(ExampleRow).filter_by(owner=owner).where(ExampleRow.id.in_(ids))
+        with self._store.reading() as session:
+            found = session.scalars(rows.order_by(ExampleRow.id))
+            return tuple(
+                Held(self._example(session, row), tuple(row.body["pictures"]), row.dataset_id)
+                for row in found
+            )
+
     def delete(self, owner: str, example_id: str) -> None:
         """Removes an example, and the images that only it held."""
         with self._store.writing() as session:
-            row = session.scalar(select(ExampleRow).filter_by(owner=owner, id=example_id))
-            if row is None:
-                raise NotFound("This example does not exist or is not yours: reload the dataset.")
+            row = _example_row(session, owner, example_id)
             media: Iterable[str] = row.body["pictures"]
             _dataset_row(session, owner, row.dataset_id).updated = datetime.now(UTC)
             session.delete(row)
@@ -178,6 +214,13 @@ def _dataset_row(session: Session, owner: str, id: str) -> DatasetRow:
     row = session.scalar(select(DatasetRow).filter_by(owner=owner, id=id))
     if row is None:
         raise NotFound("This dataset does not exist or is not yours: choose another one.")
+    return row
+
+
+def _example_row(session: Session, owner: str, id: str) -> ExampleRow:
+    row = session.scalar(select(ExampleRow).filter_by(owner=owner, id=id))
+    if row is None:
+        raise NotFound("This example does not exist or is not yours: reload the dataset.")
     return row
 
 

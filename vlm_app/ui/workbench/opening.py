@@ -21,7 +21,8 @@ NOT_OURS = "This answer is not shown any more: open its chat and follow its own 
 def from_chat(
     bench: Bench, chats: Chats, owner: str, chat: str, message_id: str, given: int | None = None
 ) -> Finding:
-    """An answer of a chat, opened with the pictures that it draws on. Raises NotFound."""
+    """An answer of a chat, opened with the pictures that it draws on; one that draws on none, with
+    those it is about, so that regions can be drawn. Raises NotFound, and BadInput without a picture."""
     messages = chats.open(owner, chat).messages
     at = next((number for number, each in enumerate(messages) if each.id == message_id), None)
     answer = _answer(messages[at], given) if at is not None else None
@@ -29,8 +30,9 @@ def from_chat(
         raise NotFound(NOT_OURS)
     pictures = [picture for each in messages[: at + 1] for picture in each.turn.pictures]
     used = sorted({each.image for each in answer.regions if each.image < len(pictures)})
+    used = used or _about(messages[:at])
     if not used:
-        raise BadInput("This answer draws on no picture: there is nothing to open.")
+        raise BadInput("This answer is about no picture: there is nothing to open.")
     kept = [replace(each, image=used.index(each.image)) for each in answer.regions if each.image in used]
     asked = messages[at - 1] if at else messages[at]
     question = Question(
@@ -38,6 +40,12 @@ def from_chat(
     )
     named = [(pictures[number], f"Image {number + 1}") for number in used]
     return bench.take(owner, named, replace(answer, regions=tuple(kept)), question)
+
+
+def _about(messages: Sequence[Message]) -> list[int]:
+    """Which of the pictures of a chat came with the last message that brought any."""
+    counts = [len(each.media) for each in messages if each.media]
+    return list(range(sum(counts[:-1]), sum(counts)))
 
 
 def _answer(message: Message, given: int | None) -> Answer | None:
