@@ -22,11 +22,25 @@ MOST_BITS = 4  # that differ between two pictures that look the same
 _SIDE = 32  # pixels to which a picture is squeezed
 _WAVES = (31, 8, 8)  # frequencies that count: of grey and of the two differences of colour
 _LEVELS = ((43, 86, 128, 171, 213), (100, 156) * 3, (100, 156) * 3)  # of the means: 17 bits, colour thrice
+_MOST_KNOWN = 200_000  # hashes, of about 150 bytes each with their names
+_known: dict[str, int] = {}  # by the hash of the pixels
 _FLAT = 16.0  # a frequency weaker than that is left by rounding
 
 
 def likeness(picture: Picture) -> int:
-    """A hash of 64 bits of how a picture looks; its size in pixels does not matter."""
+    """A hash of 64 bits of how a picture looks; its size in pixels does not matter.
+
+    It is kept, so that a dataset is looked at once however often it is divided.
+    """
+    known = _known.get(picture.sha256)
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[picture.sha256] = _looked(picture)
+    return known
+
+
+def _looked(picture: Picture) -> int:
     small = picture.pixels.resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("YCbCr")
     planes = np.asarray(small, dtype=np.float64)
     bits = [

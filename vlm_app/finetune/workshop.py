@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from vlm_app.engine import Engine
+from vlm_app.finetune.arrivals import Arrivals
 from vlm_app.finetune.examples import Examples
+from vlm_app.finetune.overview import Overviews
 from vlm_app.finetune.runs import Runs
 from vlm_app.finetune.uploads import sweep
 from vlm_app.store import Store
@@ -15,6 +17,8 @@ class Workshop:
     def __init__(self, store: Store, engine: Engine) -> None:
         self.store = store
         self.examples = Examples(store)
+        self.arrivals = Arrivals(self.examples)
+        self.overviews = Overviews(self.examples)
         self.runs = Runs(store, engine)
 
     def open(self) -> None:
@@ -23,5 +27,7 @@ class Workshop:
         self.runs.drive()
 
     def close(self) -> None:
-        """What trains goes on without us."""
+        """What trains goes on without us; what is being read ends."""
+        self.arrivals.close()
+        self.overviews.close()
         self.runs.close()

@@ -73,7 +73,7 @@ def _shown(size: tuple[int, int]) -> tuple[int, int]:
 def _shape(drawn: Drawn, size: tuple[int, int]) -> str:
     """One region: the same outline twice, so that a hairline shows around its colour."""
     name = escape(drawn.region.text or drawn.region.label, quote=True)
-    tag, where = _outline(drawn.region, size)
+    tag, where = outline(drawn.region, size)
     key = escape(drawn.key, quote=True)
     return (
         f'<g class="region {drawn.region.kind}" data-r="{key}" style="--c:{drawn.colour}" '
@@ -82,7 +82,7 @@ def _shape(drawn: Drawn, size: tuple[int, int]) -> str:
     )
 
 
-def _outline(region: Region, size: tuple[int, int]) -> tuple[str, str]:
+def outline(region: Region, size: tuple[int, int]) -> tuple[str, str]:
     """The SVG element of a region and where it lies, in the picture's pixels."""
     width, height = size
     match region.shape:
@@ -109,7 +109,7 @@ def _filled(drawn: Drawn, size: tuple[int, int]) -> str:
     layer.putalpha(alpha)
     file = io.BytesIO()
     layer.save(file, "PNG")
-    _, where = _outline(Region("", mask.box), size)
+    _, where = outline(Region("", mask.box), size)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<image {where} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'
 

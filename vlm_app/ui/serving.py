@@ -63,7 +63,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())
     _, address, _ = page.queue(default_concurrency_limit=8).launch(
-        **launch_options(chats, store, owners, bench),
+        **launch_options(chats, store, owners, bench, workshop),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
@@ -78,10 +78,11 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     store.close()
 
 
-def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str, Any]:
+def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: Any) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from starlette.middleware import Middleware
 
+    from vlm_app.api.arrival_routes import arrival_routes
     from vlm_app.api.bench_routes import bench_routes
     from vlm_app.api.middleware import SecurityHeaders, Visitors
     from vlm_app.api.report_routes import report_routes
@@ -91,6 +92,7 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any) -> dict[str,
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
+    own += arrival_routes(workshop.arrivals)
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],

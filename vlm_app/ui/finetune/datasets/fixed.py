@@ -19,12 +19,16 @@ EMPTY = """
 
 TOP = """
 <div class="tune-top">
-  <button type="button" class="plain" data-tune="pick"><i class="ico open"></i>Upload…</button>
+  <button type="button" class="plain" data-tune="pick"><i class="ico open"></i> Upload…</button>
   <button type="button" class="plain" data-tune="ask-name">New, empty</button>
   <form class="tune-form" id="tune-new" data-tune-form="create" hidden>
     <input type="text" name="name" maxlength="80" required placeholder="Name of the dataset"
       aria-label="Name of the dataset">
     <button type="submit" class="plain strong">Create</button>
   </form>
+  <input type="file" id="tune-files" multiple hidden
+    accept=".zip,.jsonl,.json,.parquet,.csv,.tsv,.png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff">
+  <p class="notice failed" id="tune-problem" role="alert" hidden><span></span>
+    <button type="button" class="plain" data-tune="hide-problem">Close</button></p>
 </div>
 """

@@ -33,6 +33,7 @@ class DatasetsListeners:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         shown = [on.list, on.arrival, on.dataset, on.gallery, on.example, on.taught, on.told]
         on.bridge.click(self.act, None, shown, trigger_mode="multiple", **quiet)  # no press is lost
+        on.bridge.submit(self.teach, None, [on.taught], trigger_mode="always_last", **quiet)
         on.told.change(None, [on.told], None, js=TELL, queue=False, **quiet)
         for tab in tabs:
             tab.select(None, None, None, js=OPENED, **quiet)
@@ -45,3 +46,10 @@ class DatasetsListeners:
             owner = self.owners.of(request.cookies)
             return self.acts.do(Press(owner, asked))
         return {self.on.told: self.acts.refused(asked)}
+
+    def teach(self, event: gr.EventData, request: gr.Request) -> Any:
+        """The training text of the example that is shown."""
+        with Told():
+            press = Press(self.owners.of(request.cookies), dict(event._data or {}))
+            return self.acts.teach(press)
+        return {self.on.taught: gr.skip()}

@@ -9,7 +9,7 @@ import gradio as gr
 
 from vlm_app.ui.finetune.datasets.fixed import EMPTY, TOP
 
-BRIDGE = "window.vlmTune = {act: (data) => trigger('click', data)};"
+BRIDGE = "window.vlmTune = {act: (data) => trigger('click', data), teach: (data) => trigger('submit', data)};"
 
 
 @dataclass(frozen=True)
