@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 _WHOLE = "whole.json"  # written last
 _BEST = "best"  # the adapter of the best evaluation so far
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def finish(folder: Path, step: int, best: Mapping[str, Any]) -> None:
@@ -44,6 +47,16 @@ def step(checkpoint: Path) -> int:
 def best(folder: Path) -> Path:
     """Where the adapter of the best evaluation is kept."""
     return folder / _BEST
+
+
+def out_of_room(error: BaseException) -> bool:
+    """Whether this is how a full disk shows: safetensors and torch have words of their own for it."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    if found:
+        return int(found[1]) in _FULL
+    return "inline_container" in str(error) and "iostream error" in str(error.__context__)
 
 
 def _step(path: Path) -> int:

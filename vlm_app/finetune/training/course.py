@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from vlm_app import catalog
 from vlm_app.engine import adapters
@@ -59,8 +60,8 @@ def run(folder: Folder, tell: Tell, stopped: Stopped) -> LoadedModel | None:
         _teach(teacher, folder, watcher)
         if state.is_main_process and not watcher.was_stopped:
             _finish(model, folder, watcher)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not checkpoints.out_of_room(error):
             raise
         checkpoints.last(folder.checkpoints)  # removes the one that was cut off
         raise ModelUnavailable(
