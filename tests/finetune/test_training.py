@@ -193,3 +193,9 @@ def test_rehearsed_scenes_are_spread_over_the_run_and_each_comes_once() -> None:
     assert any(row >= 4 for row in rows[:4]) and any(row >= 4 for row in rows[-4:])
     turns, answer = rehearsed(0, 1)
     assert turns[0].pictures and answer
+
+
+def test_more_scenes_than_examples_are_all_rehearsed() -> None:
+    rows = order(4, 20, 28, seed=0)
+    assert sorted(row for row in rows if row >= 4) == list(range(4, 24))
+    assert all(rows.count(row) == 2 for row in range(4))
