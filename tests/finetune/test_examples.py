@@ -127,6 +127,19 @@ def test_what_teaches_something_else_is_another_example(changes: dict[str, Any],
     assert digest(example()) != digest(example(**changes))
 
 
+def test_many_are_kept_at_once_in_their_order_and_each_once(kept: Examples) -> None:
+    dataset = kept.create("ada", "Signs")
+    first = kept.add("ada", dataset.id, example()).example
+    many = [example(query=f"{number}") for number in range(5)]
+    assert kept.add_all("ada", dataset.id, [*many, example(), many[2]]) == (*[False] * 5, True, True)
+    found = kept.examples("ada", dataset.id)
+    assert [one.query for one in found] == [first.query, *(one.query for one in many)]
+    assert kept.add_all("ada", dataset.id, []) == ()
+    with pytest.raises(NotFound):
+        kept.add_all("bob", dataset.id, [example(query="mine")])
+    assert len(kept.examples("ada", dataset.id)) == 6
+
+
 def test_two_datasets_may_hold_the_same_example(kept: Examples, store: Store) -> None:
     first, second = kept.create("ada", "Signs"), kept.create("ada", "Shapes")
     assert not kept.add("ada", first.id, example()).again

@@ -129,7 +129,7 @@ def _taken_in(examples: Any, owner: str, path: Path, by_name: dict[str, str]) ->
         raise
     print(report.sentence, file=sys.stderr)
     for problem in report.problems[:20]:
-        print(f"{problem.file}, row {problem.row}: {problem.reason}", file=sys.stderr)
+        print(problem.sentence, file=sys.stderr)
     if not known and not report.added:
         examples.delete_dataset(owner, id)
         raise BadInput(f"No row of '{name}' can be used: correct them as is said above.")
@@ -172,8 +172,23 @@ def _follow(runs: Runs, run: Run, since: int) -> int:
             print(told, file=sys.stderr)
         if now.state not in (State.QUEUED, *ACTIVE):
             print(now.state, file=sys.stderr)
+            _print_verdict(runs, now)
             return int(now.state is not State.DONE)
         _wait(now)
+
+
+def _print_verdict(runs: Runs, run: Run) -> None:
+    """Whether it helped, where that was asked."""
+    from vlm_app.finetune.events import State
+
+    found = runs.judged(run.owner, run.id) if run.state is State.DONE else None
+    if found is None:
+        return
+    for task, verdict in found.verdict.tasks.items():
+        for name, change in verdict.changes.items():
+            told = f"{change.before:.3g} before, {change.after:.3g} after"
+            print(f"{task.value} {name} on {verdict.images} held-out images: {told}: {change.words}")
+    print(found.sentence)
 
 
 def _wait(run: Run) -> None:
@@ -186,7 +201,7 @@ def _wait(run: Run) -> None:
 
 def _words(event: Event, run: Run) -> str:
     """A line for an event; '' for one that a terminal cannot show."""
-    from vlm_app.finetune.events import Evaluated, Said, Saved, Stepped
+    from vlm_app.finetune.events import Answered, Evaluated, Said, Saved, Stepped
 
     if isinstance(event, Stepped):
         left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
@@ -197,6 +212,9 @@ def _words(event: Event, run: Run) -> str:
         loss = [] if event.loss is None else [f"loss {event.loss:.4g}"]
         figures = [*loss, *(f"{name} {value:.3g}" for name, value in event.scores.items())]
         return f"held out, after step {event.step}: {', '.join(figures)}"
+    if isinstance(event, Answered):
+        left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
+        return f"held out: {event.done} of {event.of} answered{left}"
     if isinstance(event, Saved):
         return f"checkpoint after step {event.step}"
     return event.sentence if isinstance(event, Said) else ""

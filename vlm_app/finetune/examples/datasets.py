@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -134,6 +134,28 @@ class Examples:
             dataset.updated = now
             session.flush()
             return Added(replace(example, id=row.id, created=now), _dataset(session, dataset))
+
+    def add_all(self, owner: str, dataset_id: str, examples: Sequence[Example]) -> tuple[bool, ...]:
+        """Keeps examples in one transaction; of each whether it was there already, as `Added.again` says.
+
+        Their pictures are in memory together: whoever has many brings them in parts. Raises
+        `NotFound`, and then keeps none.
+        """
+        taught = [digest(example) for example in examples]
+        for example in examples:
+            self._store.write_images(example.pictures)
+        with self._store.writing() as session:
+            dataset = _dataset_row(session, owner, dataset_id)
+            known = select(ExampleRow.digest).filter_by(owner=owner, dataset_id=dataset_id)
+            held = set(session.scalars(known.where(ExampleRow.digest.in_(taught))))
+            again, now = list[bool](), datetime.now(UTC)
+            for example, one in zip(examples, taught, strict=True):
+                again.append(one in held)
+                if one not in held:
+                    held.add(one)
+                    self._insert(session, dataset, example, one, now)
+                    dataset.updated = now
+        return tuple(again)
 
     def _insert(
         self, session: Session, dataset: DatasetRow, example: Example, taught: str, now: datetime

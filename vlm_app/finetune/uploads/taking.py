@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Event
 
@@ -20,6 +20,10 @@ MOST_LISTED = 1_000  # problems
 _MOST_LABELS = 1_000
 _ROWS = 40  # bits of a row's number
 _EVERY = 0.5  # seconds between two reports
+_TOGETHER = 200  # rows that are kept in one transaction
+_MOST_PIXELS = 16_000_000  # of the pictures of those rows, which are in memory meanwhile
+
+Keep = Callable[[Sequence[Example]], Sequence[bool]]  # keeps examples; of each whether it was there
 
 
 def check(
@@ -30,7 +34,7 @@ def check(
 
     Raises `BadInput` where the dataset is none. `report` is told twice a second how far it is.
     """
-    return _run(rows, lambda _: False, report, lambda: False)
+    return _run(rows, lambda examples: [False] * len(examples), report, lambda: False)
 
 
 def take_in(
@@ -51,8 +55,8 @@ def take_in(
     `dataset_id` is not the owner's.
     """
 
-    def keep(example: Example) -> bool:
-        return examples.add(owner, dataset_id, example).again
+    def keep(gathered: Sequence[Example]) -> Sequence[bool]:
+        return examples.add_all(owner, dataset_id, gathered)
 
     def stopped() -> bool:
         return stop is not None and stop.is_set()
@@ -63,27 +67,34 @@ def take_in(
 
 def _run(
     rows: Iterable[Row | Problem],
-    keep: Callable[[Example], bool],
+    keep: Keep,
     report: Callable[[Report], None] | None,
     stopped: Callable[[], bool],
 ) -> Report:
-    tally, told = _Tally(), time.monotonic()
-    for one in rows:
-        if isinstance(one, Problem):
-            tally.problem(one)
-        else:
-            tally.row(one, keep)
-        if report is not None and time.monotonic() - told >= _EVERY:
-            told = time.monotonic()
-            report(tally.report())
+    tally, told = _Tally(keep), time.monotonic()
+    try:
+        for one in rows:
+            tally.take(one)
+            if report is not None and time.monotonic() - told >= _EVERY:
+                told = time.monotonic()
+                report(tally.report())
+    finally:  # also of what ends with an error, the rows before it are kept
+        tally.settle()
     notes = tuple(rows.notes) if isinstance(rows, Reading) else ()
     return tally.report(notes, stopped())
 
 
 class _Tally:
-    """Counts rows. Of each it remembers a few dozen bytes, so that any number can come."""
+    """Counts rows. Of each it remembers a few dozen bytes, so that any number can come.
 
-    def __init__(self) -> None:
+    Those that are new are gathered, and kept together: a transaction for each would take longer
+    than all else.
+    """
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+        self._gathered: list[Row | Problem] = []
+        self._pixels = 0  # of their pictures
         self._added = self._again = self._left_out = self._alike = 0
         self._problems: list[Problem] = []
         self._tasks: Counter[Task] = Counter()
@@ -95,18 +106,45 @@ class _Tally:
         self._looks = Likenesses()
         self._looked_at = array("Q")  # the place of the row of each of them
 
-    def problem(self, problem: Problem) -> None:
+    def take(self, one: Row | Problem) -> None:
+        """The next row, or what is wrong with it."""
+        if isinstance(one, Row):
+            one = self._repeated(one) or one
+        self._gathered.append(one)
+        if isinstance(one, Row):
+            sizes = (picture.size for picture in one.example.pictures)
+            self._pixels += sum(width * height for width, height in sizes)
+        if len(self._gathered) >= _TOGETHER or self._pixels >= _MOST_PIXELS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Keep and count what is gathered."""
+        gathered, self._gathered, self._pixels = self._gathered, [], 0
+        rows = [one for one in gathered if isinstance(one, Row)]
+        again = iter(self._keep([row.example for row in rows]) if rows else ())
+        for one in gathered:
+            if isinstance(one, Problem):
+                self._problem(one)
+            else:
+                self._row(one, next(again))
+
+    def _repeated(self, row: Row) -> Problem | None:
+        """What is said of a row that stands in the files for the second time."""
+        place, start = self._place(row), int(digest(row.example)[:16], 16)
+        first = self._examples.setdefault(start, place)
+        if first == place:
+            return None
+        self._again += 1
+        return Problem(row.file, row.row, f"it is the same as {self._named(first, row)}", left_out=False)
+
+    def _problem(self, problem: Problem) -> None:
         self._left_out += problem.left_out
         if len(self._problems) < MOST_LISTED:
             self._problems.append(problem)
 
-    def row(self, row: Row, keep: Callable[[Example], bool]) -> None:
-        place, start = self._place(row), int(digest(row.example)[:16], 16)
-        first = self._examples.setdefault(start, place)
-        if first != place or keep(row.example):
+    def _row(self, row: Row, again: bool) -> None:
+        if again:
             self._again += 1
-            if first != place:
-                self._list(row, f"it is the same as {self._named(first, row)}")
             return
         self._added += 1
         self._tasks[row.example.task] += 1
@@ -115,7 +153,7 @@ class _Tally:
             if region.label in self._labels or len(self._labels) < _MOST_LABELS:
                 self._labels[region.label] += 1
         for picture in row.example.pictures:
-            self._look(picture, place, row)
+            self._look(picture, self._place(row), row)
 
     def report(self, notes: tuple[str, ...] = (), stopped: bool = False) -> Report:
         """How it stands."""
@@ -143,10 +181,8 @@ class _Tally:
         if other is not None:
             self._alike += 1
             where = self._named(self._looked_at[other], row)
-            self._list(row, f"its picture is nearly the same as that of {where}")
-
-    def _list(self, row: Row, reason: str) -> None:
-        self.problem(Problem(row.file, row.row, reason, left_out=False))
+            reason = f"its picture is nearly the same as that of {where}"
+            self._problem(Problem(row.file, row.row, reason, left_out=False))
 
     def _place(self, row: Row) -> int:
         """File and row as one number."""
