@@ -88,16 +88,16 @@ def find(id: str, owner: str | None = None) -> Adapter:
 
 def check(adapter: Adapter, checkpoint: Checkpoint) -> None:
     """Refuse an adapter that was made for another base, or another revision of it: `BadInput`."""
-    if not _same_base(adapter.base, checkpoint):
+    if not same_base(adapter, checkpoint):
         raise BadInput(
-            f"The adapter {adapter.name} was made for {_shown(adapter.base)} and cannot be used on "
-            f"{checkpoint.name} ({_shown(checkpoint.source)}): choose its own base, or another adapter."
+            f"The adapter {adapter.name} was made for {shown(adapter.base)} and cannot be used on "
+            f"{checkpoint.name} ({shown(checkpoint.source)}): choose its own base, or another adapter."
         )
     ours, theirs = checkpoint.revision, adapter.revision
     if ours and theirs and not (ours.startswith(theirs) or theirs.startswith(ours)):
         raise BadInput(
-            f"The adapter {adapter.name} was made for revision {theirs[:12]} of {_shown(adapter.base)}, "
-            f"and {checkpoint.name} ({_shown(checkpoint.source)}) is at revision {ours[:12]}: choose an "
+            f"The adapter {adapter.name} was made for revision {theirs[:12]} of {shown(adapter.base)}, "
+            f"and {checkpoint.name} ({shown(checkpoint.source)}) is at revision {ours[:12]}: choose an "
             "adapter for this revision, or train this one again."
         )
 
@@ -139,7 +139,9 @@ def _is_commit(revision: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{7,40}", revision) is not None
 
 
-def _same_base(base: str, checkpoint: Checkpoint) -> bool:
+def same_base(adapter: Adapter, checkpoint: Checkpoint) -> bool:
+    """Whether an adapter was made for this base, in whatever revision."""
+    base = adapter.base
     if base.casefold() in (checkpoint.source.casefold(), checkpoint.id.casefold()):
         return True
     if not Path(base).is_absolute():
@@ -148,7 +150,7 @@ def _same_base(base: str, checkpoint: Checkpoint) -> bool:
     return Path(base).resolve() == source.resolve() or Path(base).name.casefold() == source.name.casefold()
 
 
-def _shown(base: str) -> str:
+def shown(base: str) -> str:
     """A base as a person may see it: a repo id, or a folder's name without the way to it."""
     return Path(base).name if Path(base).is_absolute() else base
 

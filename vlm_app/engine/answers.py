@@ -72,15 +72,17 @@ class Engine:
         """End the loading of a model; those who wait for it are told."""
         self._manager.cancel(model, precision)
 
-    def reserve(self, bytes: int, name: str, precision: str = "", taken: int = 0) -> Reservation:
+    def reserve(
+        self, bytes: int, name: str, precision: str = "", taken: int = 0, work: str = "training"
+    ) -> Reservation:
         """Set memory aside for a process of ours that is no model, such as a training.
 
         It stands in the line for memory like a model: idle ones are evicted for it, busy ones
-        waited for. It is one of `models()`, as 'training: NAME', until it is released. With
+        waited for. It is one of `models()`, as `work` with its name, until it is released. With
         `taken` bytes that the process has already it waits for nobody. Raises
         `ModelUnavailable`, with the numbers, where models can never have so much here.
         """
-        return self._manager.reserve(bytes, name, precision, devices()[0].name, taken)
+        return self._manager.reserve(bytes, name, precision, devices()[0].name, taken, work)
 
     @property
     def leases(self) -> dict[str, int]:

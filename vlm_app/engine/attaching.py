@@ -104,14 +104,7 @@ def _config(adapter: Adapter) -> Any:
     from peft import LoraConfig
 
     read = read_json(adapter.folder, CONFIG)
-    if read.get("peft_type") != "LORA":
-        raise damaged(adapter.name, "an adapter of type LORA", str(read.get("peft_type")))
-    start = read.get("init_lora_weights", True)
-    if start not in _HARMLESS_STARTS:
-        raise damaged(adapter.name, "plain LoRA weights, as peft converts them when it saves", f"'{start}'")
-    for name, harmless in _CHANGE_THE_BASE.items():
-        if read.get(name) not in (harmless, None):
-            raise damaged(adapter.name, f"{name} to be {harmless or 'empty'}", f"'{read[name]}'")
+    check_settings(read, adapter.name)
     known = LoraConfig.__dataclass_fields__
     try:
         config = LoraConfig(**{name: value for name, value in read.items() if name in known})
@@ -119,6 +112,18 @@ def _config(adapter: Adapter) -> Any:
         raise damaged(adapter.name, f"LoRA's settings in {CONFIG}", "values that peft refuses") from None
     config.inference_mode, config.init_lora_weights = True, True
     return config
+
+
+def check_settings(read: dict[str, Any], name: str) -> None:
+    """Refuse what is no LoRA, or reaches beyond layers beside the base's: `ModelUnavailable`."""
+    if read.get("peft_type") != "LORA":
+        raise damaged(name, "an adapter of type LORA", str(read.get("peft_type"))[:80])
+    start = read.get("init_lora_weights", True)
+    if start not in _HARMLESS_STARTS:
+        raise damaged(name, "plain LoRA weights, as peft converts them when it saves", f"'{str(start)[:80]}'")
+    for setting, harmless in _CHANGE_THE_BASE.items():
+        if read.get(setting) not in (harmless, None):
+            raise damaged(name, f"{setting} to be {harmless or 'empty'}", f"'{str(read[setting])[:80]}'")
 
 
 def _tensors(adapter: Adapter, loaded: LoadedModel) -> dict[str, Any]:

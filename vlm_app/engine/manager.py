@@ -77,10 +77,16 @@ class Manager:
         self._begin(slot, new)
 
     def reserve(
-        self, bytes: int, name: str, precision: str = "", device: str = "cpu", taken: int = 0
+        self,
+        bytes: int,
+        name: str,
+        precision: str = "",
+        device: str = "cpu",
+        taken: int = 0,
+        work: str = "training",
     ) -> Reservation:
         """Join the line for memory of which another process makes use; see `Engine.reserve`."""
-        slot = reserved(name, bytes, precision, device, taken)
+        slot = reserved(name, bytes, precision, device, taken, work)
         if not taken:
             check(slot, self.capacity())
         with self._lock:

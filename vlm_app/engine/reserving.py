@@ -120,9 +120,11 @@ class Reservation:
         residents.publish()
 
 
-def reserved(name: str, bytes: int, precision: str, device: str, taken: int) -> ReservedSlot:
-    """A place for so many bytes, of which `taken` are in use already."""
-    title = f"training: {name}"
+def reserved(
+    name: str, bytes: int, precision: str, device: str, taken: int, work: str = "training"
+) -> ReservedSlot:
+    """A place for so many bytes of some work, of which `taken` are in use already."""
+    title = f"{work}: {name}"
     row = Checkpoint(id=title, source="", name=title, family="", tasks=frozenset())
     plan = Plan(row, precision, bytes, 0, device)
     return ReservedSlot(row, precision, plan=plan, taken=taken, phase="ready" if taken else "waiting")

@@ -11,6 +11,7 @@ from vlm_app.hub.client import asking, page
 from vlm_app.hub.downloads import download, on_disk
 from vlm_app.hub.findings import Finding, Found, check, findings, search_hub
 from vlm_app.hub.locks import keep, lock, revision, upgrade
+from vlm_app.hub.publishing import publish
 from vlm_app.hub.reach import reachable
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "lock",
     "on_disk",
     "page",
+    "publish",
     "reachable",
     "revision",
     "search_hub",

@@ -28,15 +28,21 @@ def sign_in(token: str) -> str:
 
     Raises `BadInput` when it cannot be a token, or when the Hub does not know it.
     """
+    token = checked(token)
+    name = name_of(token)
+    write_whole(_file(), json.dumps({"token": token, "name": name}))
+    return name
+
+
+def checked(token: str) -> str:
+    """The token without blanks around it. Raises `BadInput` when it cannot be one."""
     token = token.strip()
     if not token or len(token) > _LONGEST or not token.isascii() or not token.isprintable() or " " in token:
         raise BadInput(
             "This is not a token of the Hugging Face Hub: expected one word, such as hf_…, from "
             "https://huggingface.co/settings/tokens."
         )
-    name = _name(token)
-    write_whole(_file(), json.dumps({"token": token, "name": name}))
-    return name
+    return token
 
 
 def sign_out() -> None:
@@ -68,7 +74,8 @@ def _kept() -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _name(token: str) -> str:
+def name_of(token: str) -> str:
+    """The name that the Hub knows a token by, '' when it cannot be reached. Raises `BadInput` for none."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 

@@ -19,6 +19,7 @@ from vlm_app.hub.locks import keep
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 
+FAMILY = "vlm_app_family"  # in config.json: who reads its answers, where its architecture does not say
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _CONFIG_BYTES = 4_000_000
 _HEADER_BYTES = 100_000_000  # the limit of the safetensors format
@@ -97,7 +98,7 @@ def _of_repository(repo: str) -> dict[str, Any]:
 def _table(config: dict[str, Any], source: str) -> dict[str, Any]:
     """What a config says, as a table of the catalog."""
     model_type = str(config.get("model_type", ""))
-    name = family_of(model_type, str(_part(config, "vision_config").get("model_type", "")))
+    name = _told(config) or family_of(model_type, str(_part(config, "vision_config").get("model_type", "")))
     if not name:
         known = ", ".join(
             sorted({kind for name in families.names() for kind in families.get(name).model_types})
@@ -119,6 +120,12 @@ def _table(config: dict[str, Any], source: str) -> dict[str, Any]:
         "runs": runs.value,
         "video": family.video,
     }
+
+
+def _told(config: dict[str, Any]) -> str:
+    """The family that this app wrote into the config of a model it merged; '' where there is none."""
+    name = config.get(FAMILY)
+    return name if isinstance(name, str) and name in families.names() else ""
 
 
 def _part(config: dict[str, Any], key: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def asking(repo: str, what: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         _log.warning("The Hub on %s: %s", repo, type(error).__name__)
         problem = _problem(error, repo)
-        _forget_token(error)
+        forget_token(error)
     except (OSError, HTTPError) as error:  # LocalEntryNotFoundError and OfflineModeIsEnabled as well
         _log.warning("The Hub on %s: %s", repo, type(error).__name__)
         problem = (
@@ -48,12 +48,12 @@ def asking(repo: str, what: str) -> Iterator[None]:
             if getattr(error, "errno", None) in _FULL
             else "check the network and the free disk space and try again, or choose the built-in model."
         )
-        _forget_token(error)
+        forget_token(error)
     if problem:
         raise ModelUnavailable(f"{what}: {problem}") from None
 
 
-def _forget_token(error: BaseException) -> None:
+def forget_token(error: BaseException) -> None:
     """The requests that an error and those behind it keep hold the token in their headers."""
     while error:
         holders = (error, getattr(error, "response", None))

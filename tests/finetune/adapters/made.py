@@ -27,7 +27,7 @@ def save(base: Path, folder: Path, *, strength: float = 0.1, **options: Any) -> 
     for name, parameter in tuned.named_parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=strength if "lora_B" in name else 0.1)
-    tuned.save_pretrained(folder)
+    tuned.save_pretrained(folder, save_embedding_layers=False)
 
 
 def done(path: Path, owner: str = "ada", model: Path = PEBBLE, **settings: Any) -> RunFolder:

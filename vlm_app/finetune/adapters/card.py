@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vlm_app.errors import BadInput
 from vlm_app.finetune.helped import Verdict
 from vlm_app.finetune.run_config import RunConfig
 
 CARD = "card.json"
+MOST_BYTES = 1_000_000  # of a card: it may be anybody's
+Short = Annotated[str, Field(max_length=300)]
 
 
 class Score(BaseModel):
@@ -27,8 +29,8 @@ class Score(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    task: str
-    figure: str
+    task: Short
+    figure: Short
     examples: int
     images: int
     before: float
@@ -36,7 +38,7 @@ class Score(BaseModel):
     gain: float
     low: float
     high: float
-    words: str
+    words: Annotated[str, Field(max_length=1000)]
 
 
 class Taught(BaseModel):
@@ -44,8 +46,8 @@ class Taught(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = ""
-    sha256: str = ""
+    name: Short = ""
+    sha256: Short = ""
     train: int = 0
     held_out: int = 0
 
@@ -61,15 +63,15 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
-    name: str
-    owner: str = ""
-    base: str
-    revision: str = ""
-    precision: str = ""
+    name: Short
+    owner: Short = ""
+    base: Short
+    revision: Short = ""
+    precision: Short = ""
     data: Taught = Taught()
     settings: RunConfig | None = None
-    scores: tuple[Score, ...] = ()
-    verdict: str = ""
+    scores: Annotated[tuple[Score, ...], Field(max_length=200)] = ()
+    verdict: Annotated[str, Field(max_length=10_000)] = ""
     created: datetime | None = None
 
     @classmethod
@@ -79,6 +81,8 @@ class Card(BaseModel):
         Raises `BadInput` where it is missing, damaged or of another version.
         """
         try:
+            if (folder / CARD).stat().st_size > MOST_BYTES:
+                raise _unreadable("is longer than a megabyte")
             text = (folder / CARD).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable("cannot be read") from error

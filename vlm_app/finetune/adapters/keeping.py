@@ -10,12 +10,14 @@ from pathlib import Path
 from vlm_app import catalog
 from vlm_app.engine.attaching import CONFIG, WEIGHTS
 from vlm_app.engine.loading import precision_here
-from vlm_app.errors import AppError
-from vlm_app.finetune.adapters.card import Card, Taught
+from vlm_app.finetune.adapters.card import Card, Taught, scores
+from vlm_app.finetune.adapters.readme import readme
+from vlm_app.finetune.judging import judged
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.types import Checkpoint
 
 ROOT = "adapters"  # of the data folder
+README = "README.md"
 
 
 def keep(folder: RunFolder, data: Path) -> str:
@@ -34,8 +36,8 @@ def keep(folder: RunFolder, data: Path) -> str:
     try:
         card = _card(folder)
         shutil.copyfile(folder.adapter / WEIGHTS, part / WEIGHTS)
-        write_config(part, _config(folder.adapter), card.base, card.revision)
-        card.write(part)
+        write_config(part, read_config(folder.adapter), card.base, card.revision)
+        write_card(part, card)
         part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -54,27 +56,37 @@ def write_config(folder: Path, config: dict[str, object], base: str, revision: s
     (folder / CONFIG).write_text(json.dumps(told, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def _config(folder: Path) -> dict[str, object]:
+def write_card(folder: Path, card: Card) -> None:
+    """What is known of an adapter, for this app and as a README for everybody."""
+    card.write(folder)
+    (folder / README).write_text(readme(card, row_of(card.base)), encoding="utf-8")
+
+
+def row_of(base: str) -> Checkpoint | None:
+    """The row of the catalog that files call so; None where there is none."""
+    rows = catalog.catalog()
+    return rows.get(base) or next((row for row in rows.values() if row.source == base), None)
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """PEFT's settings in a folder."""
     found: dict[str, object] = json.loads((folder / CONFIG).read_text("utf-8"))
     return found
 
 
 def _card(folder: RunFolder) -> Card:
     config, data = folder.config, folder.data
-    base, revision = config.base, ""
-    try:
-        row = catalog.find(config.base)
-    except AppError:  # it was taken out of the catalog meanwhile; its id is what is left
-        pass
-    else:
-        base, revision = base_of(row), row.revision
+    row = row_of(config.base)
+    found = judged(folder)
     return Card(
         name=config.name,
         owner=data.owner,
-        base=base,
-        revision=revision,
+        base=base_of(row) if row else config.base,  # of one that was taken out meanwhile the id is left
+        revision=row.revision if row else "",
         precision=precision_here(config.precision),
         data=Taught(name=data.name, sha256=data.sha256, train=data.train, held_out=data.held_out),
         settings=config,
+        scores=tuple(scores(found.verdict)) if found else (),
+        verdict=found.sentence if found else "",
         created=datetime.now(UTC),
     )
