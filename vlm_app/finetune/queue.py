@@ -104,14 +104,18 @@ class Queue:
 
     def _standings(self) -> Iterator[tuple[RunFolder, Status]]:
         """Every run that ever joined the line and can be read."""
-        for path in sorted(self._root.iterdir()):
+        for path in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             folder = RunFolder(path)
             if path.name.startswith(".") or not path.is_dir() or not folder.begun:
                 continue
             try:
                 yield folder, standing(folder)
             except AppError as error:
-                _log.debug("%s: %s", path.name, error.sentence)
+                _log.debug("%s: %s", folder.path.name, error.sentence)
+
+    def trains(self) -> bool:
+        """Whether a run, of whomever, has a process now."""
+        return any(status.state in ACTIVE for _, status in self._standings())
 
     def _begin(self, folder: RunFolder, status: Status) -> None:
         """The next run starts as soon as its memory is free."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from vlm_app.engine import Engine, Reservation
-from vlm_app.errors import BadInput, NotFound
+from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.finetune.estimate import Needs, needs
 from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.examples import Dataset, Example, Examples, digest
@@ -27,11 +29,17 @@ from vlm_app.finetune.processes import ACTIVE, CHILD, RESUMABLE, end, standing
 from vlm_app.finetune.queue import Queue
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import Data, RunFolder
+from vlm_app.finetune.trial import SECONDS, Trial, trial
 from vlm_app.store import Store, new_id
 from vlm_app.store.database import as_sentence
 from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import RunRow
 
+if TYPE_CHECKING:
+    from vlm_app.finetune.split import Split
+
+_MEMORY_SECONDS = 15.0  # for idle models to make room for a trial
+_LOOK_SECONDS = 0.2
 _END_SECONDS = 10.0  # for the process of a run that is deleted
 
 
@@ -89,13 +97,8 @@ class Runs:
 
         Raises `BadInput` for a dataset without examples, `NotFound`, and `StoreUnavailable`.
         """
-        from vlm_app.finetune.split import split
-
         dataset = self._dataset(owner, dataset_id)
-        examples = self._examples.examples(owner, dataset_id)
-        if not examples:
-            raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")
-        divided = split(examples, config.held_out, config.seed)
+        divided = self._divided(owner, dataset, config)
         data = Data(
             owner=owner,
             dataset=dataset.id,
@@ -115,11 +118,53 @@ class Runs:
         self.drive()
         return self.run(owner, id)
 
+    def trial(
+        self,
+        owner: str,
+        config: RunConfig,
+        dataset_id: str,
+        stop: threading.Event | None = None,
+        seconds: float = SECONDS,
+    ) -> Trial:
+        """Measure a few steps of a run, with memory set aside as for one and without joining the line.
+
+        Takes at most about `seconds`, and ends when `stop` is set. Raises `ModelUnavailable` with a
+        sentence for that, while a run trains or memory is short, and as `start` does.
+        """
+        stop = stop or threading.Event()
+        divided = self._divided(owner, self._dataset(owner, dataset_id), config)
+        if self._queue.trains():
+            raise ModelUnavailable(
+                "A run trains here now, and would make a trial slow: measure again when it has ended."
+            )
+        name = f"a trial of {config.name}"
+        bytes = needs(config, len(divided.train)).bytes
+        with self._engine.reserve(bytes, name) as reservation:
+            until = time.monotonic() + _MEMORY_SECONDS
+            while not reservation.ready(_LOOK_SECONDS):
+                if stop.is_set() or time.monotonic() > until:
+                    raise ModelUnavailable(f"{reservation.sentence[:-1]}; end what uses it, or try it later.")
+            with self._told():
+                sides = (divided.train, divided.held_out)
+                return trial(self._root, config, sides, self._images(), stop.is_set, seconds)
+
+    def _divided(self, owner: str, dataset: Dataset, config: RunConfig) -> Split:
+        """What would be taught and what held out. Raises `BadInput` where there is nothing."""
+        from vlm_app.finetune.split import split
+
+        examples = self._examples.examples(owner, dataset.id)
+        if not examples:
+            raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")
+        return split(examples, config.held_out, config.seed)
+
+    def _images(self) -> ImageFolder:
+        return ImageFolder(self._store.data / "images")
+
     def _make(
         self, id: str, config: RunConfig, data: Data, train: Sequence[Example], held_out: Sequence[Example]
     ) -> None:
         """The whole folder, or none."""
-        images, part = ImageFolder(self._store.data / "images"), self._root / f".{id}"
+        images, part = self._images(), self._root / f".{id}"
         part.mkdir(parents=True)
         try:
             folder = RunFolder(part)
