@@ -19,8 +19,13 @@ def build_page(
     chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store, workshop: Workshop
 ) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
+    from vlm_app.finetune.adapters import Adapters
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
+    from vlm_app.ui.finetune.runs.acts import RunsActs
+    from vlm_app.ui.finetune.runs.listeners import RunsListeners
+    from vlm_app.ui.finetune.runs.showing import RunsShowing
+    from vlm_app.ui.finetune.runs.ways import Ways
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.page import blocks, layout
     from vlm_app.ui.teaching import Teaching
@@ -31,15 +36,18 @@ def build_page(
     with blocks() as page:
         Endpoints(engine).connect()
         parts = layout()
-        loaded = Listeners(parts, chats, engine, owners, Teaching(chats, store)).connect(page)
+        listeners = Listeners(parts, chats, engine, owners, Teaching(chats, store))
+        loaded = listeners.connect(page)
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
         DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(
             [parts.finetune_tab, parts.finetune.datasets_tab], loaded
         )
-        parts.finetune.runs.connect(
-            workshop.runs, store, engine, owners, parts.finetune.runs_tab, parts.clock
-        )
+        adapters = Adapters(store, engine)
+        ways = Ways(adapters, workshop.runs, engine, listeners.showing)
+        shown = RunsShowing(parts.finetune.runs, workshop.runs, adapters)
+        runs = RunsActs(shown, workshop.examples, engine, ways)
+        RunsListeners(runs, owners).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
     return page
 
 

@@ -22,7 +22,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, "workbench.js", "finetune-datasets.js")
+SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, "workbench.js", "finetune-datasets.js", "finetune-runs.js")
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:
@@ -87,12 +87,13 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: An
     from vlm_app.api.middleware import SecurityHeaders, Visitors
     from vlm_app.api.report_routes import report_routes
     from vlm_app.api.routes import routes
+    from vlm_app.api.run_routes import run_routes
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
-    own += arrival_routes(workshop.arrivals)
+    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
