@@ -39,7 +39,7 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 # Gradio would fetch these addresses for whoever asks.
 FETCHES_ELSEWHERE = re.compile(r"/file=(?:\w+:|//|%2f%2f)|/proxy=", re.IGNORECASE)
-SERVES_FILES = re.compile(r"/file[=/]|/media/|/examples/|/chats/|/bench/|/findings/|/report\.")
+SERVES_FILES = re.compile(r"/file[=/]|/media/|/examples/|/chats/|/bench/|/findings/|/runs/|/report\.")
 
 
 class Visitors:

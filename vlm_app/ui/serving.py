@@ -22,7 +22,8 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, "workbench.js", "finetune-datasets.js", "finetune-runs.js")
+FINETUNE = ("finetune-datasets.js", "finetune-runs.js")
+SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, "workbench.js", *FINETUNE)
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:

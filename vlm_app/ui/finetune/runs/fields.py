@@ -16,8 +16,9 @@ TITLES: Mapping[str, str] = {
     "adapter": "Go on from", "towers": "LoRA on", "rank": "Rank", "alpha": "Alpha", "dropout": "Dropout",
     "dora": "DoRA", "rslora": "rsLoRA", "rate": "Learning rate", "rate_vision": "Rate, vision",
     "rate_connector": "Rate, connector", "schedule": "Schedule", "warmup": "Warmup", "epochs": "Epochs",
-    "steps": "Steps", "batch": "Batch", "accumulation": "Accumulation", "checkpointing": "Gradient checkpointing",
-    "pixels": "Pixels", "rehearsal": "Rehearsal", "beta": "Beta", "held_out": "Held out", "watch": "Watch",
+    "steps": "Steps", "batch": "Batch", "accumulation": "Accumulation",
+    "checkpointing": "Gradient checkpointing", "pixels": "Pixels",
+    "rehearsal": "Rehearsal", "beta": "Beta", "held_out": "Held out", "watch": "Watch",
     "patience": "Patience", "evaluate_every": "Evaluate every", "save_every": "Save every", "seed": "Seed",
 }  # fmt: skip
 GROUPS: Sequence[tuple[str, Sequence[str]]] = (
@@ -25,7 +26,8 @@ GROUPS: Sequence[tuple[str, Sequence[str]]] = (
         "stage", "towers", "precision", "rank", "alpha", "dropout", "dora", "rslora", "adapter",
     )),
     ("How long, how fast", (
-        "epochs", "steps", "batch", "accumulation", "rate", "rate_vision", "rate_connector", "schedule", "warmup",
+        "epochs", "steps", "batch", "accumulation", "rate", "rate_vision", "rate_connector",
+        "schedule", "warmup",
     )),
     ("Held out, and when to stop", ("held_out", "watch", "patience", "evaluate_every", "save_every")),
     ("Memory", ("checkpointing", "pixels")),
@@ -34,7 +36,8 @@ GROUPS: Sequence[tuple[str, Sequence[str]]] = (
 )  # fmt: skip
 APART = ("version", "name", "base")  # what stands above the fold, or nowhere
 WORDS: Mapping[str, str] = {  # of values that are no words of everybody
-    "projector": "1 · projector only", "instruction": "2 · answers to questions", "preference": "3 · preferences",
+    "projector": "1 · projector only", "instruction": "2 · answers to questions",
+    "preference": "3 · preferences",
     "dpo": "DPO", "kto": "KTO", "int8": "int8 (QLoRA)", "nf4": "nf4 (QLoRA)", "loss": "held-out loss",
     "score": "held-out score", "vision": "vision tower", "language": "language model",
 }  # fmt: skip
@@ -48,11 +51,14 @@ def form() -> str:
     """The whole form, empty."""
     return (
         '<form id="run-form" class="run-form" novalidate><h1>Teach a model</h1>'
+        '<p id="run-empty" class="hint" hidden>A run learns from a dataset: make one in the place Datasets, '
+        "or correct an answer in a chat.</p>"
         '<div class="run-what">'
         f"{_picker('dataset', 'Dataset', 'what it learns from')}"
         f"{_picker('base', 'Base model', '')}"
         '<label class="run-field" data-field="name"><span>Name</span>'
-        '<input type="text" name="name" maxlength="200" autocomplete="off"><small>of the adapter</small></label>'
+        '<input type="text" name="name" maxlength="200" autocomplete="off">'
+        "<small>of the adapter</small></label>"
         f"</div>{_presets()}{_settings()}"
         '<div id="run-before" role="status"></div>'
         '<p id="run-refusal" role="alert" hidden></p>'

@@ -1,0 +1,507 @@
+// Runs in the browser: the form that starts one, curves, answers over the steps, two runs compared.
+// The server tells what there is; what a person or a model wrote only ever becomes text here.
+(() => {
+  const at = (id) => document.getElementById(id);
+  const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
+  const made = (tag, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  };
+  const store = (key, value) => { try { sessionStorage.setItem(key, JSON.stringify(value)); } catch { /* a private window */ } };
+  const stored = (key) => { try { return JSON.parse(sessionStorage.getItem(key) || "null"); } catch { return null; } };
+
+  // What this tab shows: the id of the run that is open ("" for the form), and what the server told of it.
+  const now = { runs: [], open: "", other: "", has: {}, run: null, compared: null, samples: [], right: false, adapters: [] };
+  let ready = false;  // a press may come before the tab can hear of its answer: it waits until then
+  const send = (way, data, tries = 100) => {
+    if (ready && window.vlmRuns) window.vlmRuns[way]({ ...data, look: look() });
+    else if (tries) setTimeout(() => send(way, data, tries - 1), 100);
+  };
+  const act = (name, more = {}) => send("act", { act: name, ...more });
+  const look = () => ({ open: now.open, other: now.other, has: now.has });
+  const visible = () => Boolean(at("runs")?.checkVisibility());
+  window.vlmRunsLook = () => visible() ? JSON.stringify(look()) : "";
+
+  // --- news from the server --------------------------------------------------------------
+  window.vlmRunsTell = (text) => {
+    const news = JSON.parse(text || "{}");
+    if (news.datasets) fill(news);
+    if (news.fields) setFields(news.fields);
+    if (news.opened) { forget(); open(news.opened); }
+    if (news.deleted || news.gone) { if (now.open === (news.deleted || news.gone)) open(""); }
+    if ("number" in news) checked(news);
+    else if (news.sentence && !("adapter" in news)) refuse(news.wrong, news.sentence);
+    if ("measured" in news) measured(news.measured);
+    if ("adapter" in news) adapterSaid(news.adapter, news.said || news.sentence || "", Boolean(news.sentence));
+    if (news.has) Object.assign(now.has, news.has);
+    if (news.runs) others(news.runs);
+    if (news.run && news.run.id === now.open) { now.run = news.run; now.samples = news.samples; drawRun(); }
+    if (news.other && news.other.id === now.other) { now.compared = news.other; drawPlots(); }
+  };
+
+  // --- which run is open -------------------------------------------------------------------
+  const open = (id) => {
+    const changed = now.open !== id;
+    now.open = id;
+    if (changed) {
+      for (const name of ["head", "curve", "helped", "then"]) delete now.has[name];
+      Object.assign(now, { run: null, samples: [], step: null });
+      if (now.other === id) compare("");
+    }
+    others(now.runs);
+    if (id) act("open", { run: id });
+    else if (!at("run-form").elements.dataset.options.length) act("new", kept() || {});
+  };
+  const show = () => {
+    document.body.classList.toggle("run-open", Boolean(now.open));
+    for (const each of document.querySelectorAll("#runs-list [data-run-id]"))
+      each.toggleAttribute("aria-current", each.dataset.runId === now.open);
+    const drawn = now.run?.id === now.open && now.open;
+    at("run-plots").hidden = !drawn || !now.run.points.length;
+    at("run-samples").hidden = !drawn || !now.samples.length;
+    store("vlm-run", now.open);
+    name();
+  };
+  const name = () => {
+    const url = new URL(location.href);
+    if (visible()) url.searchParams.set("run", now.open || "new"); else url.searchParams.delete("run");
+    history.replaceState(history.state, "", url);
+  };
+  const others = (runs) => {
+    const select = at("run-other");
+    const options = runs.filter((run) => run.id !== now.open).map((run) => made("option", { value: run.id, textContent: run.name }));
+    now.runs = runs;
+    select.replaceChildren(made("option", { value: "", textContent: "no other run" }), ...options);
+    if (now.other && !runs.some((run) => run.id === now.other)) compare("");
+    select.value = now.other;
+    select.closest("label").hidden = !options.length;
+    show();
+  };
+  const compare = (id) => {
+    now.other = id;
+    now.compared = null;
+    delete now.has.other;
+    at("run-other").value = id;
+    if (id) act("look"); else drawPlots();
+  };
+
+  // --- the form ------------------------------------------------------------------------------
+  const FORM = "vlm-run-form";
+  const touched = new Set();  // settings that a person changed: what suits another dataset leaves them alone
+  const form = () => at("run-form");
+  const fields = () => [...form().querySelectorAll("[data-field]")];
+  const value = (field) => {
+    const inputs = [...field.querySelectorAll("input, select")];
+    if (field.classList.contains("boxes")) return inputs.filter((each) => each.checked).map((each) => each.value);
+    return inputs[0].type === "checkbox" ? inputs[0].checked : inputs[0].value;
+  };
+  const values = () => Object.fromEntries(fields().map((field) => [field.dataset.field, value(field)]));
+  const chosen = () => form().querySelector("[name=preset]:checked")?.value || "";
+  const setFields = (given, all = false) => {
+    for (const field of fields()) {
+      const name = field.dataset.field;
+      if (!(name in given) || (touched.has(name) && !all)) continue;
+      const inputs = [...field.querySelectorAll("input, select")];
+      if (field.classList.contains("boxes")) for (const each of inputs) each.checked = given[name].includes(each.value);
+      else if (inputs[0].type === "checkbox") inputs[0].checked = given[name];
+      else inputs[0].value = given[name];
+    }
+    usual = given;
+    changed();
+  };
+  let usual = {};  // the settings as the preset has them
+  const options = (select, rows, words) => select.replaceChildren(...rows.map((row) =>
+    made("option", { value: row.id, textContent: words(row), disabled: Boolean(row.why) })));
+  const fill = (news) => {
+    const elements = form().elements, again = kept();
+    options(elements.dataset, news.datasets, (row) => `${row.name} (${row.size.toLocaleString("en")})`);
+    const able = news.bases.filter((row) => !row.why), not = news.bases.filter((row) => row.why);
+    const group = (label, rows) => {
+      const whole = made("optgroup", { label });
+      options(whole, rows, (row) => row.why ? `${row.name}: ${row.why}` : row.name);
+      return whole;
+    };
+    elements.base.replaceChildren(group("Can be taught here", able), group("Cannot be taught here", not));
+    now.adapters = news.adapters;
+    const { preset, base, dataset, name } = news.form;
+    touched.clear();
+    for (const radio of form().querySelectorAll("[name=preset]")) radio.checked = radio.value === preset;
+    Object.assign(elements.base, { value: base });
+    if (dataset) elements.dataset.value = dataset;
+    elements.name.value = name;
+    drawAdapters();
+    if (!preset && news.fields) for (const key of Object.keys(news.fields)) touched.add(key);
+    if (again) restore(again); else setTimeout(check);
+    at("run-empty").hidden = news.datasets.length > 0;
+  };
+  const drawAdapters = () => {
+    const select = form().elements.adapter, mine = now.adapters.filter((each) => each.bases.includes(form().elements.base.value));
+    select.replaceChildren(select.options[0], ...mine.map((each) => made("option", { value: each.id, textContent: each.name })));
+  };
+  const changed = () => {
+    const count = [...touched].length && fields().filter((field) => field.dataset.field in usual
+      && JSON.stringify(value(field)) !== JSON.stringify(usual[field.dataset.field])).length;
+    at("run-changed").textContent = count ? `${count} changed` : "";
+    keep();
+  };
+  // What was entered is kept for the tab, through any reload.
+  const keep = () => store(FORM, { preset: chosen(), values: values(), touched: [...touched], dataset: form().elements.dataset.value,
+    base: form().elements.base.value });
+  const kept = () => stored(FORM);
+  const forget = () => { try { sessionStorage.removeItem(FORM); } catch { /* a private window */ } touched.clear(); };
+  const restore = (again) => {
+    if (!again.values) return check();
+    const has = (select, id) => [...select.options].some((each) => each.value === id);
+    const { dataset, base } = form().elements;
+    if (has(dataset, again.dataset)) dataset.value = again.dataset;
+    for (const each of again.touched) touched.add(each);
+    form().elements.name.value = again.values.name;
+    if (has(base, again.base)) base.value = again.base;
+    setFields(again.values, true);
+    setTimeout(check);
+  };
+
+  let number = 0, later = 0;
+  const check = () => {
+    clearTimeout(later);
+    later = setTimeout(() => { number += 1; send("check", { number, form: values() }); }, 300);
+  };
+  const checked = (news) => {
+    if (news.number !== number) return;
+    refuse(news.wrong, news.sentence);
+    at("run-before").classList.toggle("old", !news.before);
+    if (news.before) at("run-before").innerHTML = news.before;  // numbers and words of the app alone
+  };
+  const refuse = (wrong, sentence) => {
+    const line = at("run-refusal");
+    line.hidden = !sentence;
+    line.textContent = sentence || "";
+    for (const field of fields()) field.classList.toggle("wrong", Boolean(wrong) && field.dataset.field === wrong);
+    const field = wrong && form().querySelector(`[data-field="${CSS.escape(wrong)}"]`);
+    if (field?.closest(".run-settings")) field.closest(".run-settings").open = true;
+    form().querySelector(".go").disabled = Boolean(sentence);
+  };
+  const measured = (words) => {
+    at("run-measured").textContent = words;
+    form().querySelector("[data-run=measure]").disabled = false;
+  };
+  const adapterSaid = (id, words, failed) => {
+    const place = document.querySelector(`[data-adapter="${CSS.escape(id)}"] #adapter-said`);
+    if (!place) return;
+    place.textContent = words;
+    place.classList.toggle("failed", failed);
+  };
+  const suit = () => act("preset", { preset: chosen(), base: form().elements.base.value, dataset: form().elements.dataset.value });
+
+  document.addEventListener("input", (event) => {
+    const field = near(event, "#run-form [data-field]"), name = event.target.name;
+    if (near(event, "#run-form [name=preset]")) { touched.clear(); at("run-measured").textContent = ""; suit(); return check(); }
+    if (field) {
+      if (!["dataset", "base", "name"].includes(name)) touched.add(field.dataset.field);
+      if (name === "base") drawAdapters();
+      if (name === "dataset" || name === "base") suit();
+      if (name === "dataset" && / adapter$/.test(form().elements.name.value))
+        form().elements.name.value = `${event.target.selectedOptions[0].textContent.replace(/ \([\d,]+\)$/, "")} adapter`.slice(0, 80);
+      at("run-measured").textContent = "";
+      changed();
+      check();
+    }
+    if (event.target.id === "run-other") compare(event.target.value);
+    if (event.target.id === "run-log-scale") drawPlots();
+    if (event.target.id === "sample-step") { now.step = Number(event.target.value); drawSamples(); }
+  });
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "run-form") return;
+    event.preventDefault();
+    act("start", { form: values() });
+  });
+  document.addEventListener("submit", (event) => {
+    const push = near(event, "[data-run-push]");
+    if (!push) return;
+    event.preventDefault();
+    const { repo, token, private: hidden } = push.elements;
+    send("slow", { act: "push", run: now.open, repo: repo.value, token: token.value, private: hidden.checked });
+    token.value = "";
+  });
+
+  // --- a run: its curves -----------------------------------------------------------------------
+  const drawRun = () => { show(); drawPlots(); drawSamples(); };
+  const short = (number) => {
+    if (number === 0) return "0";
+    const size = Math.abs(number);
+    if (size >= 1e9) return `${+(number / 1e9).toPrecision(3)} G`;
+    if (size >= 1e6) return `${+(number / 1e6).toPrecision(3)} M`;
+    if (size < 1e-3) return number.toExponential(1).replace(/\.0e/, "e");
+    return String(+number.toPrecision(3));
+  };
+  const bytes = (count) => count >= 1e9 ? `${(count / 1e9).toFixed(2)} GB` : `${Math.round(count / 1e6)} MB`;
+  const MAIN = "var(--accent)", OTHER = "#d55e00", HELD = "#0072b2", HELD_OTHER = "#cc79a7";
+  const series = (run, mine) => ({
+    loss: [
+      { name: "training", colour: mine ? MAIN : OTHER, faint: true, dots: run.points.map((p) => [p[0], p[1]]) },
+      { name: "training, mean", colour: mine ? MAIN : OTHER, dots: run.points.map((p) => [p[0], p[2]]) },
+      { name: "held out", colour: mine ? "var(--held)" : HELD_OTHER, marks: true, dots: run.held.map((p) => [p[0], p[1]]) },
+    ],
+    rate: [{ name: "", colour: mine ? MAIN : OTHER, dots: run.points.map((p) => [p[0], p[3]]) }],
+    memory: [{ name: "", colour: mine ? MAIN : OTHER, dots: run.points.map((p) => [p[0], p[4]]) }],
+    speed: [{ name: "", colour: mine ? MAIN : OTHER, dots: run.points.map((p) => [p[0], p[5]]) }],
+    scores: Object.entries(run.scores).map(([name, dots], at) => ({
+      name, colour: [MAIN, "#e69f00", HELD, "#009e73", "#cc79a7"][at % 5], dashed: !mine, marks: true, dots })),
+  });
+  const TITLES = { loss: "Loss", rate: "Learning rate", memory: "Memory", speed: "Examples per second", scores: "Held-out score" };
+  const SHOWN = { loss: short, rate: short, memory: bytes, speed: short, scores: short };
+  const drawPlots = () => {
+    if (!now.run) return;
+    const all = [[now.run, ""]];
+    if (now.compared) all.push([now.compared, now.compared.name]);
+    const several = all.length > 1, lines = {};
+    all.forEach(([run], place) => {
+      for (const [kind, each] of Object.entries(series(run, place === 0)))
+        (lines[kind] ||= []).push(...each.map((one) => ({ ...one, of: several ? run.name : "" })));
+    });
+    const last = Math.max(1, ...all.map(([run]) => Math.max(run.steps, run.points.at(-1)?.[0] ?? 0)));
+    for (const figure of document.querySelectorAll("#run-plots .plot")) {
+      const kind = figure.dataset.plot;
+      figure.hidden = !lines[kind].some((each) => each.dots.length);
+      if (!figure.hidden) plot(figure, kind, lines[kind], last);
+    }
+    legend(lines.loss);
+  };
+  const legend = (lines) => at("plot-legend").replaceChildren(...lines.filter((each) => !each.faint && each.dots.length).map((each) => {
+    const mark = made("i", { className: each.marks ? "dot" : "" });
+    mark.style.setProperty("--c", each.colour);
+    return made("span", {}, mark, `${each.of ? `${each.of}: ` : ""}${each.name.replace(", mean", "")}`);
+  }));
+
+  const SVG = "http://www.w3.org/2000/svg";
+  const shape = (tag, attributes = {}, text = "") => {
+    const node = document.createElementNS(SVG, tag);
+    for (const [key, each] of Object.entries(attributes)) node.setAttribute(key, each);
+    if (text) node.textContent = text;
+    return node;
+  };
+  /** Round numbers that cut a range into a few equal parts. */
+  const ticks = (low, high, count) => {
+    const span = high - low || 1, rough = span / count, ten = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((each) => each * ten).find((each) => each >= rough) || rough;
+    const found = [];
+    for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step) found.push(+value.toPrecision(12));
+    return found;
+  };
+  const scales = (kind, lines, last, box) => {
+    const values = lines.flatMap((each) => each.dots.map((dot) => dot[1])).filter((each) => each !== null);
+    const logarithmic = kind === "loss" && at("run-log-scale").checked && values.some((each) => each > 0);
+    const good = logarithmic ? values.filter((each) => each > 0) : values;
+    let low = Math.min(...good), high = Math.max(...good);
+    if (!good.length) [low, high] = [0, 1];
+    if (logarithmic) { if (low === high) { low /= 2; high *= 2; } }
+    else { if (kind !== "loss" || low < high / 3) low = Math.min(0, low); if (low === high) high = low + (Math.abs(low) || 1); high += (high - low) * 0.05; }
+    const map = logarithmic ? Math.log10 : (each) => each;
+    const [from, to] = [map(low), map(high)];
+    return {
+      x: (step) => box.left + (step / last) * (box.right - box.left),
+      y: (each) => box.bottom - ((map(each) - from) / (to - from)) * (box.bottom - box.top),
+      fits: (each) => each !== null && (!logarithmic || each > 0),
+      marks: logarithmic
+        ? ticks(from, to, 3).map((each) => 10 ** each)
+        : ticks(low, high, kind === "loss" ? 5 : 3),
+    };
+  };
+  const path = (dots, scale) => {
+    let text = "", pen = "M";
+    for (const [step, value] of dots) {
+      if (!scale.fits(value)) { pen = "M"; continue; }
+      text += `${pen}${scale.x(step).toFixed(1)} ${scale.y(value).toFixed(1)}`;
+      pen = "L";
+    }
+    return text;
+  };
+  const plot = (figure, kind, lines, last) => {
+    const width = Math.max(figure.clientWidth, 240), height = kind === "loss" ? 280 : 132;
+    const box = { left: kind === "memory" ? 60 : 52, right: width - 12, top: 12, bottom: height - 26 };
+    const scale = scales(kind, lines, last, box);
+    const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": TITLES[kind] });
+    for (const value of scale.marks) {
+      const y = Math.round(scale.y(value)) + 0.5;
+      if (y < box.top - 1 || y > box.bottom + 1) continue;
+      svg.append(shape("path", { class: "grid", d: `M${box.left} ${y}H${box.right}` }), shape("text", { class: "y", x: box.left - 8, y: y + 4 }, SHOWN[kind](value)));
+    }
+    for (const step of ticks(0, last, Math.max(2, Math.floor(width / 110))).filter((each) => Number.isInteger(each)))
+      svg.append(shape("text", { class: "x", x: scale.x(step), y: height - 8 }, step.toLocaleString("en")));
+    for (const each of lines) {
+      const style = `stroke:${each.colour}`;
+      svg.append(shape("path", { class: `line${each.faint ? " faint" : ""}${each.dashed ? " dashed" : ""}`, d: path(each.dots, scale), style }));
+      if (each.marks && each.dots.length <= 60) for (const [step, value] of each.dots.filter((dot) => scale.fits(dot[1])))
+        svg.append(shape("circle", { class: "mark", cx: scale.x(step), cy: scale.y(value), r: 3, style: `fill:${each.colour}` }));
+    }
+    const cross = shape("path", { class: "cross" });
+    svg.append(cross);
+    const title = made("figcaption", {}, made("strong", { textContent: TITLES[kind] }), made("span", {}));
+    figure.replaceChildren(title, svg);
+    Object.assign(figure, { vlm: { scale, box, lines, last, cross, kind, say: title.lastChild } });
+    if (figure.matches(":hover") && hovered !== null) hover(figure, hovered);
+    else latest(figure);
+  };
+  const latest = (figure) => {
+    const { lines, kind, say } = figure.vlm;
+    const line = lines.find((each) => each.dots.length && !each.faint);
+    const dot = line?.dots.findLast((each) => each[1] !== null);
+    say.textContent = dot && kind !== "loss" && kind !== "scores" ? SHOWN[kind](dot[1]) : "";
+  };
+  let hovered = null;
+  const hover = (figure, step) => {
+    const { scale, box, lines, kind, cross, say } = figure.vlm, told = [];
+    for (const each of lines) {
+      const near = each.dots.filter((dot) => dot[1] !== null).reduce((best, dot) =>
+        !best || Math.abs(dot[0] - step) < Math.abs(best[0] - step) ? dot : best, null);
+      if (near) told.push([each, near]);
+    }
+    if (!told.length) return;
+    const place = told.reduce((best, each) => Math.abs(each[1][0] - step) < Math.abs(best - step) ? each[1][0] : best, told[0][1][0]);
+    cross.setAttribute("d", `M${scale.x(place).toFixed(1)} ${box.top}V${box.bottom}`);
+    const words = told.map(([each, [, value]]) => {
+      const mark = made("i");
+      mark.style.setProperty("--c", each.colour);
+      return made("span", {}, mark, `${each.of && lines.length < 7 ? `${each.of} ` : ""}${each.name} ${SHOWN[kind](value)}`.trim());
+    });
+    const where = kind === "loss" || kind === "scores" ? [made("b", { textContent: `step ${place.toLocaleString("en")}` })] : [];
+    say.replaceChildren(...where, ...words);
+  };
+  document.addEventListener("pointermove", (event) => {
+    const figure = near(event, "#run-plots .plot");
+    if (!figure?.vlm) return;
+    const { box, last } = figure.vlm, left = figure.querySelector("svg").getBoundingClientRect().left;
+    hovered = Math.min(Math.max((event.clientX - left - box.left) / (box.right - box.left), 0), 1) * last;
+    for (const each of document.querySelectorAll("#run-plots .plot")) if (each.vlm && !each.hidden) hover(each, hovered);
+  });
+  document.addEventListener("pointerout", (event) => {
+    const plots = near(event, "#run-plots");
+    if (!plots || (event.relatedTarget instanceof Node && plots.contains(event.relatedTarget))) return;
+    hovered = null;
+    for (const each of plots.querySelectorAll(".plot")) if (each.vlm) { each.vlm.cross.setAttribute("d", ""); latest(each); }
+  });
+  addEventListener("resize", () => { if (visible() && now.run) drawPlots(); });
+
+  // --- a run: answers over its steps -------------------------------------------------------------
+  const drawSamples = () => {
+    const steps = [...new Set(now.samples.flatMap((each) => each.answers.map((answer) => answer.step)))].sort((a, b) => a - b);
+    if (!steps.length) return;
+    const range = at("sample-step"), following = now.step == null || now.step >= Number(range.max);
+    range.max = steps.length - 1;
+    if (following) now.step = steps.length - 1;
+    range.value = now.step;
+    at("sample-when").hidden = steps.length < 2;
+    const step = steps[Math.min(now.step, steps.length - 1)];
+    at("sample-when").querySelector("output").textContent = `after step ${step.toLocaleString("en")}`;
+    const list = at("sample-list");
+    const keys = now.samples.map((each) => each.key).join(" ");
+    if (list.dataset.keys !== keys) {
+      list.replaceChildren(...now.samples.map((each) => made("article", { className: "sample" }, made("h3", { textContent: each.asked }),
+        document.createElement("vlm-overlay"), made("p", { className: "said" }), made("p", { className: "right" }))));
+      list.dataset.keys = keys;
+    }
+    now.samples.forEach((each, place) => drawSample(list.children[place], each, step));
+  };
+  const drawSample = (card, sample, step) => {
+    const answer = sample.answers.findLast((each) => each.step <= step) || sample.answers[0];
+    const shown = now.right && sample.right ? sample.right : answer;
+    const said = JSON.stringify([sample.key, answer.step, now.right]);
+    if (card.dataset.said === said) return;
+    card.dataset.said = said;
+    card.querySelector("vlm-overlay").data = { answer: said, picture: sample.picture, regions: shown.regions, editable: false };
+    card.querySelector(".said").textContent = answer.text || "nothing";
+    const right = card.querySelector(".right");
+    right.hidden = !sample.right;
+    right.replaceChildren(made("small", { textContent: "Right" }), ` ${sample.right?.text || "nothing"}`);
+  };
+
+  // --- buttons -------------------------------------------------------------------------------------
+  const openHead = () => document.querySelector("#run-head [data-state]");
+  const copy = async (text) => {
+    try { await navigator.clipboard.writeText(text); } catch {  // a page that is not served over https
+      const area = made("textarea", { value: text });
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  };
+  const sure = (on, asks) => on.closest(".run-sure").classList.toggle("asking", asks);
+  const acts = {
+    new: () => { open(""); act("new", kept() || {}); },
+    open: (on) => open(on.closest("[data-run-id]").dataset.runId),
+    stop: () => act("stop", { run: now.open }),
+    resume: () => act("resume", { run: now.open }),
+    again: () => { forget(); const run = now.open; open(""); act("again", { run }); },
+    "ask-delete": (on) => sure(on, true),
+    keep: (on) => sure(on, false),
+    delete: () => act("delete", { run: now.open, state: openHead().dataset.state }),
+    chat: () => send("chat", { run: now.open }),
+    merge: () => { adapterSaid(now.open, "Merging…", false); send("slow", { act: "merge", run: now.open }); },
+    "delete-adapter": () => act("delete-adapter", { run: now.open }),
+    copy: async (on) => {
+      await copy(on.closest(".run-repeat").querySelector(".toml").textContent);
+      on.textContent = "Copied";
+      setTimeout(() => { on.textContent = "Copy the file"; }, 1500);
+    },
+    measure: (on) => {
+      on.disabled = true;
+      at("run-measured").textContent = "A few steps are tried…";
+      send("slow", { act: "measure", form: values() });
+    },
+    right: (on) => {
+      now.right = !now.right;
+      on.setAttribute("aria-pressed", String(now.right));
+      on.textContent = now.right ? "Show the model’s answers" : "Show the right answers";
+      drawSamples();
+    },
+  };
+  document.addEventListener("click", (event) => {
+    const on = near(event, "[data-run]");
+    if (!on) return;
+    acts[on.dataset.run]?.(on, event);
+  });
+  document.addEventListener("toggle", async (event) => {
+    const log = event.target;
+    if (!(log instanceof HTMLElement) || !log.matches("[data-run-log]") || !log.open) return;
+    const answer = await fetch(`/runs/${encodeURIComponent(now.open)}/log`).catch(() => null);
+    log.querySelector("pre").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
+  }, true);
+
+  // --- the tab, a reload, and a dataset that is handed over ------------------------------------------
+  const tab = (place, title) => [...document.querySelectorAll(`${place} [role=tab]`)].find((each) => each.textContent.trim() === title);
+  const linked = new URL(location.href).searchParams.get("run");
+  let begun = false, handed = "";
+  window.vlmRunsOpened = () => {
+    if (!visible()) return;
+    ready = true;
+    if (!begun) {
+      begun = true;
+      const before = linked && linked !== "new" ? linked : stored("vlm-run");
+      if (handed) teach(); else open(before || "");
+    } else if (handed) teach();
+    show();
+  };
+  const teach = () => {
+    forget();
+    open("");
+    act("new", { dataset: handed });
+    handed = "";
+  };
+  document.addEventListener("vlm-teach", (event) => {
+    handed = String(event.detail?.dataset || "");
+    if (visible()) window.vlmRunsOpened();
+  });
+  window.vlmRunsStart = () => {
+    if (!linked) return;
+    let tries = 100;
+    const look = setInterval(() => {
+      if (visible() || !(tries -= 1)) return clearInterval(look);
+      (tab("#tune-places", "Runs")?.checkVisibility() ? tab("#tune-places", "Runs") : tab("#tabs", "Fine-tune"))?.click();
+    }, 100);
+  };
+  document.addEventListener("click", (event) => {
+    if (near(event, "[role=tab]")) setTimeout(() => at("runs") && name(), 100);
+  });
+})();

@@ -1,0 +1,361 @@
+"""The place of runs without a browser: what is offered, refused, shown and told."""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields as dataclass_fields
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from tests.finetune.app import STUB, engine, needs
+from tests.finetune.runs import example, folder
+from tests.finetune.test_child import soon
+from vlm_app.api.middleware import Visitors
+from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.api.run_routes import run_routes
+from vlm_app.catalog import catalog
+from vlm_app.errors import BadInput, NotFound
+from vlm_app.finetune import runs as runs_module
+from vlm_app.finetune.adapters import Adapters
+from vlm_app.finetune.curves import MOST_POINTS, Curves, thinned
+from vlm_app.finetune.events import Evaluated, Sampled, State, Stepped
+from vlm_app.finetune.examples import Examples, Reply
+from vlm_app.finetune.helped import helped as compared
+from vlm_app.finetune.judging import Judged, Side
+from vlm_app.finetune.presets import Preset, preset
+from vlm_app.finetune.processes import end
+from vlm_app.finetune.run_config import RunConfig, Stage
+from vlm_app.finetune.run_file import run_file
+from vlm_app.finetune.run_folder import RunFolder
+from vlm_app.finetune.runs import Run, Runs
+from vlm_app.finetune.scoring import scored
+from vlm_app.grounding import region_to_dict
+from vlm_app.store import Store
+from vlm_app.types import Runs as Places
+from vlm_app.types import Task
+from vlm_app.ui.finetune.runs import fields, render
+from vlm_app.ui.finetune.runs.acts import RunsActs, suits
+from vlm_app.ui.finetune.runs.bases import bases, why_not
+from vlm_app.ui.finetune.runs.helping import helped
+from vlm_app.ui.finetune.runs.part import RunsPart
+from vlm_app.ui.finetune.runs.reading import BadSetting, read
+from vlm_app.ui.finetune.runs.showing import Look, RunsShowing
+
+ME = "me"
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+class Desk:
+    """The place of one visitor, with a dataset of ten examples and the test's own trainer."""
+
+    def __init__(self, data: Path) -> None:
+        import gradio as gr
+
+        self.store, self.engine = Store(data), engine()
+        self.runs = Runs(self.store, self.engine, STUB)
+        self.examples = Examples(self.store)
+        self.dataset = self.examples.create(ME, "Shapes").id
+        for number in range(10):
+            self.examples.add(ME, self.dataset, example(number))
+        self.on = RunsPart(**{each.name: gr.Textbox(render=False) for each in dataclass_fields(RunsPart)})
+        showing = RunsShowing(self.on, self.runs, Adapters(self.store, self.engine))
+        self.acts = RunsActs(showing, self.examples, self.engine, ways=None)  # type: ignore[arg-type]
+
+    def form(self, **changes: Any) -> dict[str, Any]:
+        """What stands in the form, as the browser sends it."""
+        usual = fields.values(RunConfig())
+        return {**usual, "base": "pebble", "name": "Hearts", "dataset": self.dataset, **changes}
+
+    def do(self, act: str, owner: str = ME, **asked: Any) -> dict[str, Any]:
+        """A press: what the browser is told, with the components that changed by their names."""
+        updates = self.acts.do(owner, {"act": act, **asked})
+        names = {component: name for name, component in vars(self.on).items()}
+        shown = {names[part]: update for part, update in updates.items()}
+        return {**shown, **json.loads(shown["told"])}
+
+    def start(self, **changes: Any) -> str:
+        return str(self.do("start", form=self.form(**changes))["opened"])
+
+    def run(self, id: str) -> Run:
+        return self.runs.run(ME, id)
+
+    def close(self) -> None:
+        self.runs.close()
+        for run in self.runs.runs(ME):
+            if run.config:
+                assert end(run.folder, 20)
+        self.engine.close()
+        self.store.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(runs_module, "needs", needs)
+    made = Desk(tmp_path / "data")
+    yield made
+    made.close()
+
+
+# --- settings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", list(Preset))
+@pytest.mark.parametrize("size", [0, 3, 40, 500, 50_000])
+def test_every_preset_gives_settings_that_a_run_takes_and_the_form_shows(which: Preset, size: int) -> None:
+    config = preset(which, "pebble", size)
+    assert read({**fields.values(config), "base": "pebble"}) == config
+    assert (config.stage is Stage.PROJECTOR) == (which is Preset.PROJECTOR)
+    assert (config.stage is Stage.PREFERENCE) == (which is Preset.PREFERENCES)
+    assert config.save_every <= 500 and config.evaluate_every <= 500
+
+
+def test_few_examples_are_seen_often_and_what_pebble_knows_is_rehearsed() -> None:
+    few, many = (preset(Preset.FEW, "pebble", size) for size in (20, 200))
+    assert few.epochs > many.epochs >= 2 and few.rehearsal >= 40
+    assert preset(Preset.FEW, "qwen2.5-vl-3b", 20).rehearsal == 0, "it has no world to rehearse"
+
+
+def test_the_form_has_every_setting_with_its_few_words() -> None:
+    listed = [name for _, names in fields.GROUPS for name in names]
+    assert sorted([*listed, *fields.APART]) == sorted(RunConfig.model_fields)
+    form = fields.form()
+    for name in listed:
+        assert f'data-field="{name}"' in form and fields.TITLES[name] in form
+    assert "of the LoRA matrices" in form and "int8 (QLoRA)" in form
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("rate", "3", "above 0, at most 1, found '3'"),
+        ("rank", "many", "a whole number, at least 1, at most 512, found 'many'"),
+        ("steps", "1.5", "a whole number"),
+        ("name", "n" * 90, "at most 80 characters"),
+        ("towers", [], "at least one tower"),
+        ("precision", EVIL, "auto, fp32"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_a_sentence_that_names_its_field(
+    desk: Desk, field: str, value: Any, words: str
+) -> None:
+    with pytest.raises(BadSetting) as refused:
+        read({field: value})
+    assert refused.value.field == field and words in refused.value.sentence
+    said = json.loads(desk.acts.check(ME, {"number": 7, "form": desk.form(**{field: value})}))
+    assert (said["wrong"], said["number"]) == (field, 7) and words in said["sentence"]
+
+
+def test_numbers_are_read_as_people_write_them() -> None:
+    assert read({"rate": " 2e-4 ", "steps": "1,000", "alpha": "", "warmup": "0,1"}) == RunConfig(
+        rate=2e-4, steps=1000, warmup=0.1
+    )
+
+
+def test_before_it_starts_memory_steps_and_examples_are_told(desk: Desk) -> None:
+    said = json.loads(desk.acts.check(ME, {"number": 1, "form": desk.form(steps="60")}))
+    assert "<strong>60</strong>" in said["before"] and "100 MB" in said["before"]
+    assert "<strong>8</strong> taught" in said["before"] and "2 held out" in said["before"]
+    somebody = json.loads(desk.acts.check("somebody", {"number": 1, "form": desk.form()}))
+    assert somebody["wrong"] == "dataset", "another visitor's dataset is none"
+
+
+def test_models_that_cannot_be_taught_say_why() -> None:
+    listed = {each["id"]: each["why"] for each in bases(catalog().values())}
+    assert (
+        listed["pebble"] == "" and listed["rapidocr"] and listed["moondream2"] == "only a server can load it"
+    )
+    remote = replace(catalog()["pebble"], server="My server", runs=Places.SERVER)
+    assert why_not(remote) == "its weights are on My server"
+
+
+def test_a_new_run_begins_with_what_suits_the_dataset(desk: Desk) -> None:
+    news = desk.do("new")
+    assert news["form"]["preset"] == "few" and news["form"]["dataset"] == desk.dataset
+    assert [each["name"] for each in news["datasets"]] == ["Shapes"] and news["fields"]["rehearsal"] != "0"
+    large = replace(desk.examples.datasets(ME)[0], counts={Task.DETECT: 300})
+    assert suits(large) is Preset.DATASET
+    assert desk.do("new", owner="somebody")["datasets"] == []
+
+
+def test_the_file_of_a_run_repeats_it() -> None:
+    config = RunConfig(name='A "b"\n\x7f\\ é', towers=frozenset({"vision", "language"}), rate=5e-4, seed=3)
+    table = tomllib.loads(run_file(config, EVIL))
+    assert table.pop("dataset") == EVIL
+    assert RunConfig.read(table) == config
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+def test_a_run_is_started_stopped_resumed_and_deleted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEP_SECONDS", "0.05")
+    id = desk.start(steps="400", save_every="1000")
+    assert "Hearts" in desk.acts.showing.shown(ME, Look(open=id))[desk.on.list]
+    soon(lambda: desk.run(id).status.step > 2)
+    desk.do("stop", run=id)
+    soon(lambda: desk.run(id).state is State.STOPPED)
+    step = desk.run(id).status.step
+    assert 'data-run="resume"' in desk.do("look", look={"open": id})["head"]
+    desk.do("resume", run=id)
+    soon(lambda: desk.run(id).status.step > step)
+    with pytest.raises(BadInput, match="look again"):
+        desk.do("delete", run=id, state="done")
+    desk.do("delete", run=id, state=desk.run(id).state)
+    assert desk.runs.runs(ME) == () and desk.do("look")["list"].endswith("yet.</p>")
+
+
+def test_only_what_changed_is_told_and_nothing_of_somebody_else(desk: Desk) -> None:
+    id = desk.start(steps="5")
+    soon(lambda: desk.run(id).state is State.DONE)
+    showing = desk.acts.showing
+    first = showing.shown(ME, Look(open=id))
+    news = json.loads(first[desk.on.news])
+    assert news["run"]["points"][-1][:2] == [5, 0.2] and news["run"]["steps"] == 5
+    assert showing.shown(ME, Look(open=id, has=news["has"])) == {}
+    foreign = showing.shown("somebody", Look(open=id, other=id))
+    assert json.loads(foreign[desk.on.news])["gone"] == id and desk.on.head not in foreign
+    with pytest.raises(NotFound):
+        desk.acts.do("somebody", {"act": "stop", "run": id})
+
+
+def test_a_failed_run_says_why_and_shows_the_end_of_its_log_without_paths(desk: Desk, tmp_path: Path) -> None:
+    id = desk.start(name="Crash", steps="9")
+    soon(lambda: desk.run(id).state is State.FAILED)
+    head = desk.do("look", look={"open": id})["head"]
+    assert "fault in the app" in head and "data-run-log" in head
+    owners = Owners(tmp_path / "data")
+    owner, cookie = owners.new()
+    app = Starlette(routes=run_routes(desk.runs), middleware=[Middleware(Visitors, owners=owners)])
+    client = TestClient(app, cookies={COOKIE: cookie})
+    assert client.get(f"/runs/{id}/log").status_code == 404, "it is somebody else's"
+    with desk.store.writing() as session:
+        session.query(runs_module.RunRow).filter_by(id=id).update({"owner": owner})
+    log = client.get(f"/runs/{id}/log")
+    assert "KeyError" in log.text and "runs.py" in log.text and str(Path(__file__).parents[2]) not in log.text
+    picture = desk.runs.run(owner, id).folder.examples("train")[0].pictures[0].sha256
+    assert client.get(f"/runs/{id}/pictures/{picture}").headers["content-type"] == "image/png"
+    for wrong in ("0" * 64, "..", picture[:-1], f"{picture}.png"):
+        assert client.get(f"/runs/{id}/pictures/{wrong}").status_code == 404
+    assert tomllib.loads(client.get(f"/runs/{id}/run.toml").text)["dataset"] == "Shapes"
+
+
+def test_whatever_a_person_named_is_shown_as_text(desk: Desk) -> None:
+    id = desk.start(name=EVIL, steps="1")
+    run = desk.run(id)
+    run = replace(run, status=run.status.model_copy(update={"state": State.FAILED, "sentence": EVIL}))
+    html = render.listed([run], {}, {}) + render.head(run, None, catalog(), 0, run.created)
+    assert "<img" not in html and "&lt;img" in html
+
+
+# --- curves -----------------------------------------------------------------------------------
+
+
+def _stepped(step: int, loss: float) -> Stepped:
+    return Stepped(step=step, epoch=step / 100, loss=loss, rate=1e-4, memory=9, examples_per_second=3, at=1)
+
+
+def test_a_hundred_thousand_steps_are_drawn_by_some_hundred_points_with_every_peak(tmp_path: Path) -> None:
+    made = folder(tmp_path / "run")
+    lines = (
+        _stepped(step, 9.0 if step == 55_555 else 1 / step).model_dump_json() for step in range(1, 100_001)
+    )
+    (made.path / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    curves = Curves()
+    curve = curves.of(made)
+    assert len(curve.points) <= MOST_POINTS + 1 and curve.points[-1].step == 100_000
+    assert max(point.loss for point in curve.points) == 9.0
+    began = time.process_time()
+    made.append(_stepped(100_001, 0.5))
+    assert curves.of(made).points[-1].step == 100_001
+    assert time.process_time() - began < 1, "what was read already is not read again"
+
+
+def test_steps_told_again_after_a_resumption_take_the_place_of_the_first(tmp_path: Path) -> None:
+    made, curves = folder(tmp_path / "run"), Curves()
+    for step in (1, 2, 3, 4):
+        made.append(_stepped(step, 1.0))
+    made.append(Evaluated(step=4, loss=1.0))
+    assert len(curves.of(made).points) == 4
+    for step in (3, 4, 5):
+        made.append(_stepped(step, 0.5))
+    made.append(Evaluated(step=4, loss=0.5))
+    curve = curves.of(made)
+    assert [(point.step, point.loss) for point in curve.points] == [
+        (1, 1.0), (2, 1.0), (3, 0.5), (4, 0.5), (5, 0.5)
+    ]  # fmt: skip
+    assert [each.loss for each in curve.evaluated] == [0.5]
+
+
+def test_a_loss_that_is_no_number_does_not_end_the_plot(desk: Desk) -> None:
+    id = desk.start(steps="2")
+    soon(lambda: desk.run(id).state is State.DONE)
+    line = _stepped(3, 1.0).model_dump_json().replace('"loss":1.0', '"loss":NaN')
+    with (desk.run(id).folder.path / "events.jsonl").open("a") as file:
+        file.write(f"{line}\n{_stepped(4, 0.25).model_dump_json()}\n")
+    news = json.loads(desk.acts.showing.shown(ME, Look(open=id))[desk.on.news])
+    assert [point[1] for point in news["run"]["points"]] == [1.0, 0.5, None, 0.25]
+    assert thinned([1.0] * 5000, 600)[-1] == 4999
+
+
+def test_samples_come_with_picture_question_and_right_answer(desk: Desk) -> None:
+    id = desk.start(steps="2")
+    soon(lambda: desk.run(id).state is State.DONE)
+    held = desk.run(id).folder.examples("held_out")
+    region = region_to_dict(held[0].regions[0])
+    for step, text in ((1, "blue"), (2, "red circle")):
+        desk.run(id).folder.append(Sampled(step=step, example=0, text=text, regions=[region]))
+    desk.run(id).folder.append(Sampled(step=2, example=1, text="broken", regions=[{"label": "no shape"}]))
+    (sample,) = json.loads(desk.acts.showing.shown(ME, Look(open=id))[desk.on.news])["samples"]
+    assert sample["asked"] == "Detect “red circle”" and sample["right"]["text"] == "red circle"
+    assert [each["text"] for each in sample["answers"]] == ["blue", "red circle"]
+    assert sample["answers"][0]["regions"][0]["colour"].startswith("#")
+    assert sample["picture"]["src"].endswith(held[0].pictures[0].sha256)
+
+
+# --- did it help? -------------------------------------------------------------------------------
+
+
+def _judged(right_before: int, right_after: int, count: int = 12) -> Judged:
+    """So many of the examples were answered rightly before and after."""
+    examples = [example(number) for number in range(count)]
+
+    def reply(number: int, right: int) -> Reply:
+        return Reply("red circle", examples[number].regions) if number < right else Reply("nothing")
+
+    sides = []
+    for number, each in enumerate(examples):
+        key = scored(each, Reply("nothing")).key
+        sides.append(Side(each, reply(number, right_before), reply(number, right_after), key))
+    old, new = ([scored(s.example, getattr(s, when)) for s in sides] for when in ("before", "after"))
+    return Judged(compared(old, new), tuple(sides))
+
+
+def test_it_is_said_whether_it_helped_with_the_examples_that_moved() -> None:
+    better = helped("run-id", _judged(0, 10))
+    assert 'class="verdict better"' in better and "Detect better by" in better
+    assert better.count('class="moved"') == 6 and "10, the 6 that moved most" in better
+    assert better.count("<vlm-overlay") == 12 and "/runs/run-id/pictures/" in better
+    worse = helped("run-id", _judged(10, 0))
+    assert 'class="verdict worse"' in worse and "Got worse" in worse
+
+
+def test_no_measurable_change_is_said_in_these_words() -> None:
+    same = helped("run-id", _judged(5, 6))
+    assert 'class="verdict same">No measurable change.' in same
+
+
+def test_the_folder_of_a_run_of_another_version_is_a_sentence(desk: Desk) -> None:
+    id = desk.start(steps="1")
+    soon(lambda: desk.run(id).state is State.DONE)
+    path = RunFolder(desk.run(id).folder.path).path / "config.json"
+    path.write_text('{"version": 9}')
+    assert "version 9" in desk.do("look", look={"open": id})["head"]

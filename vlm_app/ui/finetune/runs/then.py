@@ -1,0 +1,61 @@
+"""What to do with the adapter that a run made: its card, and the ways from there, as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+from vlm_app.finetune.adapters import Card
+from vlm_app.ui.pieces import attribute
+
+
+def then(id: str, card: Card) -> str:
+    """The section of an adapter's card, with its buttons."""
+    facts = "".join(f"<div><dt>{title}</dt><dd>{value}</dd></div>" for title, value in _facts(card) if value)
+    return (
+        f'<section class="run-card" data-adapter="{attribute(id)}"><h2>The adapter</h2><dl>{facts}</dl>'
+        '<div class="run-ways">'
+        '<button type="button" class="plain strong" data-run="chat">Chat with it</button>'
+        f'<a class="plain" href="/adapters/{attribute(id)}/adapter.zip" download>Download</a>'
+        '<button type="button" class="plain" data-run="merge" '
+        'title="a whole model with the adapter in its weights">Merge into its base</button>'
+        f"{_push(card)}{_delete()}</div>"
+        '<p id="adapter-said" role="status"></p></section>'
+    )
+
+
+def _facts(card: Card) -> list[tuple[str, str]]:
+    revision = f" <small>at {escape(card.revision[:12])}</small>" if card.revision else ""
+    data = card.data
+    taught = f"“{escape(data.name)}” <small>{data.train:,} taught, {data.held_out:,} held out</small>"
+    made = card.created.astimezone() if card.created else None
+    return [
+        ("Base", f"{escape(card.base)}{revision}"),
+        ("Precision", escape(card.precision)),
+        ("Learned from", taught if data.name else ""),
+        ("Hash of the data", f"<code>{escape(data.sha256[:16])}</code>" if data.sha256 else ""),
+        ("Made", f"{made.day} {made:%b %Y, %H:%M}" if made else ""),
+    ]
+
+
+def _push(card: Card) -> str:
+    """The token goes to the Hub and nowhere else: the field is emptied, and nothing of it is kept."""
+    return (
+        '<details class="run-push"><summary class="plain">Push to the Hub…</summary>'
+        '<form data-run-push autocomplete="off">'
+        '<label class="run-field"><span>Repository</span><input type="text" name="repo" '
+        'placeholder="you/name" autocomplete="off"><small>a new one is made</small></label>'
+        '<label class="run-field"><span>Your token</span><input type="password" name="token" '
+        'autocomplete="new-password"><small>with the right to write; it is not kept</small></label>'
+        '<label class="run-field check"><input type="checkbox" name="private" checked><span>Private</span>'
+        "<small>only you see it</small></label>"
+        '<button type="submit" class="plain strong">Push</button></form></details>'
+    )
+
+
+def _delete() -> str:
+    return (
+        '<span class="run-sure"><button type="button" class="plain danger" data-run="ask-delete">'
+        'Delete the adapter</button><span class="sure">Chats can no longer use it. '
+        '<button type="button" class="plain danger" data-run="delete-adapter">Delete it</button>'
+        '<button type="button" class="plain" data-run="keep">Keep it</button></span></span>'
+    )
