@@ -98,11 +98,24 @@
     const news = JSON.parse(text || "{}");
     if (news.datasets) drawDatasets(news.datasets);
     if (news.done === "correct") endCorrections();
+    if (news.dataset) last = news.dataset;
     if (news.done === "dataset") keepDataset(news.dataset);
   };
 
-  const toFinetune = () =>
-    [...document.querySelectorAll("#tabs [role=tab]")].find((tab) => tab.textContent.trim() === "Fine-tune")?.click();
+  // A new run on the tab Fine-tune, with this dataset chosen.
+  const tab = (place, title) => [...document.querySelectorAll(`${place} [role=tab]`)].find((each) => each.textContent.trim() === title);
+  const toFinetune = (id) => {
+    tab("#tabs", "Fine-tune")?.click();
+    let tries = 100;
+    const look = setInterval(() => {
+      const runs = tab("#tune-places", "Runs");
+      if (!runs?.checkVisibility() && (tries -= 1)) return;
+      clearInterval(look);
+      runs?.click();
+      document.dispatchEvent(new CustomEvent("vlm-teach", { detail: { dataset: id } }));
+    }, 50);
+  };
+  let last = "";  // the dataset that was last added to
   const acts = {
     up: (on) => send("up", on),
     down: (on) => send("down", on),
@@ -110,11 +123,11 @@
     back: (on) => send("back", on),
     datasets: openMenu,
     correct,
-    finetune: toFinetune,
+    finetune: (on) => toFinetune(on.dataset.dataset),
   };
   document.addEventListener("click", (event) => {
     const on = near(event, "[data-teach]"), link = near(event, 'a[href="#finetune"]');
-    if (link) { event.preventDefault(); toFinetune(); }
+    if (link) { event.preventDefault(); toFinetune(last); }
     if (on) acts[on.dataset.teach]?.(on);
   });
 })();

@@ -106,7 +106,7 @@ class FakeManager:
             Offer(row, "bf16", memory(row, "bf16"), speed, draws, chats) for row, draws, chats, speed in rows
         )
 
-    def adapters(self, model: str) -> tuple[Adapter, ...]:
+    def adapters(self, model: str, owner: str | None = "") -> tuple[Adapter, ...]:
         names = {"signs": "Street signs", "charts": "Charts <b>"} if model == "pebble" else {}
         return tuple(_adapter(id, name) for id, name in names.items())
 

@@ -138,7 +138,7 @@ def test_empty_list_says_why() -> None:
 
 
 def test_chip_says_state_precision_and_memory() -> None:
-    html = model_bar.chip(ModelState("ready", "Pebble is ready.", 31_000_000, "fp32"))
+    html = model_bar.chip(ModelState("ready", "Pebble is ready.", 31_000_000, "fp32", model="pebble"))
     assert "ready" in html
     assert "fp32" in html
     assert "31 MB" in html

@@ -40,7 +40,7 @@ class Twice(FakeEngine):
 @pytest.fixture
 def showing(tmp_path: Path) -> Showing:
     engine = Twice()
-    chats = Chats(Store(tmp_path), engine)  # type: ignore[arg-type]
+    chats = Chats(Store(tmp_path), engine)
 
     async def made() -> Showing:
         with blocks():
@@ -82,7 +82,7 @@ def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -
 
     engine = FakeEngine()
     store = Store(tmp_path)
-    chats = Chats(store, engine)  # type: ignore[arg-type]
+    chats = Chats(store, engine)
 
     async def made() -> None:
         with blocks() as page:

@@ -20,6 +20,7 @@ def build_page(
 ) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
     from vlm_app.finetune.adapters import Adapters
+    from vlm_app.ui.adapters import AdapterListeners
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
     from vlm_app.ui.finetune.runs.acts import RunsActs
@@ -38,6 +39,7 @@ def build_page(
         parts = layout()
         listeners = Listeners(parts, chats, engine, owners, Teaching(chats, store))
         loaded = listeners.connect(page)
+        AdapterListeners(parts, engine, owners, store).connect()
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
         DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(

@@ -8,6 +8,7 @@ from html import escape
 
 from vlm_app.catalog import memory
 from vlm_app.chat import Taking, able
+from vlm_app.engine.adapters import BASE
 from vlm_app.types import Answer, Checkpoint, Runs, Task
 from vlm_app.ui.state_words import parameters
 
@@ -88,6 +89,17 @@ def menu(choices: Sequence[Choice]) -> str:
     return (
         '<button type="button" class="again" popovertarget="again-menu">Ask again with …</button>'
         f'<div id="again-menu" popover role="menu" aria-label="Ask again with">{listed}</div>'
+    )
+
+
+def its_base(answer: Answer) -> str:
+    """The button that asks the base of the adapter that answered the same; '' where none did."""
+    if not answer.adapter or answer.adapter == BASE:
+        return ""
+    return (
+        '<button type="button" class="again" data-act="again" '
+        f'data-model="{escape(answer.model, quote=True)}" '
+        'title="The same question to the model without the adapter">Beside its base</button>'
     )
 
 

@@ -11,7 +11,7 @@ from html import escape
 
 from vlm_app.chat import Conversation, Message
 from vlm_app.types import Answer, Checkpoint, Picture, Role, Task
-from vlm_app.ui.beside import Choice, menu, others
+from vlm_app.ui.beside import Choice, its_base, menu, others
 from vlm_app.ui.pieces import Pieces, attribute
 from vlm_app.ui.sides import act, acts, compared, growing, lesson, preferring, switcher, writers
 from vlm_app.ui.taught import NOWHERE, Places
@@ -114,7 +114,7 @@ class Thread:
     def _answered(self, message: Message, *, last: bool) -> str:
         pieces, answer = self.pieces, message.answer or Answer(text=message.turn.text)
         switch = switcher(message, range(len(message.given)))
-        again = self._again(answer) if last else ""
+        again = its_base(answer) + self._again(answer) if last else ""
         return (
             f'<article class="turn answer" data-message="{attribute(message.id)}">'
             f"{pieces.warning(answer, last)}{pieces.body(answer, message.id)}{pieces.ending(answer, last)}"

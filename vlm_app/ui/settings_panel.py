@@ -48,6 +48,7 @@ class SettingsPanel:
     fold: gr.Accordion
     precision: gr.Dropdown
     adapter: gr.Dropdown  # an id; empty for the model as it is
+    card: gr.HTML  # what is known of it
     system: gr.Textbox
     temperature: gr.Slider
     top_p: gr.Slider
@@ -69,6 +70,7 @@ class SettingsPanel:
                     Choices().of_adapter, value="", label="Adapter", elem_id="adapter", visible=False,
                     info="What was learned on top of the model", filterable=False,
                 ),
+                card=gr.HTML(elem_id="adapter-card", js_on_load=None),
                 system=gr.Textbox(
                     label="System prompt", lines=2, max_lines=6, placeholder="How the model should answer",
                 ),

@@ -64,7 +64,7 @@ class Showing:
             self.on.thread: self.thread(conversation),
             self.on.message: gr.update(**IDLE),
             self.on.tabs: gr.update(selected=CHAT),
-            **self.on.panel.show(kept, self.choices(kept.model)),
+            **self.on.panel.show(kept, self.choices(kept.model, owner)),
         }
 
     def around(self, owner: str, conversation: Conversation, values: Values) -> Updates:
@@ -86,7 +86,7 @@ class Showing:
             self.on.chats.chats: self.list(owner, "", values),
             self.on.export: "",
             self.on.tabs: gr.update(selected=CHAT),
-            **self.on.panel.show(ChatSettings(checkpoint.id), self.choices(checkpoint.id)),
+            **self.on.panel.show(ChatSettings(checkpoint.id), self.choices(checkpoint.id, owner)),
         }
 
     def chosen(self, values: Values) -> tuple[str, str]:
@@ -104,14 +104,15 @@ class Showing:
             self.on.chip: self.chip(checkpoint.id, *chosen),
         }
 
-    def choices(self, model: str) -> Choices:
-        """What can be chosen for a model, with the verdicts of this moment."""
+    def choices(self, model: str, owner: str = "") -> Choices:
+        """What a visitor can choose for a model, with the verdicts of this moment; without an owner
+        the adapters that are everybody's."""
         if model not in catalog():
             return Choices()
         if catalog()[model].server:
             return Choices(remote=True)
         fits = {each: self.engine.fit(model, each) for each in PRECISIONS}
-        return Choices(fits, self.engine.adapters(model))
+        return Choices(fits, self.engine.adapters(model, owner))
 
     @property
     def picked(self) -> list[Component]:
@@ -163,13 +164,13 @@ class Showing:
         here = beside.models(
             catalog().values(), question.task, images, ready=ready, room=self.engine.capacity()
         )
-        return [*self._variants(answer), *here]
+        return [*self._variants(conversation.owner, answer), *here]
 
-    def _variants(self, answer: Answer) -> list[Choice]:
+    def _variants(self, owner: str, answer: Answer) -> list[Choice]:
         """The model that answered with its other adapters."""
         if answer.model not in catalog() or catalog()[answer.model].server:
             return []
-        name, made = catalog()[answer.model].name, self.engine.adapters(answer.model)
+        name, made = catalog()[answer.model].name, self.engine.adapters(answer.model, owner)
         return [
             Choice(f"{name} · {each.name}", answer.model, each.id, ready=True)
             for each in made
@@ -181,7 +182,9 @@ class Showing:
         answers = [message.answer for message in conversation.messages if message.answer]
         given = [each.answer for message in conversation.messages for each in message.given]
         used = {each.model for each in (*answers, *given, *growing) if each.adapter} & catalog().keys()
-        return {each.id: each.name for model in used for each in self.engine.adapters(model)}
+        return {
+            each.id: each.name for model in used for each in self.engine.adapters(model, conversation.owner)
+        }
 
     def _status(self, step: Progress) -> str:
         """What is going on before the first word."""
@@ -223,7 +226,8 @@ class Showing:
         try:
             state = self._state(model, precision)
             fit = self.engine.fit(model, precision) if state.status == "unloaded" else None
-            names = {each.id: each.name for each in self.engine.adapters(model)} if adapter else {}
+            made = self.engine.adapters(model, None) if adapter else ()  # only who may use it knows its id
+            names = {each.id: each.name for each in made}
             return model_bar.chip(replace(state, model=model), fit, names.get(adapter, ""))
         except AppError:  # a model that left the catalog has no state to show
             return ""
