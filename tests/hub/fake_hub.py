@@ -2,11 +2,13 @@
 
 Its answers have the form of huggingface.co/docs/hub/api and the headers that
 `huggingface_hub` reads (`X-Error-Code`, `X-Repo-Commit`, `ETag`). Weights are large files:
-a redirect with `X-Linked-Size` and `X-Linked-ETag`, to a place that knows ranges.
+a redirect with `X-Linked-Size` and `X-Linked-ETag`, to a place that knows ranges. They are
+uploaded as git-lfs has it (github.com/git-lfs/git-lfs, docs/api/batch.md), then committed.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -34,6 +36,7 @@ class Repo:
     gated: str | bool = False
     parameters: int = 0
     downloads: int = 0
+    private: bool = False
 
     @property
     def head(self) -> str:
@@ -56,6 +59,9 @@ class FakeHub:
     breaks: list[int] = field(default_factory=list)
     pause: float = 0.0
     address: str = ""
+    uploaded: dict[str, bytes] = field(default_factory=dict)  # large files that no commit has yet
+    loses: bool = False  # whether an upload arrives damaged
+    forbids: bool = False  # whether the token may not write
 
     def weights(self, digest: str) -> bytes:
         """The large file with this SHA-256."""
@@ -75,7 +81,7 @@ class FakeHub:
             "id": name,
             "modelId": name,
             "sha": commit,
-            "private": False,
+            "private": repo.private,
             "gated": repo.gated,
             "downloads": repo.downloads,
             "likes": 0,
@@ -119,6 +125,92 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_POST(self) -> None:
+        self._taken()
+
+    def do_PUT(self) -> None:
+        self._taken()
+
+    # --- uploads ----------------------------------------------------------------------------
+
+    def _taken(self) -> None:
+        path, body = unquote(urlsplit(self.path).path), self._body()
+        self.fake.asked.append(f"{self.command} {path}")
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if path.startswith("/upload/"):  # a place that is told nothing but the file, by its address
+            assert not token
+            return self._stored(path.rpartition("/")[2], body)
+        self.fake.tokens.append(token)
+        if self.fake.status:
+            return self._send(self.fake.status, {"error": "busy"}, {"Retry-After": "7"})
+        if path == "/api/validate-yaml":
+            return self._send(200, {"errors": [], "warnings": []})
+        if token != TOKEN or self.fake.forbids:
+            return self._send(403 if token == TOKEN else 401, {"error": "You may not write here."})
+        if path == "/api/repos/create":
+            return self._created(json.loads(body))
+        return self._written(path, body)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _created(self, asked: dict[str, Any]) -> None:
+        name = f"{asked.get('organization') or 'ada'}/{asked['name']}"
+        if name in self.fake.repos:
+            return self._send(409, {"error": "You already created this model repo"})
+        first = {"0" * 40: {".gitattributes": b"*.safetensors filter=lfs"}}
+        self.fake.repos[name] = Repo(first, private=asked.get("visibility") == "private")
+        return self._send(200, {"url": f"{self.fake.address}/{name}", "name": name})
+
+    def _written(self, path: str, body: bytes) -> None:
+        name = next(name for name in self.fake.repos if f"/{name}" in path)
+        if path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            modes = {file["path"]: "lfs" if _is_large(file["path"]) else "regular" for file in files}
+            answer = [
+                {"path": file, "uploadMode": mode, "shouldIgnore": False, "oid": None}
+                for file, mode in modes.items()
+            ]
+            return self._send(200, {"files": answer})
+        if path.endswith(".git/info/lfs/objects/batch"):
+            objects = [
+                each
+                | {"actions": {"upload": {"href": f"{self.fake.address}/upload/{each['oid']}", "header": {}}}}
+                for each in json.loads(body)["objects"]
+            ]
+            return self._send(200, {"transfer": "basic", "objects": objects})
+        assert path == f"/api/models/{name}/commit/main", path
+        return self._committed(name, [json.loads(line) for line in body.splitlines() if line])
+
+    def _stored(self, digest: str, body: bytes) -> None:
+        if self.fake.loses or _sha256(body) != digest:
+            return self._send(400, {"error": "The content does not match its hash."})
+        self.fake.uploaded[digest] = body
+        return self._send(200, {})
+
+    def _committed(self, name: str, lines: list[dict[str, Any]]) -> None:
+        repo = self.fake.repos[name]
+        files = dict(repo.commits[repo.head])
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.fake.uploaded.pop(value["oid"])
+        commit = hashlib.sha1(repr(sorted(files)).encode()).hexdigest()
+        repo.commits[commit] = files
+        url = f"{self.fake.address}/{name}/commit/{commit}"
+        return self._send(200, {"commitUrl": url, "commitOid": commit, "success": True})
+
+    # --- everything else --------------------------------------------------------------------
 
     def _answer(self) -> None:
         where = urlsplit(self.path)
@@ -215,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers | {"Content-Length": str(len(data))}).items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
 
