@@ -38,4 +38,6 @@ WRITTEN_EXAMPLES = size(10, 500)  # that hypothesis writes in the words of each 
 LABELLED_FAMILIES = size(7, 1000)  # whose training inputs are looked at token by token
 TRAINED_FAMILIES = size(3, 1000)  # whose LoRA layers, padded batches and losses are looked at
 DATASET_ROWS = size(2_000, 100_000)  # of one upload, while memory is watched
+KILLED_IN_SCORING = bool(size(0, 1))  # whether the run of the whole way is killed in mid-scoring, too
 EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
+PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
