@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from vlm_app.engine import Engine, Reservation
+from vlm_app import catalog
+from vlm_app.engine import Engine, Reservation, adapters
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.finetune.estimate import Needs, needs
 from vlm_app.finetune.events import Event, State, Status
@@ -149,9 +150,14 @@ class Runs:
                 return trial(self._root, config, sides, self._images(), stop.is_set, seconds)
 
     def _divided(self, owner: str, dataset: Dataset, config: RunConfig) -> Split:
-        """What would be taught and what held out. Raises `BadInput` where there is nothing."""
+        """What would be taught and what held out.
+
+        Raises `BadInput` where there is nothing, and what `adapters` raises for one to go on from.
+        """
         from vlm_app.finetune.split import split
 
+        if config.adapter:
+            adapters.check(adapters.find(config.adapter, owner), catalog.find(config.base))
         examples = self._examples.examples(owner, dataset.id)
         if not examples:
             raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,24 +10,21 @@ import pytest
 
 from tests.engine.tiny import picture
 from tests.finetune.adapters.made import done
+from tests.finetune.runs import example
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats
-from vlm_app.engine import Engine, LocalBackend, adapters
+from vlm_app.engine import Engine, adapters
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import NotFound
 from vlm_app.finetune.adapters import keep
+from vlm_app.finetune.examples import Examples
+from vlm_app.finetune.run_config import RunConfig
+from vlm_app.finetune.runs import Runs
 from vlm_app.settings import settings
 from vlm_app.store import Store
 from vlm_app.types import Answer, Finish
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = Engine(catalog(), LocalBackend())
-    yield engine
-    engine.close()
 
 
 def answer(chats: Chats, owner: str, adapter: str) -> Answer:
@@ -56,6 +52,18 @@ def test_a_visitor_sees_and_uses_their_own_adapters_and_those_of_nobody(
     assert "no adapter 'of-eve'" in refused.error
     used = answer(chats, "ada", "of-ada")
     assert (used.finish, used.adapter) == (Finish.STOP, "of-ada")
+
+
+def test_nobody_goes_on_from_somebody_elses_adapter(tmp_path: Path, engine: Engine) -> None:
+    keep(done(tmp_path / "of-ada"), settings().data)
+    store = Store(settings().data)
+    examples = Examples(store)
+    dataset = examples.create("eve", "Shapes").id
+    examples.add("eve", dataset, example(1))
+    runs = Runs(store, engine)
+    with pytest.raises(NotFound):
+        runs.start("eve", RunConfig(adapter="of-ada"), dataset)
+    assert runs.runs("eve") == ()
 
 
 def test_a_deleted_adapter_leaves_the_model_when_another_one_comes(tmp_path: Path) -> None:

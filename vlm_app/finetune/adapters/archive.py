@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 from pydantic import ValidationError
@@ -172,7 +173,11 @@ def _base(adapter: Adapter, name: str) -> Checkpoint:
 
 def _card(found: _Found, owner: str, name: str) -> Card:
     """The card it came with, as far as it can be read, for its new owner and our name of its base."""
-    facts = {"owner": owner, "base": base_of(found.base), "revision": found.adapter.revision}
+    facts: dict[str, Any] = {
+        "owner": owner,
+        "base": base_of(found.base),
+        "revision": found.adapter.revision,
+    }
     theirs = found.folder / "theirs.json"
     with suppress(OSError, ValueError, ValidationError):
         if theirs.stat().st_size <= MOST_BYTES:

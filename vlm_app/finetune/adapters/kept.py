@@ -82,6 +82,17 @@ class Adapters:
 
     # --- by hand ----------------------------------------------------------------------------
 
+    @contextmanager
+    def arriving(self) -> Iterator[Path]:
+        """Where a zip is written that comes for `take_in`, for the time of the block."""
+        path = self._packed / f".{new_id()}.zip"
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
+
     def take_in(self, owner: str, path: Path, name: str) -> str:
         """Keep an adapter that somebody brings as a zip; returns its id.
 

@@ -1,0 +1,62 @@
+"""Adapters over HTTP, for who may use them: one is downloaded as a zip, or brought as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from vlm_app.api.replies import NEVER, owner_of, sentence_on_error, slug
+from vlm_app.errors import BadInput
+from vlm_app.finetune.adapters import Adapters
+
+MOST_BYTES = 5_000_000_000  # of a zip: LoRA of rank 512 on all of 7 billion parameters has about three
+
+
+def adapter_routes(adapters: Adapters) -> list[Route]:
+    """The routes of adapters, for `launch(app_kwargs={"routes": ...})`."""
+    served = Served(adapters)
+    return [
+        Route("/adapter", sentence_on_error(served.bring), methods=["POST"]),
+        Route("/adapter/{id}", sentence_on_error(served.take)),
+    ]
+
+
+class Served:
+    """The handlers, with what they read from."""
+
+    def __init__(self, adapters: Adapters) -> None:
+        self.adapters = adapters
+
+    async def take(self, request: Request) -> Response:
+        """The weights with PEFT's settings, a card and a README."""
+        owner, id = owner_of(request), request.path_params["id"]
+        card = await run_in_threadpool(self.adapters.card, owner, id)
+        path = await run_in_threadpool(self.adapters.archive, owner, id)
+        name = f"{slug(card.name, 'adapter')}.zip"
+        return FileResponse(path, media_type="application/zip", filename=name, headers=NEVER)
+
+    async def bring(self, request: Request) -> Response:
+        """`?name=…` with the zip as the body; answers with the id of the new adapter."""
+        owner, name = owner_of(request), request.query_params.get("name", "")
+        with self.adapters.arriving() as path:
+            try:
+                await _written(request, path)
+            except ClientDisconnect:
+                return Response(status_code=204)
+            id = await run_in_threadpool(self.adapters.take_in, owner, path, name)
+        return JSONResponse({"id": id}, headers=NEVER)
+
+
+async def _written(request: Request, path: Path) -> None:
+    """Writes the body as it comes, so that its size needs no memory."""
+    count = 0
+    with path.open("wb") as file:
+        async for piece in request.stream():
+            count += len(piece)
+            if count > MOST_BYTES:
+                raise BadInput(f"An adapter has at most {MOST_BYTES / 1e9:g} GB: bring a smaller one.")
+            await run_in_threadpool(file.write, piece)
