@@ -17,6 +17,7 @@ from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
 from vlm_app.finetune.events import Evaluated, Said, Stepped
 from vlm_app.finetune.examples import Example
+from vlm_app.finetune.training import train
 from vlm_app.finetune.training.collating import Shelf, answers
 from vlm_app.finetune.training.course import adapted
 from vlm_app.finetune.training.lessons import lesson, order, rehearsed
@@ -65,6 +66,31 @@ def test_the_adapter_attaches_to_its_base_and_changes_the_answer(tmp_path: Path)
     assert (after - before).abs().max() > 0.1
     adapters.use(loaded, None)
     assert torch.equal(logits(loaded, made.train[0]), before)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"dora": True, "checkpointing": True},
+        {"stage": "projector"},
+        {"stage": "preference"},
+        {"precision": "nf4"},
+    ],
+    ids=str,
+)
+def test_the_base_that_training_gives_back_answers_as_if_nothing_had_been_taught(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    made = run(tmp_path, rejected="stage" in changed, steps=2, evaluate_every=9, **changed)
+    given = train(made, made.said.append, lambda: False)
+    assert given is not None and not [name for name, _ in given.model.named_parameters() if "lora" in name]
+    fresh = load_checkpoint(checkpoints.row("smolvlm"), made.config.precision)
+    assert torch.equal(logits(given, made.held_out[0]), logits(fresh, made.held_out[0]))
+    assert type(given.model).forward is given.model.forward.__func__
+    again = train(made, made.said.append, lambda: False)
+    assert again is not None and made.saved == [2], "what is taught already is not taught again"
+    assert train(run(tmp_path / "stopped"), made.said.append, lambda: True) is None
 
 
 @pytest.mark.parametrize("precision", ["int8", "nf4"])

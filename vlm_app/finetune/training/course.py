@@ -103,6 +103,12 @@ def adapted(loaded: LoadedModel, config: RunConfig) -> Any:
 
 def _bare(loaded: LoadedModel, model: Any) -> LoadedModel:
     """The base as it was loaded: without PEFT's layers, and without the forward that TRL leaves on it."""
+    from peft.utils import ModulesToSaveWrapper
+
+    for name, module in [*loaded.model.named_modules()]:
+        if isinstance(module, ModulesToSaveWrapper):  # in which `unload` would leave what was taught
+            path, _, child = name.rpartition(".")
+            setattr(loaded.model.get_submodule(path), child, module.original_module)
     model.unload()
     vars(loaded.model).pop("forward", None)
     loaded.model.eval()
