@@ -90,16 +90,18 @@
     const total = files.reduce((sum, file) => sum + file.size, 0);
     const name = files.length === 1 ? files[0].name : `${files[0].name} and ${files.length - 1} more`;
     sending = new AbortController();
+    let begun = "";
     try {
       const asked = new URLSearchParams({ name, dataset, total });
       const { id } = await (await told(`/arrivals?${asked}`, { method: "POST" })).json();
-      arrival = { id, live: true };
+      arrival = { id: begun = id, live: true };
       act("progress");
       for (const file of files)
         await told(`/arrivals/${id}/file?${new URLSearchParams({ name: file.name })}`, { method: "PUT", body: file });
       await told(`/arrivals/${id}/came`, { method: "POST" });
     } catch (error) {
-      if (error.name !== "AbortError") problem(error.sentence || "The app could not be reached: try again when it is back.");
+      const gone = "The app could not be reached: try again when it is back.";
+      if (error.name !== "AbortError" && !(begun && error.sentence)) problem(error.sentence || gone);  // else its card says it
     }
     sending = null;
     act("progress");

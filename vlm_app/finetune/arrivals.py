@@ -70,8 +70,8 @@ class Arrivals:
             self._rooms[owner] = room
         try:
             check_room(room.arrival.name, total)
-        except BadInput as error:
-            self._fail(room, error)
+        except BadInput:
+            self._forget(room)
             raise
         return room.arrival
 
@@ -115,16 +115,18 @@ class Arrivals:
         return room.arrival
 
     def stop(self, owner: str, id: str) -> None:
-        """Read no further, or add nothing; what was added before stays."""
-        room = self._room(owner, id)
+        """Read no further, or add nothing; what was added before stays. What has ended, has ended."""
+        room = self._rooms.get(owner)
+        if room is None or room.arrival.id != id:
+            return
         room.stop.set()
         if room.arrival.stage in (Stage.RECEIVING, Stage.ASKING):
             self._forget(room)
 
     def dismiss(self, owner: str, id: str) -> None:
         """A person has read what became of it."""
-        room = self._room(owner, id)
-        if room.arrival.stage in ENDED:
+        room = self._rooms.get(owner)
+        if room and room.arrival.id == id and room.arrival.stage in ENDED:
             self._forget(room)
 
     # --- inside -----------------------------------------------------------------------------
