@@ -93,6 +93,7 @@ class Shelf:
         features.try_out([self.lessons[row].pictures for row in rows], whole, self._together)
         if features.on:
             for row, inputs in zip(rows, whole, strict=True):
+                features.see(self.lessons[row].pictures, inputs)
                 self._kept(row, features.without_pictures(inputs))
 
     @property

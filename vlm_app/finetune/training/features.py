@@ -69,10 +69,15 @@ class Features:
     def try_out(
         self, pictures: Sequence[str], rows: Sequence[Inputs], together: Callable[[Sequence[Inputs]], Any]
     ) -> None:
-        """Whether rows looked at one by one give what they give as a batch; if not, nothing is kept."""
+        """Whether rows looked at one by one give what they give as a batch; if not, nothing is kept.
+
+        The two of them whose pictures differ most in size are looked at.
+        """
         self.tried = True
         if not any(value.is_floating_point() for value in rows[0].values()):
             return
+        by_size = sorted(zip(pictures, rows, strict=True), key=lambda pair: _pixels(pair[1]))
+        pictures, rows = zip(by_size[0], by_size[-1], strict=True)
         for key, row in zip(pictures, rows, strict=True):
             self.see(key, row)
         if any(key not in self._kept for key in pictures):
@@ -108,6 +113,7 @@ class Features:
     def _watched(self, inputs: Inputs) -> list[Output]:
         """What the tower says while the model reads these inputs, as far as its language model."""
         model, training = self._loaded.model, self._tower.training
+        parts = list(self._tower.modules())  # whose flags alone are set: transformers' own `train` is slow
         device, dtype = self._loaded.device, model.dtype
         placed = {
             name: value.to(device, dtype if value.is_floating_point() else None)
@@ -116,7 +122,7 @@ class Features:
         recorded: list[Output] = []
         self._recorded = recorded
         hook = self._language.register_forward_pre_hook(_enough)
-        self._tower.eval()
+        _set_training(parts, False)
         try:
             with torch.no_grad():
                 model(**placed)
@@ -124,7 +130,7 @@ class Features:
             pass
         finally:
             hook.remove()
-            self._tower.train(training)
+            _set_training(parts, training)
             self._recorded = None
         return recorded
 
@@ -150,6 +156,15 @@ def features(loaded: LoadedModel, folder: Path) -> Features | None:
         path = path.rpartition(".")[0]
     learning = any(parameter.requires_grad for parameter in loaded.model.get_submodule(path).parameters())
     return None if learning or not path else Features(loaded, path, folder)
+
+
+def _set_training(parts: Sequence[torch.nn.Module], on: bool) -> None:
+    for part in parts:
+        part.training = on
+
+
+def _pixels(inputs: Inputs) -> int:
+    return sum(value.numel() for value in inputs.values() if value.is_floating_point())
 
 
 def _small(value: torch.Tensor) -> torch.Tensor:
