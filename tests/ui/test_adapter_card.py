@@ -29,7 +29,7 @@ def test_card_says_base_data_settings_scores_and_date() -> None:
     html = card_html(CARD)
     for said in (
         "It helped.", "Pebble · fp32", "1,040 examples, 40 held out", "data 0123456789ab",
-        "LoRA of the language tower, rank 8 · 120 steps", "2026-11-21", "<td>Detect</td>", "<td>F1</td>",
+        "LoRA of language, rank 8 · 120 steps", "2026-11-21", "<td>Detect</td>", "<td>F1</td>",
         "<td>12 %</td>", "<td>83 %</td>",
     ):  # fmt: skip
         assert said in html

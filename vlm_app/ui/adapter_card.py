@@ -51,8 +51,8 @@ def _taught(card: Card) -> str:
 def _how(settings: RunConfig) -> str:
     kind = "DoRA" if settings.dora else "rsLoRA" if settings.rslora else "LoRA"
     long = f"{settings.steps:,} steps" if settings.steps else f"{settings.epochs:g} epochs"
-    towers = ", ".join(sorted(settings.towers))
-    how = f"{kind} of the {towers} tower{'s' * (len(settings.towers) != 1)}, rank {settings.rank}"
+    towers = ", ".join(each for each in ("vision", "connector", "language") if each in settings.towers)
+    how = f"{kind} of {towers}, rank {settings.rank}"
     return f"{settings.stage} · {how} · {long} · rate {settings.rate:g}"
 
 
