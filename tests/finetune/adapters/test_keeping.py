@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.finetune.adapters.made import PEBBLE, done
+from tests.finetune.runs import example
 from vlm_app.engine import adapters
 from vlm_app.engine.attaching import CONFIG, WEIGHTS
 from vlm_app.errors import BadInput
 from vlm_app.finetune.adapters import Card, keep
+from vlm_app.finetune.examples import Reply, digest
+from vlm_app.finetune.judging import Line, as_dict, write
 from vlm_app.settings import settings
+from vlm_app.store.images import ImageFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 
@@ -32,6 +36,25 @@ def test_what_a_run_made_is_an_adapter_of_its_owner_with_a_card(tmp_path: Path, 
     assert (card.data.name, card.data.train, card.data.sha256) == ("Hearts", 40, "5" * 64)
     assert card.settings == folder.config
     assert card.precision == "fp32"
+
+
+def test_the_card_and_the_readme_say_whether_it_helped(tmp_path: Path, data: Path) -> None:
+    folder = done(tmp_path / "run1", name="Hearts")
+    images = ImageFolder(tmp_path / "images")
+    examples = [example(number) for number in range(8)]
+    for each in examples:
+        images.write(each.pictures[0])
+    folder.write_examples("held_out", examples, images)
+    for number, each in enumerate(examples):
+        right = as_dict(Reply(each.text or "", each.regions))
+        write(folder, Line(example=number, key=digest(each), before=as_dict(Reply("")), after=right))
+    keep(folder, data)
+    card = Card.read(data / "adapters" / "run1")
+    score = card.scores[0]
+    assert (score.task, score.figure, score.examples, score.before, score.after) == ("detect", "f1", 8, 0, 1)
+    assert score.low > 0 and "detect better by 100.0 points" in card.verdict
+    text = (data / "adapters" / "run1" / "README.md").read_text()
+    assert "| detect | F1 | 0.0 | 100.0 |" in text
 
 
 def test_no_file_of_an_adapter_names_a_folder_of_this_computer(tmp_path: Path, data: Path) -> None:
