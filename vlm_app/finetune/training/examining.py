@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from vlm_app.engine import adapters
@@ -10,7 +12,7 @@ from vlm_app.engine.loaded import LoadedModel
 from vlm_app.errors import AppError
 from vlm_app.finetune import judging
 from vlm_app.finetune.events import Answered
-from vlm_app.finetune.examples import Example, digest
+from vlm_app.finetune.examples import Example, Reply, digest
 from vlm_app.finetune.judging import Line, as_dict, asked
 from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.run_folder import RunFolder
@@ -55,6 +57,15 @@ def _adapter(folder: RunFolder, loaded: LoadedModel) -> adapters.Adapter:
     return adapters.Adapter(folder.path.name, folder.config.name, base.source, base.revision, folder.adapter)
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one side makes of an example; how likely it finds the right and the wrong answer, in nats."""
+
+    reply: Reply | None
+    right: float | None = None
+    wrong: float | None = None
+
+
 class _Examined:
     """A base and its adapter, asked in turns: switching takes milliseconds."""
 
@@ -74,24 +85,34 @@ class _Examined:
             return Line(example=place, left=error.sentence)
         finally:
             adapters.use(self._loaded, None)
-        replies = {
-            name: as_dict(side["reply"])
-            for name, side in (("before", before), ("after", after))
-            if side["reply"] is not None
-        }
-        likely = {
-            name: (before[name], after[name]) for name in ("right", "wrong") if before[name] is not None
-        }
-        return Line(example=place, key=digest(example), **replies, **likely)
+        if before.reply is None and before.wrong is None:
+            return Line(example=place, left=_NO_RIGHT_ANSWER)
+        return Line(
+            example=place,
+            key=digest(example),
+            before=_dict(before.reply),
+            after=_dict(after.reply),
+            right=_both(before.right, after.right),
+            wrong=_both(before.wrong, after.wrong),
+        )
 
-    def _side(self, example: Example, adapter: adapters.Adapter | None) -> dict[str, Any]:
+    def _side(self, example: Example, adapter: adapters.Adapter | None) -> _Said:
         adapters.use(self._loaded, adapter)
-        known, wrong = example.chosen is not None, example.rejected is not None
-        return {
-            "reply": answer(self._loaded, example, self._pixels) if known else None,
-            "right": self._likely(example, rejected=False) if self._preferences and known else None,
-            "wrong": self._likely(example, rejected=True) if self._preferences and wrong else None,
-        }
+        reply = None if example.chosen is None else answer(self._loaded, example, self._pixels)
+        if not self._preferences:
+            return _Said(reply)
+        right = None if example.chosen is None else self._likely(example, rejected=False)
+        return _Said(reply, right, None if example.rejected is None else self._likely(example, rejected=True))
 
-    def _likely(self, example: Example, *, rejected: bool) -> float:
-        return likelihood(self._loaded, example, self._pixels, rejected=rejected)
+    def _likely(self, example: Example, *, rejected: bool) -> float | None:
+        with suppress(AppError):  # an answer that the family cannot write was not taught either
+            return likelihood(self._loaded, example, self._pixels, rejected=rejected)
+        return None
+
+
+def _dict(reply: Reply | None) -> dict[str, Any] | None:
+    return None if reply is None else as_dict(reply)
+
+
+def _both(before: float | None, after: float | None) -> tuple[float, float] | None:
+    return None if before is None or after is None else (before, after)
