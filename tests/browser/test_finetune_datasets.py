@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.visitor import Visitor
@@ -30,8 +30,8 @@ class Desk:
         self.page.wait_for_selector("#tune[data-view]")
 
     def upload(self, name: str, data: bytes) -> None:
-        file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
-        self.page.set_input_files("#tune-files", [file])  # type: ignore[list-item]
+        file: FilePayload = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+        self.page.set_input_files("#tune-files", [file])
 
     def hearts(self) -> None:
         self.page.click("[data-tune=hearts]")

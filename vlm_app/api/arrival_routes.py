@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from vlm_app.api.replies import NEVER, owner_of, sentence_on_error
 from vlm_app.errors import BadInput
-from vlm_app.finetune.arrivals import Arrival, Arrivals
+from vlm_app.finetune.arrival import Arrival
+from vlm_app.finetune.arrivals import Arrivals
 
 
 def arrival_routes(arrivals: Arrivals) -> list[Route]:

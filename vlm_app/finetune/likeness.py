@@ -40,6 +40,11 @@ def likeness(picture: Picture) -> int:
     return known
 
 
+def looked_at(picture: Picture) -> bool:
+    """Whether its hash is known without its pixels."""
+    return picture.sha256 in _known
+
+
 def _looked(picture: Picture) -> int:
     small = picture.pixels.resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("YCbCr")
     planes = np.asarray(small, dtype=np.float64)

@@ -8,14 +8,14 @@ own, and again only for what changed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Lock
 
 from vlm_app.finetune.examples import Dataset, Example, Examples
-from vlm_app.finetune.likeness import likeness
+from vlm_app.finetune.likeness import likeness, looked_at
 from vlm_app.finetune.preview import Counts, counts
 from vlm_app.finetune.split import labels, split
 from vlm_app.types import Task
@@ -95,8 +95,8 @@ class Overviews:
             self._known.pop(key, None)
 
     def _made(self, dataset: Dataset, share: float, seed: int) -> Overview:
-        self._look(dataset)
         examples = self._examples.examples(dataset.owner, dataset.id)
+        self._look(dataset.owner, [each.id for each in examples if not all(map(looked_at, each.pictures))])
         divided = split(examples, share, seed)
         return Overview(
             counts(examples),
@@ -106,11 +106,10 @@ class Overviews:
             divided.sentence,
         )
 
-    def _look(self, dataset: Dataset) -> None:
-        """Looks at all pictures, of which few are in memory at a time; how they look is kept."""
-        ids = self._examples.ids(dataset.owner, dataset.id)
+    def _look(self, owner: str, ids: Sequence[str]) -> None:
+        """Looks at pictures, of which few are in memory at a time; how they look is kept."""
         for start in range(0, len(ids), _AT_ONCE):
-            for held in self._examples.held(dataset.owner, ids[start : start + _AT_ONCE]):
+            for held in self._examples.held(owner, ids[start : start + _AT_ONCE]):
                 if self._closed.is_set():
                     raise CancelledError
                 _look(held.example)

@@ -10,7 +10,7 @@ from vlm_app.catalog import catalog
 from vlm_app.engine.processors import processor
 from vlm_app.errors import AppError
 from vlm_app.finetune.examples import Example
-from vlm_app.finetune.preview import preview
+from vlm_app.finetune.preview import Preview, preview
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint
 from vlm_app.ui.finetune.datasets import lesson
@@ -48,7 +48,7 @@ class Texts:
         except AppError as error:
             return f'<div class="notice"><span>{escape(error.sentence)}</span></div>'
 
-    def _seen(self, example: Example, row: Checkpoint) -> lesson.Preview:
+    def _seen(self, example: Example, row: Checkpoint) -> Preview:
         with self._lock:
             seen = preview(example, row, processor(row))
             self._last = row.id
