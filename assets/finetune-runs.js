@@ -353,6 +353,7 @@
   const hover = (figure, step) => {
     const { scale, box, lines, kind, cross, say } = figure.vlm, told = [];
     for (const each of lines) {
+      if (each.faint && each.of) continue;  // of two runs their means: the caption keeps to one line
       const near = each.dots.filter((dot) => dot[1] !== null).reduce((best, dot) =>
         !best || Math.abs(dot[0] - step) < Math.abs(best[0] - step) ? dot : best, null);
       if (near) told.push([each, near]);
@@ -363,7 +364,7 @@
     const words = told.map(([each, [, value]]) => {
       const mark = made("i");
       mark.style.setProperty("--c", each.colour);
-      return made("span", {}, mark, `${each.of && lines.length < 7 ? `${each.of} ` : ""}${each.name} ${SHOWN[kind](value)}`.trim());
+      return made("span", { title: each.of }, mark, `${each.of ? "" : each.name} ${SHOWN[kind](value)}`.trim());
     });
     const where = kind === "loss" || kind === "scores" ? [made("b", { textContent: `step ${place.toLocaleString("en")}` })] : [];
     say.replaceChildren(...where, ...words);

@@ -107,7 +107,8 @@ class _Course:
         """Adds a step; one that is told again after a resumption takes the place of the first."""
         kept = bisect_left(self.steps, event.step) if self.steps and self.steps[-1] >= event.step else None
         if kept is not None:
-            for column in (self.steps, *self.columns):
+            del self.steps[kept:]
+            for column in self.columns:
                 del column[kept:]
         self.steps.append(event.step)
         row = (event.loss, event.rate, event.memory, event.examples_per_second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlm_app.engine import Engine
+from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.arrivals import Arrivals
 from vlm_app.finetune.examples import Examples
 from vlm_app.finetune.overview import Overviews
@@ -20,6 +21,7 @@ class Workshop:
         self.arrivals = Arrivals(self.examples)
         self.overviews = Overviews(self.examples)
         self.runs = Runs(store, engine)
+        self.adapters = Adapters(store, engine)
 
     def open(self) -> None:
         """Remove what a crash left of uploads, and look after the line of runs."""

@@ -19,7 +19,6 @@ def build_page(
     chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store, workshop: Workshop
 ) -> gr.Blocks:
     """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
-    from vlm_app.finetune.adapters import Adapters
     from vlm_app.ui.adapters import AdapterListeners
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
@@ -45,9 +44,8 @@ def build_page(
         DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(
             [parts.finetune_tab, parts.finetune.datasets_tab], loaded
         )
-        adapters = Adapters(store, engine)
-        ways = Ways(adapters, workshop.runs, engine, listeners.showing)
-        shown = RunsShowing(parts.finetune.runs, workshop.runs, adapters)
+        ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
+        shown = RunsShowing(parts.finetune.runs, workshop.runs, workshop.adapters)
         runs = RunsActs(shown, workshop.examples, engine, ways)
         RunsListeners(runs, owners).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
     return page

@@ -94,7 +94,7 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: An
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
-    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
+    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs, workshop.adapters)]
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],

@@ -85,7 +85,7 @@ class RunsActs:
 
     def _base(self, wanted: str, models: list[dict[str, Any]]) -> str:
         """The base that is asked for, or the app's own model, or the first that can be taught."""
-        able = [each["id"] for each in models if not each["why"]]
+        able = [str(each["id"]) for each in models if not each["why"]]
         return next(each for each in (wanted, settings().model, *able) if each in able)
 
     def _adapters(self, owner: str) -> list[dict[str, Any]]:
