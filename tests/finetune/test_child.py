@@ -124,7 +124,12 @@ def test_a_long_log_keeps_its_end(start: Callable[..., tuple[RunFolder, subproce
     run, _ = start(name="Noisy", steps=100_000)
     soon(lambda: steps(run))
     soon(lambda: run.log.stat().st_size <= child.LOG_BYTES)
-    assert run.log.read_bytes().endswith(b"training from 0\n") or b"word 199999\n" in run.log.read_bytes()
+    # What is kept is being written, maybe.
+    soon(
+        lambda: (
+            run.log.read_bytes().endswith(b"training from 0\n") or b"word 199999\n" in run.log.read_bytes()
+        )
+    )
 
 
 def test_a_full_disk_in_mid_checkpoint_leaves_the_last_one_whole(
