@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from tests.finetune.app import STUB, engine, needs
 from tests.finetune.runs import example, folder
 from tests.finetune.test_child import soon
+from vlm_app.api.adapter_routes import adapter_routes
 from vlm_app.api.middleware import Visitors
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.api.run_routes import run_routes
@@ -252,7 +253,7 @@ def _visitor(desk: Desk) -> tuple[TestClient, str]:
     """A browser of somebody new, and who that is."""
     owners = Owners(desk.store.data)
     owner, cookie = owners.new()
-    routes = run_routes(desk.runs, desk.acts.showing.adapters)
+    routes = [*run_routes(desk.runs), *adapter_routes(desk.acts.showing.adapters)]
     app = Starlette(routes=routes, middleware=[Middleware(Visitors, owners=owners)])
     return TestClient(app, cookies={COOKIE: cookie}), owner
 
@@ -269,12 +270,12 @@ def test_a_run_that_is_done_shows_its_adapter_which_its_owner_can_download(desk:
     save_file({"a": np.zeros(4, np.float32)}, made / "adapter_model.safetensors")
     Card(name=EVIL, owner=ME, base="pebble", data=Taught(name=EVIL, sha256="ab" * 32)).write(made)
     html = desk.do("look", look={"open": id})["then"]
-    assert "Chat with it" in html and f"/runs/{id}/adapter.zip" in html and "abababab" in html
+    assert "Chat with it" in html and f'href="/adapter/{id}"' in html and "abababab" in html
     assert "<img" not in html and "&lt;img" in html
-    assert client.get(f"/runs/{id}/adapter.zip").status_code == 404, "it is somebody else's"
+    assert client.get(f"/adapter/{id}").status_code == 404, "it is somebody else's"
     Card(name="Hearts", owner=owner, base="pebble").write(made)
-    answer = client.get(f"/runs/{id}/adapter.zip")
-    assert 'filename="hearts.zip"' in answer.headers["content-disposition"]
+    answer = client.get(f"/adapter/{id}")
+    assert "hearts" in answer.headers["content-disposition"]
     assert any(name.endswith("adapter_model.safetensors") for name in _names(answer.content))
 
 

@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from vlm_app.api.replies import FOREVER, NEVER, attachment, owner_of, sentence_on_error, slug
+from vlm_app.api.replies import FOREVER, NEVER, attachment, owner_of, sentence_on_error
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.run_file import run_file
 from vlm_app.finetune.runs import Run, Runs
 from vlm_app.store.images import ImageFolder
@@ -20,23 +19,21 @@ LOG_BYTES = 8_000  # of the end of a log
 _WAY = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s\"'<>:,()/\\]+[/\\])+")  # to a file, without its name
 
 
-def run_routes(runs: Runs, adapters: Adapters) -> list[Route]:
+def run_routes(runs: Runs) -> list[Route]:
     """The routes of runs, for `launch(app_kwargs={"routes": ...})`."""
-    served = Served(runs, adapters)
+    served = Served(runs)
     return [
         Route("/runs/{id}/pictures/{sha256}", sentence_on_error(served.picture)),
         Route("/runs/{id}/run.toml", sentence_on_error(served.file)),
         Route("/runs/{id}/log", sentence_on_error(served.log)),
-        Route("/runs/{id}/adapter.zip", sentence_on_error(served.adapter)),
     ]
 
 
 class Served:
     """The handlers, with what they read from."""
 
-    def __init__(self, runs: Runs, adapters: Adapters) -> None:
+    def __init__(self, runs: Runs) -> None:
         self.runs = runs
-        self.adapters = adapters
 
     async def picture(self, request: Request) -> Response:
         """A picture that a run learns from or is scored on, by its hash."""
@@ -62,14 +59,6 @@ class Served:
         run = await self._run(request)
         text = await run_in_threadpool(end_of_log, run)
         return PlainTextResponse(text, headers=NEVER)
-
-    async def adapter(self, request: Request) -> Response:
-        """The adapter that a run made, with its card and a README."""
-        owner, id = owner_of(request), request.path_params["id"]
-        card = await run_in_threadpool(self.adapters.card, owner, id)
-        path = await run_in_threadpool(self.adapters.archive, owner, id)
-        name = f"{slug(card.name, 'adapter')}.zip"
-        return FileResponse(path, media_type="application/zip", filename=name, headers=NEVER)
 
     async def _run(self, request: Request) -> Run:
         return await run_in_threadpool(self.runs.run, owner_of(request), request.path_params["id"])

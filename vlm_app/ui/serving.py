@@ -83,6 +83,7 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: An
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from starlette.middleware import Middleware
 
+    from vlm_app.api.adapter_routes import adapter_routes
     from vlm_app.api.arrival_routes import arrival_routes
     from vlm_app.api.bench_routes import bench_routes
     from vlm_app.api.middleware import SecurityHeaders, Visitors
@@ -94,7 +95,8 @@ def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: An
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
-    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs, workshop.adapters)]
+    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
+    own += adapter_routes(workshop.adapters)
     return {
         "app_kwargs": {
             "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
