@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlm_app import catalog, families
-from vlm_app.engine.anatomy import Anatomy, build, element
+from vlm_app.engine.anatomy import build, element
 from vlm_app.engine.devices import devices
 from vlm_app.engine.memory import estimate as estimate_answer
 from vlm_app.engine.quantizing import best_precision
@@ -79,8 +79,9 @@ def needs(config: RunConfig, train: int, tokens: int | None = None) -> Needs:
     else:
         length = tokens or _tokens(row, known)
         learned = _learned(row, known, config) * _LEARNED
-        activations = _activations(known.anatomy, config, length, precision, base)
-        activations += answer.images * config.batch if answer else 0
+        activations = _activations(known, config, length, precision, base)
+        if answer and "vision" not in config.towers:  # a frozen tower has let go before the rest begins
+            activations = max(activations, answer.images * config.batch)
     kept = reserve(weights + learned + activations, device)
     return Needs(weights, learned, activations, kept, steps(config, train), length, known is not None)
 
@@ -90,17 +91,26 @@ def _tokens(row: Checkpoint, known: Shapes) -> int:
     return min(most, known.image.patches // _MERGED + _WORDS)
 
 
-def _activations(body: Anatomy, config: RunConfig, tokens: int, precision: str, base: str) -> int:
+def _activations(known: Shapes, config: RunConfig, tokens: int, precision: str, base: str) -> int:
     """What a step keeps for its gradients, of the language model and of what else learns."""
-    size = element(precision if precision in ("bf16", "fp16", "fp32") else base)
-    count = config.batch * tokens * (2 if config.stage is Stage.PREFERENCE else 1)
+    body, size = known.anatomy, element(precision if precision in ("bf16", "fp16", "fp32") else base)
+    rows = config.batch * (2 if config.stage is Stage.PREFERENCE else 1)
     layers = max(len(body.cache), 1)
     block = _BACKWARD * body.language.wide * size
     scores = body.language.heads * min(tokens, body.language.window or tokens) * size
     one = block + 2 * scores
     kept = layers * body.hidden * size + one if config.checkpointing else layers * one
-    vision = _BACKWARD * body.vision.wide * size * layers if "vision" in config.towers else 0
-    return count * (kept + vision + body.vocabulary * (size + _LOSS))
+    vision = _vision(known, config, size) if "vision" in config.towers else 0
+    return rows * (tokens * (kept + body.vocabulary * (size + _LOSS)) + vision)
+
+
+def _vision(known: Shapes, config: RunConfig, size: int) -> int:
+    """What a vision tower that learns keeps of one example, of all its patches."""
+    settings = build(known.folder).config.vision_config
+    depth = getattr(settings, "num_hidden_layers", None) or getattr(settings, "depth", None) or 1
+    one = _BACKWARD * known.anatomy.vision.wide
+    kept = depth * getattr(settings, "hidden_size", 0) + one if config.checkpointing else depth * one
+    return int(known.image.patches * kept * size)
 
 
 def _learned(row: Checkpoint, known: Shapes, config: RunConfig) -> int:
