@@ -76,8 +76,9 @@ class Features:
         self.tried = True
         if not any(value.is_floating_point() for value in rows[0].values()):
             return
-        by_size = sorted(zip(pictures, rows, strict=True), key=lambda pair: _pixels(pair[1]))
-        pictures, rows = zip(by_size[0], by_size[-1], strict=True)
+        by_size = sorted(range(len(rows)), key=lambda place: _pixels(rows[place]))
+        two = (by_size[0], by_size[-1])
+        pictures, rows = [pictures[place] for place in two], [rows[place] for place in two]
         for key, row in zip(pictures, rows, strict=True):
             self.see(key, row)
         if any(key not in self._kept for key in pictures):
