@@ -22,7 +22,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-SCRIPTS = ("page.js", "restart.js", *OVERLAY, "workbench.js")
+SCRIPTS = ("page.js", "restart.js", *OVERLAY, "workbench-report.js", "workbench.js")
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:
