@@ -1,4 +1,4 @@
-// The workbench in the browser: the strip of pages, what the stage shows, the tools, the report.
+// The workbench in the browser: the strip of pages, what the stage shows, the tools.
 // The server tells what there is as data; what a person or a model wrote only ever becomes text here.
 (() => {
   const at = (id) => document.getElementById(id);
@@ -73,7 +73,7 @@
     drawVideo();
     drawStage();
     drawRun();
-    drawReport();
+    vlmReport.draw();
     remember();
   };
   const count = (number) => {
@@ -205,7 +205,6 @@
   }, true);
   document.addEventListener("input", (event) => {
     if (near(event, "#bench-video input[type=range]")) setTime(Number(event.target.value));
-    if (near(event, "#report-title")) { report.title = event.target.value; keepReport(); }
   });
 
   // --- asking ----------------------------------------------------------------------------
@@ -299,51 +298,11 @@
     at("bench-datasets").hidePopover();
   });
 
-  // --- the report: what was chosen, kept in this browser ------------------------------------
-  const KEPT = "vlm-report";
-  const report = { title: "Report", items: [] };
-  try {
-    const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
-    if (typeof title === "string" && Array.isArray(items)) Object.assign(report, { title, items: items.filter((each) => each?.finding) });
-  } catch { /* it begins anew */ }
-  const keepReport = () => { try { localStorage.setItem(KEPT, JSON.stringify(report)); } catch { /* a private window */ } };
+  // --- the report ---------------------------------------------------------------------------
   const clip = (region) => {
     const page = now.sheet.pages.find((each) => each.key === region.page);
-    const item = { finding: now.finding.id, mark: region.key || "", page: region.page, sheet: now.sheet.id,
-      words: region.text || region.label || page.title, place: now.sheet.kind === "images" ? page.title : `${now.sheet.name}, ${page.title}` };
-    const same = (each) => each.finding === item.finding && each.mark === item.mark && each.page === item.page;
-    if (!report.items.some(same)) report.items.push(item);
-  };
-  const clipped = () => { keepReport(); drawReport(); at("report-fold").open = true; };
-  const drawReport = () => {
-    const list = at("report-list"), size = report.items.length;
-    if (!list) return;
-    at("report-count").textContent = size || "";
-    at("report-hint").hidden = size > 0;
-    at("report-body").hidden = !size;
-    if (document.activeElement !== at("report-title")) at("report-title").value = report.title;
-    list.replaceChildren(...report.items.map((item, number) => {
-      const image = made("img", { alt: "", loading: "lazy" });
-      image.src = `/bench/${encodeURIComponent(item.sheet)}/${encodeURIComponent(item.page)}?side=80`;
-      const drop = made("button", { type: "button", className: "act", title: "Remove" }, made("i", { className: "ico delete" }));
-      drop.setAttribute("aria-label", `Remove: ${item.words}`);
-      Object.assign(drop.dataset, { bench: "unclip", number });
-      const words = made("span", {}, made("strong", { textContent: item.words }), made("small", { textContent: item.place }));
-      return made("li", {}, image, words, drop);
-    }));
-  };
-  const download = async (format) => {
-    const items = report.items.map(({ finding, mark, page }) => ({ finding, mark, page }));
-    const answer = await fetch(`/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ title: report.title, items }) }).catch(() => null);
-    if (!answer?.ok) {
-      at("report-hint").hidden = false;
-      at("report-hint").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
-      return;
-    }
-    const link = made("a", { href: URL.createObjectURL(await answer.blob()), download: `report.${format}` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    vlmReport.add({ finding: now.finding.id, mark: region.key || "", page: region.page, sheet: now.sheet.id,
+      words: region.text || region.label || page.title, place: now.sheet.kind === "images" ? page.title : `${now.sheet.name}, ${page.title}` });
   };
 
   // --- buttons ------------------------------------------------------------------------------
@@ -397,15 +356,15 @@
     },
     dataset: (on) => { at("bench-datasets")?.hidePopover?.(); quick("dataset", { dataset: on.dataset.dataset || "" }); },
     datasets: () => quick("datasets"),
-    clip: (on) => { clip(now.finding.regions.find((region) => region.key === on.dataset.key)); clipped(); },
+    clip: (on) => { clip(now.finding.regions.find((region) => region.key === on.dataset.key)); vlmReport.open(); },
     "clip-all": () => {
       const regions = now.finding.regions;
       if (regions.length) regions.forEach(clip); else clip({ page: now.finding.pages[0] || now.page });
-      clipped();
+      vlmReport.open();
     },
-    unclip: (on) => { report.items.splice(Number(on.dataset.number), 1); keepReport(); drawReport(); },
-    "report-clear": () => { report.items = []; keepReport(); drawReport(); },
-    report: (on) => download(on.dataset.format),
+    unclip: (on) => vlmReport.remove(Number(on.dataset.number)),
+    "report-clear": () => vlmReport.clear(),
+    report: (on) => vlmReport.download(on.dataset.format),
     chat: (on) => openTab(() => quick("chat", { chat: window.vlmChat(), message: on.dataset.message,
       given: on.dataset.given ? Number(on.dataset.given) : null })),
   };

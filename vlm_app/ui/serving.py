@@ -23,7 +23,8 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
     )
 )
 FINETUNE = ("finetune-datasets.js", "finetune-runs.js")
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, "workbench.js", *FINETUNE)
+BENCH = ("workbench-report.js", "workbench.js")
+SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 
 def serve(host: str | None = None, port: int | None = None) -> None:
