@@ -1,6 +1,8 @@
 # make run | test | test-all | test-fresh | format
 PYTHON ?= python3
 BIN := .venv/bin
+# Two at a time, whole files each. Those that drive a browser stay last: its event loop does not end before.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # pip hands these to the builds it starts, too
 export PIP_CONSTRAINT := constraints.txt
@@ -12,10 +14,10 @@ run: .venv/installed
 	@$(BIN)/vlm-app serve
 
 test: check browser
-	VLM_APP_TEST_SIZE=small $(BIN)/python -m pytest
+	VLM_APP_TEST_SIZE=small $(PYTEST)
 
 test-all: check browser
-	VLM_APP_TEST_SIZE=full $(BIN)/python -m pytest
+	VLM_APP_TEST_SIZE=full $(PYTEST)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
