@@ -41,3 +41,4 @@ DATASET_ROWS = size(2_000, 100_000)  # of one upload, while memory is watched
 KILLED_IN_SCORING = bool(size(0, 1))  # whether the run of the whole way is killed in mid-scoring, too
 EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
 PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
+TRAINING_MEASURED = bool(size(0, 1))  # whether training is timed against a plain TRL script
