@@ -202,8 +202,9 @@ class Records:
     def teachers(self, owner: str, example: str) -> tuple[Taught, ...]:
         """What says of the owner's answers that this example was made of them."""
         words = cast(MessageRow.content, Text).contains(example, autoescape=True)
+        answers = select(MessageRow).filter_by(owner=owner, role=Role.ASSISTANT).where(words)
         with self._store.reading() as session:
-            rows = session.scalars(select(MessageRow).filter_by(owner=owner, role=Role.ASSISTANT).where(words))
+            rows = session.scalars(answers)
             found = [taught for row in rows for taught in taught_of(row).values()]
         return tuple(each for each in found if each.example == example)
 

@@ -18,8 +18,10 @@ SAID: Mapping[How, str] = {
 
 
 def thumbs(message: Message, index: int) -> str:
-    """Good, bad, and 'Correct…' for the answer that is shown, the `index`th of its message."""
+    """Good, bad, and 'Correct…' for the answer that is shown, the `index`th; '' for a failed one."""
     answer = message.answer
+    if answer is not None and answer.error:  # nothing was answered
+        return ""
     up, down = (f' aria-pressed="{"true" if message.vote == vote else "false"}"' for vote in (1, -1))
     correct = "" if answer is None else _correct(message, answer, index)
     return _button("up", "Good answer", index, up) + _button("down", "Bad answer", index, down) + correct

@@ -15,7 +15,7 @@ from vlm_app.ui.pieces import attribute
 from vlm_app.ui.render import TASKS
 
 MOST_MOVED = 6  # examples that got better, and as many that got worse
-MARKS: Mapping[Outcome, str] = {Outcome.BETTER: "▲", Outcome.WORSE: "▼", Outcome.SAME: "＝"}
+MARKS: Mapping[Outcome, str] = {Outcome.BETTER: "▲", Outcome.WORSE: "▼", Outcome.SAME: "="}
 
 
 def helped(run: str, judged: Judged) -> str:
