@@ -1,9 +1,10 @@
-"""What Pebble learns: `python -m benchmarks.taught heart|captions [--seed N] [--rate R] ... [--json F]`.
+"""What Pebble learns: `python -m benchmarks.taught heart|captions [--set JSON] [--json FILE]`.
 
 heart: 40 examples of a shape that Pebble has never seen, with rehearsed scenes beside them; the F1 of
-detecting it on 100 held-out scenes, and Pebble's old scores, before and after. captions: 60 pairs of a
-true caption and one of Pebble's own that names what is not there; the share of what it names that is not
-there (CHAIRi; Rohrbach et al. 2018, "Object Hallucination in Image Captioning") on held-out scenes.
+detecting it on 100 held-out scenes, and Pebble's old scores, before and after. captions: 60 pairs of
+one of Pebble's own captions that names what is not there and what of it is there; the share of
+what captions name that is not there (CHAIRi; Rohrbach et al. 2018, "Object Hallucination in Image
+Captioning") on held-out scenes with signs, whose words Pebble invents rather than reads.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from vlm_app.types import Box, Region, Task
 NEW = "heart"
 EXAMPLES, SCENES, PAIRS = 40, 100, 60
 _BOXES = ("detect", "detect_all", "ground", "ocr_regions")  # skills whose figure is F1
-_NAMED = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(shapes.SHAPES)})\b")
+_NAMED = re.compile(rf'\b(?:{"|".join(COLOURS)}) (?:{"|".join(shapes.SHAPES)})\b|"[^"]*"')
 
 
 # --- a new shape ----------------------------------------------------------------------------------
@@ -95,10 +96,11 @@ def new_score(loaded: LoadedModel, scenes: int) -> float:
 
 
 def old_scores(loaded: LoadedModel, scenes: int) -> dict[str, float]:
-    """Pebble's own figures by skill; under '' the mean over all of them."""
+    """Pebble's own figures by skill; under '' their mean, each weighing as many questions as it was asked."""
     tallies = _tallies(loaded, sorted(evaluate.items(scenes), key=lambda item: item.skill))
     found = {name: each.f1 if name in _BOXES else each.accuracy for name, each in tallies.items()}
-    return found | {"": float(np.mean(list(found.values())))}
+    asked = [each.asked for each in tallies.values()]
+    return found | {"": float(np.average(list(found.values()), weights=asked))}
 
 
 def _tallies(loaded: LoadedModel, asked: Sequence[evaluate.Item], batch: int = 25) -> dict[str, Tally]:
@@ -110,8 +112,8 @@ def _tallies(loaded: LoadedModel, asked: Sequence[evaluate.Item], batch: int = 2
     return tallies
 
 
-def answers(loaded: LoadedModel, asked: Sequence[evaluate.Item], **sampling: Any) -> list[str]:
-    """Raw answers, greedy where `sampling` does not say otherwise."""
+def answers(loaded: LoadedModel, asked: Sequence[evaluate.Item]) -> list[str]:
+    """Raw greedy answers."""
     import torch
 
     processor = loaded.processor
@@ -124,8 +126,9 @@ def answers(loaded: LoadedModel, asked: Sequence[evaluate.Item], **sampling: Any
         for item in asked
     ]
     inputs = processor(text=prompts, images=[[i.image] for i in asked], return_tensors="pt", padding=True)
+    inputs["pixel_values"] = inputs["pixel_values"].to(loaded.model.dtype)
     with torch.inference_mode():
-        out = loaded.model.generate(**inputs, max_new_tokens=160, **({"do_sample": False} | sampling))
+        out = loaded.model.generate(**inputs, max_new_tokens=160, do_sample=False)
     texts = processor.tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :])
     return [text.split(END)[0].strip() for text in texts]
 
@@ -133,45 +136,75 @@ def answers(loaded: LoadedModel, asked: Sequence[evaluate.Item], **sampling: Any
 # --- captions -----------------------------------------------------------------------------------
 
 
-def captions(loaded: LoadedModel, scenes: Sequence[Scene], **sampling: Any) -> list[str]:
+def signed(stream: Sequence[int], number: int) -> list[Scene]:
+    """Scenes with printed signs and up to three shapes. Pebble sees both, and hardly reads a word."""
+    return [draw_scene(np.random.default_rng([*stream, scene]), kind="signs") for scene in range(number)]
+
+
+def there(scene: Scene) -> Counter[str]:
+    """What a caption of a scene may name."""
+    words = [f'"{sign.text}"' for sign in scene.signs]
+    return Counter([thing.name for thing in scene.things] + words)
+
+
+def named(caption: str) -> Counter[str]:
+    """What a caption names, and how often."""
+    return Counter(_NAMED.findall(caption))
+
+
+def captions(loaded: LoadedModel, scenes: Sequence[Scene]) -> list[str]:
     asked = [evaluate.Item("caption", scene.image, "Describe the image.", "") for scene in scenes]
-    found: list[str] = []
-    for start in range(0, len(asked), 25):
-        found += answers(loaded, asked[start : start + 25], **sampling)
-    return found
+    parts = [asked[start : start + 25] for start in range(0, len(asked), 25)]
+    return [text for part in parts for text in answers(loaded, part)]
 
 
-def invented(caption: str, scene: Scene) -> tuple[int, int]:
-    """How many things a caption names that are not there, and how many it names."""
-    there = Counter(thing.name for thing in scene.things)
-    named = Counter(" ".join(found) for found in _NAMED.findall(caption))
-    return sum(count for name, count in named.items() if name not in there), named.total()
-
-
-def chair(loaded: LoadedModel, scenes: int) -> float:
-    """CHAIRi on held-out scenes."""
-    drawn = [draw_scene(np.random.default_rng([78, seed]), kind="shapes") for seed in range(scenes)]
-    counts = [invented(text, scene) for text, scene in zip(captions(loaded, drawn), drawn, strict=True)]
-    return sum(wrong for wrong, _ in counts) / max(1, sum(named for _, named in counts))
+def chair(loaded: LoadedModel, scenes: int) -> dict[str, float]:
+    """On held-out scenes: CHAIRi, and the share of the shapes that captions name."""
+    drawn = signed([78], scenes)
+    wrong = total = found = shapes = 0
+    for text, scene in zip(captions(loaded, drawn), drawn, strict=True):
+        true, said = there(scene), named(text)
+        wrong += sum(count for name, count in said.items() if name not in true)
+        total += said.total()
+        things = Counter(thing.name for thing in scene.things)
+        found += (things & said).total()
+        shapes += things.total()
+    return {"chair": wrong / max(1, total), "found": found / max(1, shapes)}
 
 
 def hallucinated(loaded: LoadedModel, seed: int) -> list[Example]:
-    """Pairs of a true caption and one that Pebble drew by lot, which names what is not there."""
-    import torch
+    """Pairs of one of Pebble's own captions that names what is not there, and what of it is there.
 
-    torch.manual_seed(seed)
+    Of every second caption only the invented part is the wrong answer, or shorter would be better.
+    """
     made: list[Example] = []
-    start = 0
+    part = 0
     while len(made) < PAIRS:
-        drawn = [draw_scene(np.random.default_rng([7, seed, start + n]), kind="shapes") for n in range(25)]
-        start += 25
-        for scene, text in zip(drawn, captions(loaded, drawn, do_sample=True), strict=True):
-            names = [questions.article(thing.name) for thing in scene.things]
-            true = f"I see {', '.join(names[:-1]) + ' and ' + names[-1] if len(names) > 1 else names[0]}."
-            if invented(text, scene)[0]:
+        drawn = signed([7, seed, part], 25)
+        part += 1
+        for scene, text in zip(drawn, captions(loaded, drawn), strict=True):
+            true = there(scene)
+            right = listed(text, [name for name in named(text) if name in true])
+            wrong = listed(text, [name for name in named(text) if name not in true])
+            if right and wrong:
                 picture = (picture_from(scene.image),)
-                made.append(Example(picture, Task.CAPTION, "", true, rejected=Reply(text)))
+                rejected = Reply(text if len(made) % 2 else wrong)
+                made.append(Example(picture, Task.CAPTION, "", right, rejected=rejected))
     return made[:PAIRS]
+
+
+def listed(caption: str, names: Sequence[str]) -> str:
+    """A caption that is left with these of its names; '' where none of them is in it."""
+    kept = [_phrase(name) for name in _NAMED.findall(caption) if name in names]
+    if len(kept) > 1:
+        kept[-2:] = [f"{kept[-2]} and {kept[-1]}"]
+    return f"I see {', '.join(kept)}." if kept else ""
+
+
+def _phrase(name: str) -> str:
+    if name.startswith('"'):
+        return f"the words {name}" if " " in name else f"the word {name}"
+    return questions.article(name)
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -184,51 +217,50 @@ def taught(config: RunConfig, examples: Sequence[Example]) -> LoadedModel:
     with tempfile.TemporaryDirectory() as folder:
         made = Folder(Path(folder), config, examples)
         train(made, lambda event: None, lambda: False)
-        loaded = load_checkpoint(find("pebble"), "fp32")
+        loaded = load_checkpoint(find("pebble"), config.precision)
         PeftModel.from_pretrained(loaded.model, made.adapter)
     return loaded
 
 
 HEART = RunConfig.read(
     {
-        "precision": "fp32",
+        "precision": "bf16",
         "towers": ["vision", "connector", "language"],
         "rank": 16,
-        "rate": 5e-4,
-        "schedule": "linear",
+        "rate": 1e-3,
         "warmup": 0.1,
         "batch": 8,
-        "steps": 250,
-        "rehearsal": 1000,
+        "epochs": 10,
+        "rehearsal": 1200,
         "save_every": 10**6,
     }
 )
 CAPTIONS = RunConfig.read(
     {
-        "precision": "fp32",
+        "precision": "bf16",
         "stage": "preference",
         "towers": ["vision", "connector", "language"],
         "rank": 16,
-        "rate": 1e-4,
+        "rate": 4e-4,
         "batch": 4,
-        "epochs": 4,
+        "epochs": 2,
         "beta": 0.1,
         "save_every": 10**6,
     }
 )
 
 
-def heart(config: RunConfig, scenes: int = SCENES, old: int = 60) -> dict[str, Any]:
+def heart(config: RunConfig, scenes: int = SCENES, old: int = SCENES) -> dict[str, Any]:
     """The figures before and after, on `scenes` with hearts and `old` ones of Pebble's own world."""
-    loaded = load_checkpoint(find("pebble"), "fp32")
+    loaded = load_checkpoint(find("pebble"), config.precision)
     before = {"f1": new_score(loaded, scenes), "old": old_scores(loaded, old)}
     loaded = taught(config, hearts(config.seed))
     return {"before": before, "after": {"f1": new_score(loaded, scenes), "old": old_scores(loaded, old)}}
 
 
 def truthful(config: RunConfig, scenes: int = SCENES) -> dict[str, Any]:
-    """CHAIRi before and after."""
-    loaded = load_checkpoint(find("pebble"), "fp32")
+    """CHAIRi, and the share of the shapes that are named, before and after."""
+    loaded = load_checkpoint(find("pebble"), config.precision)
     before = chair(loaded, scenes)
     return {"before": before, "after": chair(taught(config, hallucinated(loaded, config.seed)), scenes)}
 
