@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from sqlalchemy import Engine, event
 
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.examples import (
@@ -307,3 +308,40 @@ def test_an_image_of_an_example_outlives_the_chat_it_came_from(kept: Examples, s
     media = store.add_picture("ada", picture())
     store.drop_unused("ada", [media])
     assert kept.examples("ada", dataset.id)[0].pictures == (picture(),)
+
+
+def test_a_dataset_is_opened_with_as_few_questions_to_the_database_however_many_pictures_it_has(
+    store: Store, kept: Examples
+) -> None:
+    asked: list[str] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    few, many = (kept.create("me", name).id for name in ("Few", "Many"))
+    try:
+        for number in range(12):
+            for dataset in (few, many)[number > 2 :]:
+                kept.add("me", dataset, example(pictures=(picture(f"#{number:02}ff00"),)))
+        counts = []
+        for dataset in (few, many):
+            asked.clear()
+            kept.held("me", kept.ids("me", dataset))
+            kept.examples("me", dataset)
+            counts.append(len(asked))
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_images_of_a_large_dataset_go_with_it(
+    store: Store, kept: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlm_app.store.store._AT_ONCE", 2)
+    dataset = kept.create("me", "Large").id
+    for number in range(5):
+        kept.add("me", dataset, example(pictures=(picture(f"#{number:02}0000"),)))
+    assert len(images(store)) == 5
+    kept.delete_dataset("me", dataset)
+    assert images(store) == []

@@ -21,6 +21,8 @@ from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import FILE_HOLDERS, IMAGE_HOLDERS, FileRow, MediaRow
 from vlm_app.types import Picture
 
+_AT_ONCE = 10_000  # ids in a query: databases take 32,766 or 65,535 at most
+
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
@@ -132,8 +134,8 @@ class Store:
             return self._images.path(self._media(session, owner, media_id).sha256)
 
     def _media(self, session: Session, owner: str, media_id: str) -> MediaRow:
-        row = session.scalar(select(MediaRow).filter_by(owner=owner, id=media_id))
-        if row is None:
+        row = session.get(MediaRow, media_id)  # which asks nobody again for a row that the session holds
+        if row is None or row.owner != owner:
             raise NotFound("This image does not exist or is not yours: upload it again.")
         return row
 
@@ -143,6 +145,10 @@ class Store:
         A file goes in a transaction after its row has gone: a crash in between leaves a file too
         many, never a row without its file.
         """
+        for start in range(0, len(media_ids), _AT_ONCE):
+            self._drop_images(owner, media_ids[start : start + _AT_ONCE])
+
+    def _drop_images(self, owner: str, media_ids: Sequence[str]) -> None:
         gone = self._let_go(MediaRow, IMAGE_HOLDERS, owner, media_ids)
         with self.writing() as session:
             kept = set(session.scalars(select(MediaRow.sha256).where(MediaRow.sha256.in_(gone))))

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.examples.example import Example
 from vlm_app.finetune.examples.schema import digest, example_from_dict, example_to_dict
 from vlm_app.store import Store, new_id, writable
-from vlm_app.store.tables import DatasetRow, ExampleMediaRow, ExampleRow
+from vlm_app.store.tables import DatasetRow, ExampleMediaRow, ExampleRow, MediaRow
 from vlm_app.types import Task
 
 _LONGEST_NAME = 80  # characters
@@ -183,7 +183,9 @@ class Examples:
         """
         with self._store.reading() as session:
             _dataset_row(session, owner, dataset_id)
-            rows = select(ExampleRow).filter_by(owner=owner, dataset_id=dataset_id).order_by(ExampleRow.id)
+            mine = (ExampleRow.owner == owner) & (ExampleRow.dataset_id == dataset_id)
+            _media = _held_media(session, mine)
+            rows = select(ExampleRow).where(mine).order_by(ExampleRow.id)
             return tuple(self._example(session, row) for row in session.scalars(rows))
 
     def places(self, owner: str, ids: Collection[str]) -> dict[str, str]:
@@ -198,6 +200,18 @@ class Examples:
         with self._store.reading() as session:
             return _dataset(session, _dataset_row(session, owner, dataset_id))
 
+    def answers(self, owner: str, dataset_id: str) -> dict[tuple[bool, bool], int]:
+        """How many examples hold a right answer or not, and a wrong one or not. Raises `NotFound`."""
+        right, wrong = (
+            func.coalesce(func.json_type(ExampleRow.body, f"$.{name}"), "null") != "null"
+            for name in ("text", "rejected")
+        )
+        counted = select(right, wrong, func.count()).filter_by(owner=owner, dataset_id=dataset_id)
+        with self._store.reading() as session:
+            _dataset_row(session, owner, dataset_id)
+            found = session.execute(counted.group_by(right, wrong))
+            return {(bool(has_right), bool(has_wrong)): count for has_right, has_wrong, count in found}
+
     def ids(self, owner: str, dataset_id: str) -> tuple[str, ...]:
         """The ids of a dataset's examples, the oldest first. Raises `NotFound`."""
         with self._store.reading() as session:
@@ -207,9 +221,10 @@ class Examples:
 
     def held(self, owner: str, ids: Collection[str]) -> tuple[Held, ...]:
         """Some examples, the oldest first; those that are gone or somebody else's are left out."""
-        rows = select(ExampleRow).filter_by(owner=owner).where(ExampleRow.id.in_(ids))
+        mine = (ExampleRow.owner == owner) & ExampleRow.id.in_(ids)
         with self._store.reading() as session:
-            found = session.scalars(rows.order_by(ExampleRow.id))
+            _media = _held_media(session, mine)
+            found = session.scalars(select(ExampleRow).where(mine).order_by(ExampleRow.id))
             return tuple(
                 Held(self._example(session, row), tuple(row.body["pictures"]), row.dataset_id)
                 for row in found
@@ -244,6 +259,12 @@ def _example_row(session: Session, owner: str, id: str) -> ExampleRow:
     if row is None:
         raise NotFound("This example does not exist or is not yours: reload the dataset.")
     return row
+
+
+def _held_media(session: Session, which: ColumnElement[bool]) -> Sequence[MediaRow]:
+    """The rows of the pictures of some examples, in one query. The session knows them while they are held."""
+    held = select(ExampleMediaRow.media_id).join(ExampleRow, ExampleRow.id == ExampleMediaRow.example_id)
+    return session.scalars(select(MediaRow).where(MediaRow.id.in_(held.where(which)))).all()
 
 
 def _dataset(session: Session, row: DatasetRow) -> Dataset:
