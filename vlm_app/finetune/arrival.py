@@ -18,7 +18,7 @@ from vlm_app.finetune.uploads.archive import MOST_BYTES, SPARE
 from vlm_app.finetune.uploads.workroom import free_bytes, workroom
 from vlm_app.store.database import as_sentence
 
-_WAITS = 24 * 3600.0  # seconds for a decision
+_WAITS = 24 * 3600.0  # seconds for a decision, and for which what became of it is kept
 _SILENCE = 15 * 60.0  # seconds without a byte after which nobody sends any more
 GONE = "This upload has ended or is not yours: upload the dataset again."
 
@@ -87,7 +87,7 @@ class Room:
         silent = time.monotonic() - self.touched
         if self.arrival.stage is Stage.RECEIVING:
             return silent > _SILENCE
-        return self.arrival.stage is Stage.ASKING and silent > _WAITS
+        return self.arrival.stage in (Stage.ASKING, *ENDED) and silent > _WAITS
 
 
 class Receiving:

@@ -94,7 +94,7 @@ class Arrivals:
         room = self._room(owner, id, Stage.RECEIVING)
         if not room.files:
             raise BadInput("No file has come: choose a dataset.")
-        room.now(stage=Stage.WAITING)
+        self._waits(room, Stage.RECEIVING)
         self._workers.submit(self._safely, room, self._check)
         return room.arrival
 
@@ -110,7 +110,7 @@ class Arrivals:
     def add(self, owner: str, id: str) -> Arrival:
         """Add what is good, and leave out the rest."""
         room = self._room(owner, id, Stage.ASKING)
-        room.now(stage=Stage.WAITING)
+        self._waits(room, Stage.ASKING)
         self._workers.submit(self._safely, room, self._add)
         return room.arrival
 
@@ -198,6 +198,13 @@ class Arrivals:
         if room is None or room.arrival.id != id or stage not in (None, room.arrival.stage):
             raise NotFound(GONE)
         return room
+
+    def _waits(self, room: Room, since: Stage) -> None:
+        """Its turn comes once, however often it is asked for. Raises `NotFound`."""
+        with self._lock:
+            if room.arrival.stage is not since:
+                raise NotFound(GONE)
+            room.now(stage=Stage.WAITING)
 
     def _forget(self, room: Room) -> None:
         room.close.close()
