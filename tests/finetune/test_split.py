@@ -155,3 +155,14 @@ def test_drawn_scenes_do_not_all_count_as_one_picture() -> None:
         [Example((one,), Task.CAPTION, text="A scene of several drawn shapes.") for one in scenes], 0.2
     )
     assert 9 <= len(made.held_out) <= 15
+
+
+def test_what_an_adapter_was_taught_is_not_held_out_from_a_run_that_goes_on_from_it() -> None:
+    examples = [detect(number) for number in range(40)]
+    taught, _ = sides(split(examples, 0.25, seed=1))
+    _, asked = sides(split(examples, 0.25, seed=2))
+    assert asked & taught  # another seed would hold them out
+    train, held = sides(split(examples, 0.25, seed=2, taught=taught))
+    assert held and not held & taught and not held & train
+    everything = split(examples, 0.25, seed=2, taught=taught | held)
+    assert everything.held_out == () and "taught before" in everything.sentence

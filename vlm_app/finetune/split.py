@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,13 +31,14 @@ class Split:
     sentence: str
 
 
-def split(examples: Sequence[Example], share: float, seed: int = 0) -> Split:
+def split(examples: Sequence[Example], share: float, seed: int = 0, taught: Collection[str] = ()) -> Split:
     """Hold out a share (0 to 1) of the examples, of each task and label as far as whole images allow.
 
     The same examples, share and seed give the same split, in whatever order they come. Where there
-    are pictures of two kinds or more and a share is asked for, neither side is empty.
+    are pictures of two kinds or more and a share is asked for, neither side is empty. Pictures of the
+    hashes in `taught`, and what looks like them, are never held out.
     """
-    groups = _groups(examples, seed)
+    groups = _groups(examples, seed, taught)
     chosen = _chosen(groups, share) if share > 0 and len(groups) > 1 else set[int]()
     held = {place for index in chosen for place in groups[index].places}
     train = tuple(one for place, one in enumerate(examples) if place not in held)
@@ -64,20 +65,24 @@ def labels(example: Example) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Group:
-    """Examples that stay together, by their places; `pictures` and how many of them only look alike."""
+    """Examples that stay together, by their places; `pictures` and how many of them only look alike.
+
+    `taught`: whether a model that the run goes on from knows one of them.
+    """
 
     places: tuple[int, ...]
     strata: Mapping[Stratum, int]
     pictures: int
     lookalikes: int
     order: str
+    taught: bool
 
     @cached_property
     def size(self) -> int:
         return len(self.places)
 
 
-def _groups(examples: Sequence[Example], seed: int) -> list[_Group]:
+def _groups(examples: Sequence[Example], seed: int, taught: Collection[str]) -> list[_Group]:
     """All groups, in the order of their hashes."""
     pictures = {one.sha256: one for example in examples for one in example.pictures}
     joined = _Joined(pictures)
@@ -99,7 +104,8 @@ def _groups(examples: Sequence[Example], seed: int) -> list[_Group]:
         own = names[name]
         lookalikes = len({kin[each] for each in own}) - 1
         order = hashlib.sha256(f"{seed} {min(own)}".encode()).hexdigest()
-        made.append(_Group(tuple(places), strata, len(own), lookalikes, order))
+        known = any(each in taught for each in own)
+        made.append(_Group(tuple(places), strata, len(own), lookalikes, order, known))
     return sorted(made, key=lambda group: group.order)
 
 
@@ -140,7 +146,7 @@ class _Joined:
 
 
 def _chosen(groups: Sequence[_Group], share: float) -> set[int]:
-    """The groups that are held out: at least one, and never all of them."""
+    """The groups that are held out: at least one unless all were taught, and never all of them."""
     picking = _Picking(groups, share)
     tasks = sorted((stratum for stratum in picking.homes if not stratum[1]), key=picking.rarity)
     for whole in tasks:
@@ -150,9 +156,9 @@ def _chosen(groups: Sequence[_Group], share: float) -> set[int]:
             picking.fill(stratum, whole)
         picking.fill(whole, whole)
         picking.fill(whole, whole, sparing=False)
-    if not picking.chosen:
-        smallest = min(range(len(groups)), key=lambda index: (groups[index].size, groups[index].order))
-        picking.chosen.add(smallest)
+    free = [index for index, group in enumerate(groups) if not group.taught]
+    if free and not picking.chosen:
+        picking.chosen.add(min(free, key=lambda index: (groups[index].size, groups[index].order)))
     return picking.chosen
 
 
@@ -184,7 +190,8 @@ class _Picking:
         """
         for index in self.homes[stratum]:
             nearer = self._nearer(stratum, index) and self._nearer(whole, index)
-            if index in self.chosen or not nearer or (sparing and self._drains(index)):
+            taken = index in self.chosen or self._groups[index].taught
+            if taken or not nearer or (sparing and self._drains(index)):
                 continue
             if len(self.chosen) + 1 < len(self._groups):
                 self.chosen.add(index)
@@ -202,7 +209,8 @@ def _sentence(groups: Sequence[_Group], chosen: set[int], examples: int, share: 
     if not groups:
         return "There are no examples to split."
     if not chosen:
-        reason = "as asked" if share <= 0 else "because all pictures are one, or look the same"
+        same = "because all pictures are one, or look the same, or were taught before"
+        reason = "as asked" if share <= 0 else same
         return f"Nothing is held out, {reason}: whether it helps cannot be measured."
     held = sum(groups[index].size for index in chosen)
     images = sum(groups[index].pictures for index in chosen)
