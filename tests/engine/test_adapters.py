@@ -365,6 +365,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         weights(lambda name, tensor: (name.replace("lora_A.weight", "weight"), tensor)),
         "replace the base's own",
     ),
+    "a pattern that is none": (config(target_modules="(q_proj"), "pattern of modules"),
+    "a pattern that fits nothing": (config(target_modules=r"(..|.)*!"), "does not have (none)"),
+    "a pattern in the place of a name": (config(rank_pattern={r"([\w.]+)*!": 4}), "name of a module"),
     "a connector that the base lacks": (config(modules_to_save=["resampler"]), "resampler"),
 }
 
@@ -388,6 +391,17 @@ def test_a_damaged_adapter_is_one_sentence_and_the_base_answers_on(
     adapters.detach(pebble, "good")
     assert same(before, state(pebble))
     assert [name for name, _ in pebble.model.named_modules()] == modules
+
+
+def test_a_pattern_that_python_would_read_for_ever_stops_nobody(pebble: LoadedModel, folder: Path) -> None:
+    adapter = made(folder, "bad")
+    for pattern in (r"([\w.]+)*!", r"(.|..|...)+(.|..)+(.|..)+(.|..)+(?<=(.|..)+)!(?=.*)"):
+        config(target_modules=pattern)(adapter.folder)
+        began = time.monotonic()
+        with pytest.raises(ModelUnavailable) as failure:
+            adapters.use(pebble, adapters.find("bad"))
+        assert time.monotonic() - began < 5
+        assert is_a_sentence(failure.value, "bad"), failure.value
 
 
 def test_a_trained_connector_is_refused_on_a_quantized_base(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.patterns import tame
 from vlm_app.errors import ModelUnavailable
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def attach(loaded: LoadedModel, adapter: Adapter) -> Layers:
     Raises `ModelUnavailable` where the adapter is damaged or does not fit.
     """
     config, weights = _config(adapter), _tensors(adapter, loaded)
-    problem = _misfit(loaded.model, config, weights)
+    problem = tame(config, loaded.model) or _misfit(loaded.model, config, weights)
     layers: Layers = ()
     if not problem:
         layers, problem = _built(loaded.model, config)
