@@ -17,6 +17,7 @@ from vlm_app.engine.attaching import CONFIG, WEIGHTS
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.adapters import Adapters, Card, Score
+from vlm_app.finetune.adapters.merging import alone
 from vlm_app.finetune.adapters.readme import readme
 from vlm_app.finetune.events import State
 from vlm_app.finetune.run_config import RunConfig
@@ -201,6 +202,16 @@ def test_it_stays_while_a_run_goes_on_from_it(mine: Adapters, hearts: str) -> No
         mine.delete("ada", hearts)
     run.update(state=State.DONE)
     mine.delete("ada", hearts)
+
+
+def test_while_it_is_merged_nobody_merges_or_deletes_it(mine: Adapters, hearts: str) -> None:
+    asked = (lambda: mine.merge("ada", hearts, print), lambda: mine.delete("ada", hearts))
+    with alone(settings().data / "merged" / hearts):
+        for each in asked:
+            with pytest.raises(BadInput, match="is being merged just now"):
+                each()
+    mine.delete("ada", hearts)
+    assert mine.of("ada") == ()
 
 
 # --- the README ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from vlm_app.engine.attaching import CONFIG, WEIGHTS
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.adapters.archive import pack, published, take_in
 from vlm_app.finetune.adapters.card import CARD, Card
-from vlm_app.finetune.adapters.merging import merge
+from vlm_app.finetune.adapters.merging import alone, merge
 from vlm_app.finetune.events import State
 from vlm_app.finetune.processes import ACTIVE, standing
 from vlm_app.finetune.run_folder import RunFolder
@@ -107,19 +107,22 @@ class Adapters:
         """Remove an adapter, with what was merged from it unless that is one of the models.
 
         Chats that name it say so when they are next asked. Raises `NotFound`, and `BadInput` for one
-        without an owner or while a run goes on from it.
+        without an owner, or while a run goes on from it or it is being merged.
         """
         adapter = self._own(owner, id)
         for run in self._runs_from(id):
             raise BadInput(f"The run '{run}' goes on from this adapter: stop it first, or wait for its end.")
+        merged = self._data / MERGED / adapter.id
+        with self._told(), alone(merged):
+            self._remove(adapter, merged)
+
+    def _remove(self, adapter: Adapter, merged: Path) -> None:
         gone = adapter.folder.with_name(f".{adapter.id}.gone")
-        with self._told():
-            shutil.rmtree(gone, ignore_errors=True)
-            adapter.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        adapter.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
         for zipped in self._packed.glob(f"{adapter.id}-*.zip"):
             zipped.unlink(missing_ok=True)
-        merged = self._data / MERGED / adapter.id
         if not any(Path(row.source).is_relative_to(merged.resolve()) for row in catalog.catalog().values()):
             shutil.rmtree(merged, ignore_errors=True)
 

@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlm_app import catalog
@@ -19,10 +20,11 @@ from vlm_app.engine import Engine, adapters, set_library_defaults
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.memory import estimate
 from vlm_app.engine.slots import in_words
-from vlm_app.errors import AppError, ModelUnavailable, NotFound
+from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.finetune.adapters.card import Card
 from vlm_app.finetune.adapters.keeping import README, row_of
 from vlm_app.finetune.adapters.readme import readme
+from vlm_app.finetune.run_folder import locked
 from vlm_app.settings import ROOT
 from vlm_app.types import Checkpoint
 
@@ -37,9 +39,27 @@ def merge(engine: Engine, adapter: Adapter, card: Card, folder: Path, tell: Call
     if row is None:
         raise NotFound(f"The base '{card.base}' is not among the models here: add it first, then merge.")
     target = folder / (re.sub(r"[^a-z0-9]+", "-", card.name.lower()).strip("-")[:60] or "merged")
-    if target.is_dir():
-        return target
-    precision = card.precision or "auto"
+    with alone(folder):
+        if not target.is_dir():
+            _make(engine, adapter, card, row, target, tell)
+    return target
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While nobody else makes a merged model in a folder, or removes it. Raises `BadInput` while one does."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")) as ours:
+        if ours is None:
+            raise BadInput("This adapter is being merged just now: wait until that has ended.")
+        yield
+
+
+def _make(
+    engine: Engine, adapter: Adapter, card: Card, row: Checkpoint, target: Path, tell: Callable[[str], None]
+) -> None:
+    """The folder with the merged model, whole or not at all."""
+    folder, precision = target.parent, card.precision or "auto"
     wanted, written = _needs(row, precision)
     _check_disk(folder, written)
     part = folder / ".part"
@@ -56,7 +76,6 @@ def merge(engine: Engine, adapter: Adapter, card: Card, folder: Path, tell: Call
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return target
 
 
 def _needs(row: Checkpoint, precision: str) -> tuple[int, int]:
