@@ -72,6 +72,13 @@ def test_a_gain_on_the_held_out_images_is_told_with_the_examples_that_got_better
     assert {move.key for move in found.verdict.better} == {side.key for side in found.sides}
 
 
+def test_figures_of_examples_that_also_chose_the_checkpoint_say_so(tmp_path: Path) -> None:
+    made = folder(tmp_path / "run", [example(number) for number in range(8)], patience=2)
+    answers(made, lambda one: NOTHING, true)
+    found = judged(made)
+    assert found and "The same examples said which checkpoint was the best one" in found.sentence
+
+
 def test_no_measurable_change_is_said_in_those_words(tmp_path: Path) -> None:
     made = folder(tmp_path / "run", [example(number) for number in range(8)])
     answers(made, true, true)

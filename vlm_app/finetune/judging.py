@@ -28,6 +28,7 @@ from vlm_app.errors import BadInput
 from vlm_app.finetune.examples import Example, Reply
 from vlm_app.finetune.helped import Verdict, helped
 from vlm_app.finetune.lines import append_line, whole_lines
+from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.finetune.scoring import scored
 from vlm_app.grounding import region_from_dict, region_to_dict
@@ -35,6 +36,9 @@ from vlm_app.grounding import region_from_dict, region_to_dict
 MOST = 400  # held-out examples that are answered: 95 % intervals are about five points wide then
 _NOTHING_HELD_OUT = (
     "Nothing was held out, so nobody can tell whether it helped: hold out a share of the images next time."
+)
+_CHOSEN = (
+    "The same examples said which checkpoint was the best one, so on others it may do a little worse."
 )
 
 
@@ -90,7 +94,7 @@ def judged(folder: RunFolder) -> Judged | None:
         return None
     stat = folder.answers.stat()
     verdict = _verdict(folder.path, stat.st_mtime_ns, stat.st_size)
-    return Judged(verdict, _sides(examples, lines), _note(lines, len(examples)))
+    return Judged(verdict, _sides(examples, lines), _note(lines, len(examples), folder.config))
 
 
 def asked(held_out: int) -> list[int]:
@@ -180,11 +184,11 @@ def _verdict(path: Path, changed: int, size: int) -> Verdict:
     return helped(before, after, seed=folder.config.seed)
 
 
-def _note(lines: Sequence[Line], held_out: int) -> str:
+def _note(lines: Sequence[Line], held_out: int, config: RunConfig) -> str:
     """What is left out, and what preferences say."""
     if not held_out:
         return _NOTHING_HELD_OUT
-    notes = [_preferred(lines), _less_likely(lines)]
+    notes = [_preferred(lines), _less_likely(lines), _CHOSEN if config.patience else ""]
     if held_out > len(lines):
         notes.append(f"{len(lines)} of {held_out:,} held-out examples were answered, evenly spread.")
     left = [line.left for line in lines if line.left]

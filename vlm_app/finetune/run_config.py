@@ -70,7 +70,7 @@ class RunConfig(BaseModel):
     patience: Annotated[int, Field(ge=0)] = 0
     evaluate_every: Annotated[int, Field(ge=1)] = 20  # steps
     save_every: Annotated[int, Field(ge=1)] = 20  # steps
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=999_999)] = 0
 
     @classmethod
     def from_toml(cls, path: Path) -> RunConfig:
