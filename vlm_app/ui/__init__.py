@@ -38,7 +38,7 @@ def build_page(
         parts = layout()
         listeners = Listeners(parts, chats, engine, owners, Teaching(chats, store))
         loaded = listeners.connect(page)
-        AdapterListeners(parts, engine, owners, store).connect()
+        AdapterListeners(parts, engine, owners, workshop.adapters).connect()
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
         DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(

@@ -11,7 +11,6 @@ from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError
 from vlm_app.finetune.adapters import Adapters
-from vlm_app.store import Store
 from vlm_app.ui.adapter_card import card_html, unknown
 from vlm_app.ui.page import Parts
 from vlm_app.ui.settings_panel import Choices
@@ -21,11 +20,11 @@ from vlm_app.ui.told import Told
 class AdapterListeners:
     """What follows when another model or adapter is chosen, for `Parts` that were just drawn."""
 
-    def __init__(self, parts: Parts, engine: Engine, owners: Owners, store: Store) -> None:
+    def __init__(self, parts: Parts, engine: Engine, owners: Owners, adapters: Adapters) -> None:
         self.on = parts
         self.engine = engine
         self.owners = owners
-        self.adapters = Adapters(store, engine)
+        self.adapters = adapters
 
     def connect(self) -> None:
         """Ties events to listeners. A run may have made an adapter since the page was opened."""

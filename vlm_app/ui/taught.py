@@ -8,6 +8,7 @@ from html import escape
 from vlm_app.chat import Alternative, How, Message, split_thinking
 from vlm_app.finetune.answers import PLACES
 from vlm_app.types import Answer
+from vlm_app.ui.pieces import attribute
 
 Places = Mapping[str, str]  # names of datasets, by the ids of their examples
 NOWHERE: Places = {}
@@ -69,7 +70,7 @@ def became(given: Alternative, index: int, places: Places) -> str:
         f'<div class="taught">{correction}<p>{SAID[taught.how]} · in '
         f'<button type="button" class="link" data-teach="datasets" data-index="{index}" '
         f'aria-haspopup="menu" title="Choose a dataset">{escape(name)} ⌄</button> · '
-        f'<button type="button" class="link" data-teach="finetune" data-dataset="{taught.dataset}">'
+        f'<button type="button" class="link" data-teach="finetune" data-dataset="{attribute(taught.dataset)}">'
         "Fine-tune</button> · "
         f'<button type="button" class="link" data-teach="back" data-index="{index}">Take back</button>'
         "</p></div>"
