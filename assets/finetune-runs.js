@@ -31,8 +31,8 @@
     if (news.opened) { forget(); open(news.opened); }
     if (news.deleted || news.gone) { if (now.open === (news.deleted || news.gone)) open(""); }
     if ("number" in news) checked(news);
+    else if ("measured" in news) measured(news);
     else if (news.sentence && !("adapter" in news)) refuse(news.wrong, news.sentence);
-    if ("measured" in news) measured(news.measured);
     if ("adapter" in news) adapterSaid(news.adapter, news.said || news.sentence || "", Boolean(news.sentence));
     if (news.has) Object.assign(now.has, news.has);
     if (news.runs) others(news.runs);
@@ -178,14 +178,16 @@
     line.hidden = !sentence;
     line.textContent = sentence || "";
     for (const field of fields()) field.classList.toggle("wrong", Boolean(wrong) && field.dataset.field === wrong);
-    const field = wrong && form().querySelector(`[data-field="${CSS.escape(wrong)}"]`);
+    const field = wrong ? form().querySelector(`[data-field="${CSS.escape(wrong)}"]`) : null;
     if (field?.closest(".run-settings")) field.closest(".run-settings").open = true;
     form().querySelector(".go").disabled = Boolean(sentence);
   };
-  const measured = (words) => {
-    at("run-measured").textContent = words;
+  let trial = 0;  // the settings that are tried: what is measured of others is not said
+  const measured = (news) => {
+    if (news.of === trial) at("run-measured").textContent = news.measured || news.sentence || "";
     form().querySelector("[data-run=measure]").disabled = false;
   };
+  const unmeasured = () => { trial += 1; at("run-measured").textContent = ""; };
   const adapterSaid = (id, words, failed) => {
     const place = document.querySelector(`[data-adapter="${CSS.escape(id)}"] #adapter-said`);
     if (!place) return;
@@ -196,14 +198,14 @@
 
   document.addEventListener("input", (event) => {
     const field = near(event, "#run-form [data-field]"), name = event.target.name;
-    if (near(event, "#run-form [name=preset]")) { touched.clear(); at("run-measured").textContent = ""; suit(); return check(); }
+    if (near(event, "#run-form [name=preset]")) { touched.clear(); unmeasured(); suit(); return check(); }
     if (field) {
       if (!["dataset", "base", "name"].includes(name)) touched.add(field.dataset.field);
       if (name === "base") drawAdapters();
       if (name === "dataset" || name === "base") suit();
       if (name === "dataset" && / adapter$/.test(form().elements.name.value))
         form().elements.name.value = `${event.target.selectedOptions[0].textContent.replace(/ \([\d,]+\)$/, "")} adapter`.slice(0, 80);
-      at("run-measured").textContent = "";
+      if (name !== "name") unmeasured();
       changed();
       check();
     }
@@ -449,7 +451,7 @@
     measure: (on) => {
       on.disabled = true;
       at("run-measured").textContent = "A few steps are tried…";
-      send("slow", { act: "measure", form: values() });
+      send("slow", { act: "measure", form: values(), number: trial += 1 });
     },
     right: (on) => {
       now.right = !now.right;

@@ -159,6 +159,28 @@ def test_two_runs_are_judged_and_compared(desk: Desk) -> None:
     assert not desk.visitor.errors
 
 
+def test_while_a_run_trains_measuring_is_refused_and_another_can_be_started_all_the_same(desk: Desk) -> None:
+    page = desk.page
+    desk.start("Long", steps="3000")
+    desk.wait("training")
+    page.get_by_role("button", name="New run").click()
+    page.get_by_role("button", name="Measure the time").click()
+    expect(page.locator("#run-measured")).to_contain_text("measure again when it has ended")
+    expect(page.get_by_role("button", name="Measure the time")).to_be_enabled()
+    expect(page.locator("#run-form .go")).to_be_enabled()
+    page.locator(".preset").filter(has_text="Preferences").click()
+    expect(page.locator("#run-refusal")).to_contain_text("'Hearts' has none")
+    expect(page.locator("#run-form .go")).to_be_disabled()
+    expect(page.locator("#run-measured")).to_be_empty()
+    page.locator(".preset").filter(has_text="A few examples").click()
+    expect(page.locator("#run-form .go")).to_be_enabled()
+    desk.listed.first.click()
+    desk.press("ask-delete")
+    desk.press("delete")
+    expect(desk.listed).to_have_count(0)
+    assert not desk.visitor.errors
+
+
 def test_a_failed_run_says_why_and_how_to_repeat_one_is_told(desk: Desk) -> None:
     page = desk.page
     desk.start(FAILS, steps="30")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from tests.finetune.runs import example
 from tests.finetune.test_child import soon
 from vlm_app.engine import Engine
 from vlm_app.errors import BadInput, NotFound
+from vlm_app.finetune import fitting
 from vlm_app.finetune import runs as runs_module
 from vlm_app.finetune.events import State, Stepped
-from vlm_app.finetune.examples import Examples
+from vlm_app.finetune.examples import Examples, Reply
 from vlm_app.finetune.processes import ACTIVE, end
-from vlm_app.finetune.run_config import RunConfig
+from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.runs import Run, Runs
 from vlm_app.store import Store, StoreUnavailable
 
@@ -192,6 +194,44 @@ def test_a_lost_or_damaged_folder_is_listed_with_a_sentence_and_can_be_deleted(d
         desk.runs.delete(ME, run.id, State.FAILED)
     assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").glob("*-*"))
     assert not any(state in ACTIVE for state in (run.state for run in desk.runs.runs(ME)))
+
+
+@pytest.mark.parametrize(
+    ("stage", "preference", "wrong", "right", "found"),
+    [
+        ("preference", "dpo", False, True, "pairs of a right and a wrong answer"),
+        ("preference", "dpo", True, False, "pairs of a right and a wrong answer"),
+        ("instruction", "dpo", True, False, "wrong answers only"),
+        ("instruction", "dpo", True, True, None),
+        ("preference", "kto", True, False, None),
+        ("preference", "dpo", True, True, None),
+    ],
+)
+def test_a_run_that_could_learn_from_no_example_does_not_start(
+    desk: Desk, stage: Any, preference: Any, wrong: bool, right: bool, found: str | None
+) -> None:
+    dataset = desk.examples.create(ME, "Other").id
+    for number in range(5):
+        made = replace(example(number), rejected=Reply("blue square") if wrong else None)
+        desk.examples.add(ME, dataset, made if right else replace(made, text=None, regions=()))
+    config = RunConfig(stage=stage, preference=preference, batch=2)
+    if found is None:
+        assert desk.runs.sides(ME, config, dataset) == (4, 1)
+        assert desk.runs.start(ME, config, dataset).data is not None
+        return
+    for way in (desk.runs.estimate, desk.runs.start, desk.runs.trial):
+        with pytest.raises(BadInput, match=found):
+            way(ME, config, dataset)
+    assert desk.runs.runs(ME) == ()
+
+
+def test_a_run_whose_only_pair_would_be_held_out_does_not_start(desk: Desk) -> None:
+    everything = [replace(example(number), rejected=Reply("blue square")) for number in (20, 21)]
+    plain = desk.examples.examples(ME, desk.dataset)
+    for each in everything:
+        with pytest.raises(BadInput, match="Every example with a right and a wrong answer"):
+            fitting.check_taught(RunConfig(stage=Stage.PREFERENCE), plain)
+        fitting.check_taught(RunConfig(stage=Stage.PREFERENCE), (*plain, each))
 
 
 def test_what_cannot_start_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

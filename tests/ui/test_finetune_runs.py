@@ -172,6 +172,18 @@ def test_before_it_starts_memory_steps_and_examples_are_told(desk: Desk) -> None
     assert somebody["wrong"] == "dataset", "another visitor's dataset is none"
 
 
+def test_before_it_starts_it_is_said_that_there_is_no_pair_to_prefer(desk: Desk) -> None:
+    told = json.loads(desk.acts.check(ME, {"number": 1, "form": desk.form(stage="preference")}))
+    assert "'Shapes' has none" in told["sentence"] and "before" not in told
+    pair = replace(example(10), rejected=Reply("blue square"))
+    desk.examples.add(ME, desk.dataset, pair)
+    told = json.loads(desk.acts.check(ME, {"number": 2, "form": desk.form(stage="preference")}))
+    assert "1 of 11 examples holds a right and a wrong answer: the others are left out." in told["before"]
+    assert "<strong>1</strong> taught" in told["before"]
+    told = json.loads(desk.acts.check(ME, {"number": 3, "form": desk.form()}))
+    assert "left out" not in told["before"]
+
+
 def test_models_that_cannot_be_taught_say_why() -> None:
     listed = {each["id"]: each["why"] for each in bases(catalog().values())}
     assert (

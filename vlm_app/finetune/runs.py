@@ -22,6 +22,8 @@ from sqlalchemy.orm import Session
 from vlm_app import catalog
 from vlm_app.engine import Engine, Reservation, adapters
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
+from vlm_app.finetune import fitting
+from vlm_app.finetune.earlier import taught_before
 from vlm_app.finetune.estimate import Needs, needs
 from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.examples import Dataset, Example, Examples, digest
@@ -88,15 +90,25 @@ class Runs:
     def estimate(self, owner: str, config: RunConfig, dataset_id: str, tokens: int | None = None) -> Needs:
         """Memory and steps of a run; `tokens` of its longest example, where that is known.
 
-        Raises `ModelUnavailable` for a base that cannot be trained so, and `NotFound`.
+        Raises `BadInput` for a dataset that the run cannot learn from, `ModelUnavailable` for a base that
+        cannot be trained so, and `NotFound`.
         """
-        size = self._dataset(owner, dataset_id).size
-        return needs(config, size - round(size * config.held_out), tokens)
+        return needs(config, self.sides(owner, config, dataset_id)[0], tokens)
+
+    def sides(self, owner: str, config: RunConfig, dataset_id: str) -> tuple[int, int]:
+        """How many examples would be taught and how many held out, about. Raises as `estimate` does."""
+        dataset = self._dataset(owner, dataset_id)
+        counts = self._examples.answers(owner, dataset.id)
+        fitting.check(config, dataset.name, counts)
+        size = fitting.fitting(config, counts)
+        held = min(round(size * config.held_out), size - 1)
+        return size - held, held
 
     def start(self, owner: str, config: RunConfig, dataset_id: str) -> Run:
         """Put a run in the line, with a copy of the dataset's examples as they are now.
 
-        Raises `BadInput` for a dataset without examples, `NotFound`, and `StoreUnavailable`.
+        Raises `BadInput` for a dataset that the run cannot learn from, `NotFound`, and
+        `StoreUnavailable`.
         """
         dataset = self._dataset(owner, dataset_id)
         divided = self._divided(owner, dataset, config)
@@ -104,7 +116,7 @@ class Runs:
             owner=owner,
             dataset=dataset.id,
             name=dataset.name,
-            train=len(divided.train),
+            train=fitting.fitting(config, fitting.counts(divided.train)),
             held_out=len(divided.held_out),
             sha256=_hash(divided.train, divided.held_out),
         )
@@ -159,9 +171,10 @@ class Runs:
         if config.adapter:
             adapters.check(adapters.find(config.adapter, owner), catalog.find(config.base))
         examples = self._examples.examples(owner, dataset.id)
-        if not examples:
-            raise BadInput(f"The dataset '{dataset.name}' has no examples: add some before a run starts.")
-        return split(examples, config.held_out, config.seed)
+        fitting.check(config, dataset.name, fitting.counts(examples))
+        divided = split(examples, config.held_out, config.seed, taught_before(self._root, config.adapter))
+        fitting.check_taught(config, divided.train)
+        return divided
 
     def _images(self) -> ImageFolder:
         return ImageFolder(self._store.data / "images")
@@ -283,10 +296,7 @@ class Runs:
         return RunFolder(self._root / id)  # an id of a row: never what came from outside
 
     def _dataset(self, owner: str, id: str) -> Dataset:
-        for dataset in self._examples.datasets(owner):
-            if dataset.id == id:
-                return dataset
-        raise NotFound("This dataset does not exist or is not yours: choose another one.")
+        return self._examples.dataset(owner, id)
 
     def _reserve(self, folder: RunFolder, used: int) -> Reservation:
         config = folder.config

@@ -11,6 +11,7 @@ from vlm_app.engine import Engine, adapters
 from vlm_app.errors import BadInput
 from vlm_app.finetune.events import State
 from vlm_app.finetune.examples import Dataset, Examples
+from vlm_app.finetune.fitting import wanted
 from vlm_app.finetune.presets import Preset, preset
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.runs import Runs
@@ -123,8 +124,9 @@ class RunsActs:
         try:
             config, dataset = self._wanted(owner, asked)
             needed = self.runs.estimate(owner, config, dataset.id)
-            held = round(dataset.size * config.held_out)
-            html = render.before(needed, dataset.size - held, held, self.engine.capacity())
+            taught, held = self.runs.sides(owner, config, dataset.id)
+            html = render.before(needed, taught, held, self.engine.capacity())
+            html += render.fitting(taught + held, dataset.size, wanted(config))
         except BadSetting as error:
             return told(number=number, wrong=error.field, sentence=error.sentence)
         except BadInput as error:

@@ -57,7 +57,7 @@ def form() -> str:
         f"{_picker('dataset', 'Dataset', 'what it learns from')}"
         f"{_picker('base', 'Base model', '')}"
         '<label class="run-field" data-field="name"><span>Name</span>'
-        '<input type="text" name="name" maxlength="200" autocomplete="off">'
+        '<input type="text" name="name" maxlength="80" autocomplete="off">'
         "<small>of the adapter</small></label>"
         f"</div>{_presets()}{_settings()}"
         '<div id="run-before" role="status"></div>'
@@ -98,7 +98,7 @@ def _settings() -> str:
 
 def field(name: str) -> str:
     """One setting: its title, what it is entered by, and its few words."""
-    words = escape(MEANS[name].replace("`", ""))
+    words = escape(MEANS[name].replace("`", "").removeprefix(f"{TITLES[name]}: "))
     kind, small = schema(name), f"<small>{words}</small>"
     if kind["type"] == "boolean":
         return (

@@ -75,7 +75,9 @@ class RunsListeners:
         """A press that takes a while: steps that are tried, a merge, an upload."""
         asked = dict(event._data or {})
         kind = (
-            {"measured": ""} if asked.get("act") == "measure" else {"adapter": asked.get("run"), "said": ""}
+            {"measured": "", "of": asked.get("number")}
+            if asked.get("act") == "measure"
+            else {"adapter": asked.get("run"), "said": ""}
         )
         with Told():
             try:

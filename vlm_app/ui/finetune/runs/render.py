@@ -200,3 +200,12 @@ def before(needed: Needs, taught: int, held: int, room: int) -> str:
         f'<span class="meter"><i class="ours" style="width:{100 * used:.1f}%"></i></span>'
         f"<small>{escape(listed)}</small></dd></div></dl>{note}"
     )
+
+
+def fitting(count: int, size: int, wanted: str) -> str:
+    """Said where the run does not learn from every example, as some do not hold what it takes."""
+    if count == size:
+        return ""
+    hold = "holds" if count == 1 else "hold"
+    said = f"{count:,} of {size:,} examples {hold} {escape(wanted)}: the others are left out."
+    return f'<p class="hint">{said}</p>'

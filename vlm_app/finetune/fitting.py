@@ -1,0 +1,64 @@
+"""Which examples a run can learn from, known before it starts: a stage takes right answers, or pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from vlm_app.errors import BadInput
+from vlm_app.finetune.examples import Example
+from vlm_app.finetune.run_config import RunConfig, Stage
+
+Known = tuple[bool, bool]  # whether the right answer of an example is known, and whether a wrong one is
+
+
+def counts(examples: Iterable[Example]) -> Mapping[Known, int]:
+    """How many examples hold which answers."""
+    return Counter((each.chosen is not None, each.rejected is not None) for each in examples)
+
+
+def fitting(config: RunConfig, counts: Mapping[Known, int]) -> int:
+    """How many of the examples that hold such answers the run learns from."""
+    return sum(count for each, count in counts.items() if _fits(config, each))
+
+
+def check(config: RunConfig, name: str, counts: Mapping[Known, int]) -> None:
+    """Raises `BadInput` where the run learns from no example of the dataset `name`."""
+    if not sum(counts.values()):
+        raise BadInput(f"The dataset '{name}' has no examples: add some before a run starts.")
+    if not fitting(config, counts):
+        raise BadInput(_missing(config, name))
+
+
+def check_taught(config: RunConfig, train: Iterable[Example]) -> None:
+    """Raises `BadInput` where all that the run could learn from is held out."""
+    if not fitting(config, counts(train)):
+        raise BadInput(
+            f"Every example with {wanted(config)} would be held out: add more, or hold out a smaller share."
+        )
+
+
+def wanted(config: RunConfig) -> str:
+    """What an example holds from which the run learns."""
+    if config.stage is not Stage.PREFERENCE:
+        return "a right answer"
+    return "a right and a wrong answer" if config.preference == "dpo" else "a right or a wrong answer"
+
+
+def _fits(config: RunConfig, known: Known) -> bool:
+    right, wrong = known
+    if config.stage is not Stage.PREFERENCE:
+        return right
+    return right and wrong if config.preference == "dpo" else right or wrong
+
+
+def _missing(config: RunConfig, name: str) -> str:
+    if config.stage is Stage.PREFERENCE:
+        return (
+            f"Preferences are learned from pairs of a right and a wrong answer, and '{name}' has none: "
+            "correct answers in the chat or choose the better of two, or take another preset."
+        )
+    return (
+        f"The dataset '{name}' has wrong answers only: say in the chat what would have been right, "
+        "or let KTO learn from what was wrong."
+    )
