@@ -13,7 +13,9 @@ from typing import Any
 
 _SECONDS = 1.0  # for all modules of a model
 # Names, also with numbers left open, as this app writes them: whatever they are matched with, it is quick.
-_PLAIN = re.compile(r"(?:[\w.|^$-]|\\[.-]|\\d\+?)*")
+_NAMES = r"(?:[\w.|^$-]|\\[.-]|\\d\+?)*"
+_PLAIN = re.compile(_NAMES)
+_PART = re.compile(rf"(?:\.\*)?{_NAMES}")  # peft itself writes some that begin with whatever
 _NO_PATTERN = "all-linear"  # peft's own word for every linear layer
 _NOTHING = "none"  # a name that no module has
 
@@ -26,7 +28,7 @@ def tame(config: Any, model: Any) -> str:
     import regex
 
     for part in _parts(config):
-        if not _PLAIN.fullmatch(part):
+        if not _PART.fullmatch(part):
             return f"a pattern where the name of a module belongs ({part[:80]})"
     for setting in ("target_modules", "exclude_modules"):
         pattern = getattr(config, setting, None)
