@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vlm_app.finetune.examples import Example
+from vlm_app.finetune.examples import Example, Reply
 from vlm_app.finetune.split import Split, labels, split
 from vlm_app.media import picture_from
 from vlm_app.pebble.world import draw_scene
@@ -52,6 +52,14 @@ def test_no_picture_is_on_both_sides() -> None:
     assert not train & held
     assert len(made.held_out) == 20 and len(made.train) == 60
     assert made.sentence == "20 of 80 examples are held out, on 10 of 40 images."
+
+
+def test_what_is_known_to_be_wrong_is_no_label_and_one_is_said_as_one() -> None:
+    for task in (Task.DETECT, Task.COUNT):
+        wrong = Example((picture(1),), task, "cat", None, rejected=Reply("2 cats"))
+        assert labels(wrong) == ()
+    made = split([detect(number) for number in range(4)], 0.25)
+    assert made.sentence.startswith("1 of 4 examples is held out")
 
 
 def test_pictures_that_look_the_same_stay_together() -> None:

@@ -48,15 +48,17 @@ def split(examples: Sequence[Example], share: float, seed: int = 0, taught: Coll
 
 def labels(example: Example) -> tuple[str, ...]:
     """The labels of an example: of its regions, the number it counts, or its answer if that is short."""
+    if example.text is None:  # a wrong answer alone does not say that there is nothing
+        return ()
     if example.task is Task.COUNT:
-        said = count_of(example.text or "", example.regions)
+        said = count_of(example.text, example.regions)
         return () if said is None else (str(said),)
     if example.task in (Task.OCR, Task.OCR_REGIONS):  # what is read is no class
         return ()
     named = dict.fromkeys(" ".join(one.label.casefold().split()) for one in example.regions)
     if named:
         return tuple(named)
-    words = " ".join((example.text or "").casefold().split()).rstrip(".")
+    words = " ".join(example.text.casefold().split()).rstrip(".")
     return (words or "nothing",) if len(words) <= _SHORT else ()
 
 
@@ -215,7 +217,9 @@ def _sentence(groups: Sequence[_Group], chosen: set[int], examples: int, share: 
     held = sum(groups[index].size for index in chosen)
     images = sum(groups[index].pictures for index in chosen)
     of = sum(group.pictures for group in groups)
-    told = f"{held} of {examples} examples are held out, on {images} of {of} images"
+    told = (
+        f"{held} of {examples} examples {'is' if held == 1 else 'are'} held out, on {images} of {of} images"
+    )
     lookalikes = sum(group.lookalikes for group in groups)
     if lookalikes:
         images_that = "image that looks" if lookalikes == 1 else "images that look"

@@ -247,7 +247,7 @@ def _number(asked: Mapping[str, Any], name: str) -> int:
 def _sentence(how: How, dataset: Dataset, added: Added) -> str:
     """'Approved · in My corrections: 3 examples · Fine-tune'."""
     size = f"{dataset.size} example{'s' * (dataset.size != 1)}"
-    note = f" {escape(added.example.note)}" if added.example.note else ""
+    note = f"<br>{escape(added.example.note)}" if added.example.note else ""
     there = ", which held this one already" if added.again else ""
     return (
         f'{SAID[how]} · in {escape(dataset.name)}: {size}{there} · '

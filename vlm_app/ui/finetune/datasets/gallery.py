@@ -50,7 +50,8 @@ def _card(held: Held, out: bool) -> str:
     name = f"{task_name(example.task)}: {line(example)}"
     more = f'<em class="pictures">{len(held.media)} pictures</em>' if len(held.media) > 1 else ""
     mark = '<em class="held">held out</em>' if out else ""
-    wrong = '<em class="pair">with a wrong answer</em>' if example.rejected else ""
+    held_wrong = "with a wrong answer" if example.chosen else "a wrong answer only"
+    wrong = f'<em class="pair">{held_wrong}</em>' if example.rejected else ""
     return (
         '<li><button type="button" class="lesson-card" data-tune="example" '
         f'data-example="{attribute(example.id)}" aria-label="{attribute(name)}">'
