@@ -19,7 +19,7 @@ from tests.finetune.uploads.bringing import folder, lines, png, zipped
 from tests.sizes import DATASET_ROWS
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.examples import Examples
-from vlm_app.finetune.uploads import Report, check, read_dataset, take_in
+from vlm_app.finetune.uploads import Report, check, read_dataset, take_in, taking
 from vlm_app.pebble.world import draw_scene
 from vlm_app.store import Store
 from vlm_app.types import Task
@@ -84,17 +84,21 @@ def test_nothing_is_kept_of_what_is_no_dataset_or_for_somebody_else(
     assert kept.datasets("ada")[0].size == 0
 
 
-def test_it_can_be_stopped_and_keeps_what_it_had(tmp_path: Path, kept: Examples) -> None:
+def test_it_can_be_stopped_and_keeps_what_it_had(
+    tmp_path: Path, kept: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "_EVERY", 0.0)  # seconds: it is told after each row
     dataset, stop, told = kept.create("ada", "Signs"), Event(), list[Report]()
     rows = lines(row("0.png", f"Number {n}?") for n in range(500))
     path = zipped(tmp_path / "a.zip", {"a.jsonl": rows, "0.png": png()})
 
     def report(now: Report) -> None:
         told.append(now)
-        stop.set()
+        if now.added:
+            stop.set()
 
     end = take_in(kept, "ada", dataset.id, path, report=report, stop=stop)
-    assert told and 0 < told[0].added <= end.added < 500
+    assert 0 < told[-1].added <= end.added < 500
     assert end.stopped and end.sentence.endswith("stopped before the end.")
     assert kept.datasets("ada")[0].size == end.added
 
