@@ -31,15 +31,13 @@ from vlm_app.finetune.lines import append_line, whole_lines
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.finetune.scoring import scored
+from vlm_app.finetune.spread import JUDGED, spread
 from vlm_app.grounding import region_from_dict, region_to_dict
 
-MOST = 400  # held-out examples that are answered: 95 % intervals are about five points wide then
 _NOTHING_HELD_OUT = (
     "Nothing was held out, so nobody can tell whether it helped: hold out a share of the images next time."
 )
-_CHOSEN = (
-    "The same examples said which checkpoint was the best one, so on others it may do a little worse."
-)
+_CHOSEN = "The same examples said which checkpoint was the best one, so on others it may do a little worse."
 
 
 class Line(BaseModel):
@@ -98,9 +96,8 @@ def judged(folder: RunFolder) -> Judged | None:
 
 
 def asked(held_out: int) -> list[int]:
-    """The places of the held-out examples that are answered: `MOST` of them at most, evenly spread."""
-    wanted = min(held_out, MOST)
-    return [place * held_out // wanted for place in range(wanted)]
+    """The places of the held-out examples that are answered: `JUDGED` of them at most, evenly spread."""
+    return spread(range(held_out), JUDGED)
 
 
 # --- the file ---------------------------------------------------------------------------------

@@ -22,10 +22,10 @@ from vlm_app.errors import ModelUnavailable
 from vlm_app.finetune.estimate import steps
 from vlm_app.finetune.events import Evaluated, Event, Sampled, State, Stepped
 from vlm_app.finetune.examples import Example
-from vlm_app.finetune.judging import MOST
 from vlm_app.finetune.processes import end, spawn, standing
 from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.run_folder import Data, RunFolder
+from vlm_app.finetune.spread import JUDGED, SAMPLES, WATCHED, spread
 from vlm_app.store.images import ImageFolder
 
 CHILD = ("-u", "-m", "vlm_app.finetune.trial")
@@ -33,7 +33,6 @@ SECONDS = 180.0  # for all of it, loading the base among it
 ROUND = 3  # steps over new pictures, and as many over the same ones: their features may be kept by then
 _WARM = 1  # step that is not counted: it looks for memory
 _HELD_OUT = 4  # examples that are evaluated and answered
-_WATCHED = 48  # that are answered where the score is watched
 _LOOK_SECONDS = 0.1
 _END_SECONDS = 10.0
 
@@ -90,9 +89,9 @@ def trial(
     train, held_out = sides
     short, rows = _short(config), _rows(config)
     with _folder(root) as folder:
-        taught = _some(train, ROUND * rows)
+        taught = spread(train, ROUND * rows)
         folder.write_examples("train", taught, images)
-        folder.write_examples("held_out", _some(held_out, _HELD_OUT), images)
+        folder.write_examples("held_out", spread(held_out, _HELD_OUT), images)
         folder.write_data(Data(train=len(taught), held_out=min(len(held_out), _HELD_OUT)))
         folder.write_config(short)
         begun = time.time()
@@ -125,12 +124,6 @@ def _short(config: RunConfig) -> RunConfig:
 def _rows(config: RunConfig) -> int:
     """Examples of a step."""
     return config.batch * config.accumulation
-
-
-def _some(examples: Sequence[Example], most: int) -> list[Example]:
-    """So many of them, evenly spread."""
-    wanted = min(len(examples), most)
-    return [examples[place * len(examples) // wanted] for place in range(wanted)]
 
 
 @contextmanager
@@ -202,11 +195,11 @@ def _whole(
     first = min(number, math.ceil((sizes.train + scenes) / _rows(config)))
     fresh, again = (fmean(each) for each in measured)
     training = first * fresh + (number - first) * again
-    answer, loss = _answering(events, config)
-    asked = min(sizes.held_out, _WATCHED) if config.watch == "score" else 0
-    evaluation = loss * sizes.held_out + answer * (asked + min(sizes.held_out, 3))
+    answer, loss = _answering(events, config, min(sizes.held_out, _HELD_OUT))
+    asked = min(sizes.held_out, WATCHED) if config.watch == "score" else 0
+    evaluation = loss * sizes.held_out + answer * (asked + min(sizes.held_out, SAMPLES))
     evaluations = 1 + math.ceil(number / config.evaluate_every)
-    scoring = 2 * answer * min(sizes.held_out, MOST)
+    scoring = 2 * answer * min(sizes.held_out, JUDGED)
     told = [event for event in events if isinstance(event, Stepped)]
     loading = max(0.0, events[0].at - begun) if events else 0.0
     return Trial(
@@ -217,8 +210,8 @@ def _whole(
     )
 
 
-def _answering(events: Sequence[Event], config: RunConfig) -> tuple[float, float]:
-    """Seconds of an answer, and of a held-out example's loss."""
+def _answering(events: Sequence[Event], config: RunConfig, held_out: int) -> tuple[float, float]:
+    """Seconds of an answer, and of a held-out example's loss, where so many were held out."""
     places = [place for place, event in enumerate(events) if isinstance(event, Evaluated)]
     if not places:
         return 0.0, 0.0
@@ -226,8 +219,8 @@ def _answering(events: Sequence[Event], config: RunConfig) -> tuple[float, float
     samples = list(takewhile(lambda event: isinstance(event, Sampled), events[last + 1 :]))
     answer = (samples[-1].at - events[last].at) / len(samples) if samples else 0.0
     spent = events[last].at - events[last - 1].at if last else 0.0
-    asked = _HELD_OUT if config.watch == "score" else 0
-    return answer, max(0.0, spent - asked * answer) / _HELD_OUT
+    asked = held_out if config.watch == "score" else 0
+    return answer, max(0.0, spent - asked * answer) / max(held_out, 1)
 
 
 def _lasting(seconds: float) -> str:

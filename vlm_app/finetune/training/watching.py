@@ -20,12 +20,11 @@ from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, Stepped
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.scoring import FIGURES, HEADLINES, Scores, scored
+from vlm_app.finetune.spread import SAMPLES, WATCHED, spread
 from vlm_app.finetune.training import Stopped, Tell, checkpoints
 from vlm_app.finetune.training.answering import answer
 from vlm_app.grounding import region_to_dict
 
-SAMPLES = 3  # held-out examples that are answered at every evaluation
-_SCORED = 48  # held-out examples that are answered where the score is watched, at most
 _RECENT = 20  # steps from which the speed is told
 
 
@@ -131,7 +130,7 @@ class Watcher(TrainerCallback):
         return left
 
     def _sample(self, step: int) -> None:
-        for number in _some(self._askable, SAMPLES):
+        for number in spread(self._askable, SAMPLES):
             reply = answer(self._loaded, self._held_out[number], self._config.pixels)
             regions = [region_to_dict(region) for region in reply.regions]
             self._say(Sampled(step=step, example=number, text=reply.text, regions=regions))
@@ -139,7 +138,7 @@ class Watcher(TrainerCallback):
     def _scores(self) -> Scores:
         """The figures of some held-out examples whose right answer is known."""
         known = [number for number in self._askable if self._held_out[number].chosen is not None]
-        examples = [self._held_out[number] for number in _some(known, _SCORED)]
+        examples = [self._held_out[number] for number in spread(known, WATCHED)]
         return Scores.of(scored(each, answer(self._loaded, each, self._config.pixels)) for each in examples)
 
 
@@ -178,12 +177,6 @@ class _Best:
     def known(self) -> dict[str, Any]:
         """What a run that goes on must know."""
         return {"value": self._value, "since": self.since} if math.isfinite(self._value) else {}
-
-
-def _some(numbers: Sequence[int], most: int) -> list[int]:
-    """So many of them, evenly spread."""
-    wanted = min(len(numbers), most)
-    return [numbers[place * len(numbers) // wanted] for place in range(wanted)]
 
 
 def _anywhere(said: bool) -> bool:
