@@ -25,7 +25,7 @@ def tame(config: Any, model: Any) -> str:
 
     Returns what is wrong with a pattern that cannot be read in time, or ''.
     """
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     for part in _parts(config):
         if not _PART.fullmatch(part):
@@ -35,7 +35,7 @@ def tame(config: Any, model: Any) -> str:
         if not isinstance(pattern, str) or pattern == _NO_PATTERN or _PLAIN.fullmatch(pattern):
             continue
         try:
-            names = _fitting(pattern, model)
+            names = _fitting(regex.compile(pattern), model)
         except (TimeoutError, regex.error):
             return f"a pattern of modules that cannot be read in {_SECONDS:g} s ({pattern[:80]})"
         setattr(config, setting, "|".join(map(re.escape, names)) or _NOTHING)
@@ -50,14 +50,12 @@ def _parts(config: Any) -> Iterator[str]:
         yield from [names] if isinstance(names, str) else map(str, names or ())
 
 
-def _fitting(pattern: str, model: Any) -> list[str]:
-    """The names of modules that fit. Raises `TimeoutError`, and `regex.error` for what is no pattern."""
-    import regex
-
-    wanted, until = regex.compile(pattern), time.monotonic() + _SECONDS
+def _fitting(pattern: Any, model: Any) -> list[str]:
+    """The names of modules that fit. Raises `TimeoutError`."""
+    until = time.monotonic() + _SECONDS
     found = []
     for name, _ in model.named_modules():
         left = max(until - time.monotonic(), 1e-3)
-        if wanted.fullmatch(name, timeout=left, concurrent=True):
+        if pattern.fullmatch(name, timeout=left, concurrent=True):
             found.append(name)
     return found

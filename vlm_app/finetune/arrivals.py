@@ -139,9 +139,9 @@ class Arrivals:
             self._forget(room)
         elif not found.added + found.again:
             room.now(report=found)
-            rows = "The only row" if found.left_out == 1 else f"None of the {found.left_out:,} rows"
+            which = "The only row" if found.left_out == 1 else f"None of the {found.left_out:,} rows"
             can = "cannot" if found.left_out == 1 else "can"
-            raise BadInput(f"{rows} of '{room.arrival.name}' {can} be used.")
+            raise BadInput(f"{which} of '{room.arrival.name}' {can} be used.")
         elif found.left_out:
             room.now(stage=Stage.ASKING, report=found)
         else:

@@ -70,8 +70,8 @@ def became(given: Alternative, index: int, places: Places) -> str:
         f'<div class="taught">{correction}<p>{SAID[taught.how]} · in '
         f'<button type="button" class="link" data-teach="datasets" data-index="{index}" '
         f'aria-haspopup="menu" title="Choose a dataset">{escape(name)} ⌄</button> · '
-        f'<button type="button" class="link" data-teach="finetune" data-dataset="{attribute(taught.dataset)}">'
-        "Fine-tune</button> · "
+        '<button type="button" class="link" data-teach="finetune" '
+        f'data-dataset="{attribute(taught.dataset)}">Fine-tune</button> · '
         f'<button type="button" class="link" data-teach="back" data-index="{index}">Take back</button>'
         "</p></div>"
     )
