@@ -27,7 +27,7 @@
   window.vlmRunsTell = (text) => {
     const news = JSON.parse(text || "{}");
     if (news.datasets) fill(news);
-    if (news.fields) setFields(news.fields);
+    if (news.fields) { setFields(news.fields); check(); }  // again: they may come after the first look at the form
     if (news.opened) { forget(); open(news.opened); }
     if (news.deleted || news.gone) { if (now.open === (news.deleted || news.gone)) open(""); }
     if ("number" in news) checked(news);
@@ -442,6 +442,7 @@
     delete: () => act("delete", { run: now.open, state: openHead().dataset.state }),
     chat: () => send("chat", { run: now.open }),
     merge: () => { adapterSaid(now.open, "Merging…", false); send("slow", { act: "merge", run: now.open }); },
+    bring: () => at("adapter-file").click(),
     "delete-adapter": () => act("delete-adapter", { run: now.open }),
     copy: async (on) => {
       await copy(on.closest(".run-repeat").querySelector(".toml").textContent);
@@ -460,6 +461,32 @@
       drawSamples();
     },
   };
+  // --- an adapter from elsewhere ------------------------------------------------------------------
+  const brought = (words, failed = false) => {
+    const place = at("adapter-brought");
+    place.hidden = !words;
+    place.textContent = words;
+    place.classList.toggle("failed", failed);
+  };
+  const bring = async (file) => {
+    const button = document.querySelector("[data-run=bring]"), name = file.name.replace(/\.zip$/i, "").slice(0, 80);
+    button.disabled = true;
+    brought(`Receiving ${name}…`);
+    try {
+      const answer = await fetch(`/adapter?${new URLSearchParams({ name })}`, { method: "POST", body: file });
+      if (!answer.ok) brought(await answer.text(), true);
+      else {
+        brought(`“${name}” is here: pick it in the chat, in the settings of its base, or go on from it in a new run.`);
+        if (!now.open) act("new", kept() || {});
+      }
+    } catch { brought("The app could not be reached: try again when it is back.", true); }
+    button.disabled = false;
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "adapter-file" || !event.target.files.length) return;
+    bring(event.target.files[0]);
+    event.target.value = "";
+  });
   document.addEventListener("click", (event) => {
     const on = near(event, "[data-run]");
     if (!on) return;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -194,6 +195,24 @@ def test_a_failed_run_says_why_and_how_to_repeat_one_is_told(desk: Desk) -> None
     with page.expect_download() as download:
         page.click(".run-repeat a")
     assert 'dataset = "Hearts"' in download.value.path().read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # of PEFT
+def test_an_adapter_from_elsewhere_is_brought_and_what_is_none_is_refused(desk: Desk, tmp_path: Path) -> None:
+    from tests.finetune.adapters.made import PEBBLE, save
+
+    page, said = desk.page, desk.page.locator("#adapter-brought")
+    expect(page.locator("[name=dataset] option")).to_have_count(1)
+    (tmp_path / "none.zip").write_bytes(b"no zip")
+    page.set_input_files("#adapter-file", tmp_path / "none.zip")
+    expect(said).to_have_class("failed")
+    expect(said).to_contain_text("zip")
+    save(PEBBLE, tmp_path / "made")
+    packed = shutil.make_archive(str(tmp_path / "My <b>hearts"), "zip", tmp_path / "made")
+    page.set_input_files("#adapter-file", packed)
+    expect(said).to_contain_text("“My <b>hearts” is here")
+    expect(page.locator("[name=adapter] option")).to_have_text(["nothing: new layers", "My <b>hearts"])
+    assert not desk.visitor.errors
 
 
 def test_what_was_entered_survives_a_reload(desk: Desk) -> None:

@@ -1,6 +1,14 @@
 """The parts of the place that never change; `assets/finetune-runs.js` draws in them."""
 
-TOP = '<div class="tune-top"><button type="button" class="plain strong" data-run="new">New run</button></div>'
+TOP = """
+<div class="tune-top">
+  <button type="button" class="plain strong" data-run="new">New run</button>
+  <button type="button" class="plain" data-run="bring"
+    title="a zip with adapter_config.json and adapter_model.safetensors">Bring an adapter…</button>
+  <input type="file" id="adapter-file" accept=".zip" hidden>
+  <p id="adapter-brought" role="status" hidden></p>
+</div>
+"""
 
 PLOTS = """
 <section id="run-plots" class="run-plots" hidden>
