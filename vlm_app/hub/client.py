@@ -28,8 +28,9 @@ def page(repo: str) -> str:
 
 
 @contextmanager
-def asking(repo: str, what: str) -> Iterator[None]:
-    """Turn what the Hub's client raises into one sentence; `what` says what was tried, as its begin."""
+def asking(repo: str, what: str, instead: str = ", or choose the built-in model") -> Iterator[None]:
+    """Turn what the Hub's client raises into one sentence; `what` says what was tried, as its begin, and
+    `instead` what else can be done where the Hub cannot be reached."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
     problem = ""
@@ -46,7 +47,7 @@ def asking(repo: str, what: str) -> Iterator[None]:
         problem = (
             "the disk is full; free some space and try again, what has arrived is kept."
             if getattr(error, "errno", None) in _FULL
-            else "check the network and the free disk space and try again, or choose the built-in model."
+            else f"check the network and the free disk space and try again{instead}."
         )
         forget_token(error)
     if problem:

@@ -35,7 +35,7 @@ def publish(folder: Path, repo: str, token: str, private: bool) -> str:
     repo = repo if "/" in repo or not owner else f"{owner}/{repo}"
     hub = HfApi(token=token)
     tried = f"{repo} could not be written on the Hub"
-    with asking(repo, tried):
+    with asking(repo, tried, instead=""):
         refused = _refusal(hub, repo, private) or _uploaded(hub, repo, folder)
     if refused:
         raise BadInput(f"{tried}: {refused}") if refused in _OURS else ModelUnavailable(f"{tried}: {refused}")

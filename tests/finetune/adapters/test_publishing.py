@@ -126,6 +126,7 @@ def test_without_a_network_it_says_so(
     with pytest.raises(ModelUnavailable, match="check the network") as told:
         mine.push("ada", hearts, "ada/hearts", TOKEN, False)
     assert not holds_token(told.value)
+    assert "built-in model" not in told.value.sentence, "another model does not help who pushes one"
 
 
 def test_somebody_elses_adapter_is_not_pushed(mine: Adapters, hearts: str, hub: FakeHub) -> None:
