@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from functools import cache
 from typing import Any
@@ -174,3 +175,15 @@ def test_what_an_adapter_was_taught_is_not_held_out_from_a_run_that_goes_on_from
     assert held and not held & taught and not held & train
     everything = split(examples, 0.25, seed=2, taught=taught | held)
     assert everything.held_out == () and "taught before" in everything.sentence
+
+
+def test_thousands_of_pictures_that_look_alike_are_soon_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vlm_app.finetune.split.likeness", lambda picture: 0)
+    one = picture(0)
+    examples = [
+        Example((Picture(one.pixels, f"{number:064x}"),), Task.CAPTION, text="A long sentence of many words.")
+        for number in range(20_000)
+    ]
+    began = time.process_time()
+    assert "look the same" in split(examples, 0.2).sentence
+    assert time.process_time() - began < 10  # asking each of all others took minutes

@@ -119,11 +119,19 @@ def _join_lookalikes(joined: _Joined, pictures: Mapping[str, Picture]) -> None:
     import numpy as np
 
     names = sorted(pictures)
-    hashes = np.array([likeness(pictures[name]) for name in names], dtype=np.uint64)
-    for place, name in enumerate(names):
-        differ = np.bitwise_count(hashes[place + 1 :] ^ hashes[place])
-        for other in np.flatnonzero(differ <= MOST_BITS):
-            joined.join(name, names[place + 1 + int(other)])
+    looks = np.array([likeness(pictures[name]) for name in names], dtype=np.uint64)
+    rest, hashes = np.arange(len(names)), looks  # nobody's yet
+    asking = list[int]()  # of a group: those that still look for their like
+    while len(rest) or asking:
+        if not asking:
+            asking, rest, hashes = [int(rest[0])], rest[1:], hashes[1:]
+        place = asking.pop()
+        near = np.bitwise_count(hashes ^ looks[place]) <= MOST_BITS
+        if near.any():  # each picture is found once, so that thousands that look alike are soon joined
+            for other in rest[near].tolist():
+                joined.join(names[place], names[other])
+                asking.append(other)
+            rest, hashes = rest[~near], hashes[~near]
 
 
 class _Joined:
