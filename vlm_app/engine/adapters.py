@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from vlm_app.engine.attaching import CONFIG, Layers, attach, damaged, put_off, put_on, read_json
+from vlm_app.engine.libraries import import_peft
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.settings import settings
@@ -161,7 +162,7 @@ def shown(base: str) -> str:
 def prepare() -> None:
     """Import peft where there is an adapter: that takes seconds, which no switch should wait for."""
     if _folders() and importlib.util.find_spec("peft"):
-        import peft  # noqa: F401
+        import_peft()
 
 
 def use(loaded: LoadedModel, adapter: Adapter | None) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlm_app.engine.libraries import import_transformers
+
 BLOCK = 64  # numbers of a matrix that share a constant in nf4
 _ABSMAX_BLOCK = 256  # such constants that share one of their own: the double quantization
 _CODES = 4 * (16 + 256 + 1)  # bytes of the tables of one nf4 matrix: both codes and an offset
@@ -91,6 +93,7 @@ def element(precision: str) -> int:
 
 def build(folder: Path, dtype: str = "bfloat16") -> Any:
     """The empty model of a folder's config. Raises what transformers raises on a config."""
+    import_transformers()
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 

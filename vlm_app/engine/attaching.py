@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlm_app.engine.libraries import import_peft
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.patterns import tame
 from vlm_app.errors import ModelUnavailable
@@ -102,6 +103,7 @@ def put_off(layers: Layers) -> None:
 
 def _config(adapter: Adapter) -> Any:
     """Its settings. Raises `ModelUnavailable` where they ask for more than layers beside the base's."""
+    import_peft()
     from peft import LoraConfig
 
     read = read_json(adapter.folder, CONFIG)

@@ -15,6 +15,7 @@ from typing import Any
 
 from vlm_app import families, hub
 from vlm_app.engine.backend import Plan, Watch
+from vlm_app.engine.libraries import import_transformers
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.offloading import offload_folder
 from vlm_app.engine.quantizing import (
@@ -165,6 +166,7 @@ def _failure(checkpoint: Checkpoint, error: Exception) -> ModelUnavailable:
 
 
 def _load(plan: Plan, folder: Path) -> LoadedModel:
+    import_transformers()
     from transformers import AutoProcessor
 
     checkpoint = plan.checkpoint

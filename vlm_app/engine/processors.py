@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_app import hub
+from vlm_app.engine.libraries import import_transformers
 from vlm_app.engine.loading import set_library_defaults
 from vlm_app.errors import ModelUnavailable
 from vlm_app.types import Checkpoint
@@ -25,6 +26,7 @@ def processor(checkpoint: Checkpoint) -> Any:
             )
         folder = hub.download(checkpoint)
     set_library_defaults()
+    import_transformers()
     try:
         return _processor(folder)
     except (OSError, ValueError, KeyError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from vlm_app import families
 from vlm_app.engine.anatomy import Anatomy, Tower, element
+from vlm_app.engine.libraries import import_transformers
 
 TOKENS = 8192  # of prompt and answer, where the context is longer and nobody says how many
 PHOTOGRAPH = (2048, 1536)  # the image that is expected where nobody says how many pixels
@@ -101,6 +102,7 @@ def _measured(found: Any, anatomy: Anatomy) -> Image:
 
 
 def _processor(folder: Path) -> Any:
+    import_transformers()
     from transformers import AutoImageProcessor
 
     try:
