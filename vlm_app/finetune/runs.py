@@ -261,7 +261,7 @@ class Runs:
         return self.run(owner, id)
 
     def delete(self, owner: str, id: str, state: State) -> None:
-        """Remove a run with all it made; one that trains is ended first, without a checkpoint.
+        """Remove a run but not its adapter; one that trains is ended first, without a checkpoint.
 
         `state` is how whoever asks believes it stands: `BadInput` where it has changed since.
         """

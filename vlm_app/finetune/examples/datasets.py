@@ -202,10 +202,7 @@ class Examples:
 
     def answers(self, owner: str, dataset_id: str) -> dict[tuple[bool, bool], int]:
         """How many examples hold a right answer or not, and a wrong one or not. Raises `NotFound`."""
-        right, wrong = (
-            func.coalesce(func.json_type(ExampleRow.body, f"$.{name}"), "null") != "null"
-            for name in ("text", "rejected")
-        )
+        right, wrong = (ExampleRow.body[name].as_string().is_not(None) for name in ("text", "rejected"))
         counted = select(right, wrong, func.count()).filter_by(owner=owner, dataset_id=dataset_id)
         with self._store.reading() as session:
             _dataset_row(session, owner, dataset_id)

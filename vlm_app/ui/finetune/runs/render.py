@@ -146,7 +146,8 @@ def _ways(run: Run) -> str:
         made.append(_button("resume", "Resume", "from its last checkpoint", "plain strong"))
     if run.config:
         made += [_button("again", "Start another like it", ""), _repeat(run, run.config)]
-    sure = "The run and all it made are removed." if run.state not in ACTIVE else "It is ended and removed."
+    gone = "The run and its checkpoints are removed; its adapter stays."
+    sure = "It is ended and removed." if run.state in ACTIVE else gone
     made.append(
         '<span class="run-sure"><button type="button" class="plain danger" data-run="ask-delete">Delete'
         f'</button><span class="sure">{sure} '
