@@ -177,6 +177,8 @@ def test_while_a_run_trains_measuring_is_refused_and_another_can_be_started_all_
     expect(page.locator("#run-form .go")).to_be_enabled()
     desk.listed.first.click()
     desk.press("ask-delete")
+    state = desk.head.locator(".run-state")
+    expect(state).not_to_have_text(state.inner_text())  # it was drawn anew, and still asks
     desk.press("delete")
     expect(desk.listed).to_have_count(0)
     assert not desk.visitor.errors
