@@ -18,15 +18,7 @@ from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.attaching import CONFIG, WEIGHTS, check_settings, read_json
 from vlm_app.errors import BadInput
 from vlm_app.finetune.adapters.card import CARD, MOST_BYTES, Card
-from vlm_app.finetune.adapters.keeping import (
-    README,
-    ROOT,
-    base_of,
-    read_config,
-    row_of,
-    write_card,
-    write_config,
-)
+from vlm_app.finetune.adapters.keeping import README, ROOT, base_of, put, row_of, write_config
 from vlm_app.finetune.adapters.readme import readme
 from vlm_app.finetune.uploads.archive import is_zip, unpack
 from vlm_app.finetune.uploads.workroom import workroom
@@ -84,22 +76,7 @@ def take_in(path: Path, name: str, id: str, owner: str, data: Path) -> None:
         for problem in unpack(path, name, room, lambda: False):
             raise BadInput(f"{subject(name)} is not taken: {problem.reason}.")
         found = _Found.of(room, name)
-        _kept(found, _card(found, owner, name), data / ROOT / id)
-
-
-def _kept(found: _Found, card: Card, target: Path) -> None:
-    """The folder, whole or not at all."""
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        shutil.copyfile(found.folder / WEIGHTS, part / WEIGHTS)
-        write_config(part, read_config(found.folder), card.base, card.revision)
-        write_card(part, card)
-        part.rename(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+        put(found.folder, _card(found, owner, name), data / ROOT / id)
 
 
 @dataclass(frozen=True, slots=True)

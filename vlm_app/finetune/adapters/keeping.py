@@ -30,19 +30,23 @@ def keep(folder: RunFolder, data: Path) -> str:
     target = data / ROOT / id
     if target.is_dir():
         return id
-    part = target.with_name(f".{id}.part")
+    put(folder.adapter, _card(folder), target)
+    return id
+
+
+def put(files: Path, card: Card, target: Path) -> None:
+    """PEFT's files with a card as the folder of an adapter, whole or not at all. Raises `OSError`."""
+    part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        card = _card(folder)
-        shutil.copyfile(folder.adapter / WEIGHTS, part / WEIGHTS)
-        write_config(part, read_config(folder.adapter), card.base, card.revision)
+        shutil.copyfile(files / WEIGHTS, part / WEIGHTS)
+        write_config(part, read_config(files), card.base, card.revision)
         write_card(part, card)
         part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return id
 
 
 def base_of(row: Checkpoint) -> str:
