@@ -51,6 +51,10 @@ class FakeManager:
         now = time.monotonic()
         self.held = {each.model: _since(each, now) for each in (BUSY if self.busy else (PEBBLE,))}
 
+    def subscribe(self, listener: object) -> object:
+        """Nothing is told."""
+        return lambda: None
+
     # --- what is loaded ---------------------------------------------------------------------
 
     def models(self) -> tuple[ModelState, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 from vlm_app.settings import Settings, settings
@@ -46,8 +47,13 @@ def _prepare(chosen: Settings) -> None:
     from vlm_app.engine import set_library_defaults
 
     set_library_defaults()
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(chosen.data / "cache" / "uploads"))
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+
+def uploads() -> Path:
+    """Where Gradio keeps what people upload, without links on the way."""
+    return (settings().data / "cache" / "uploads").resolve()
 
 
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
@@ -64,8 +70,8 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())
-    _, address, _ = page.queue(default_concurrency_limit=8).launch(
-        **launch_options(chats, store, owners, bench, workshop),
+    _, address, _ = page.queue(default_concurrency_limit=8, api_open=False).launch(
+        **launch_options(chats, store, owners, bench, workshop, models),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
@@ -80,27 +86,33 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     store.close()
 
 
-def launch_options(chats: Any, store: Any, owners: Any, bench: Any, workshop: Any) -> dict[str, Any]:
+def launch_options(
+    chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any
+) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from starlette.middleware import Middleware
 
     from vlm_app.api.adapter_routes import adapter_routes
     from vlm_app.api.arrival_routes import arrival_routes
     from vlm_app.api.bench_routes import bench_routes
-    from vlm_app.api.middleware import SecurityHeaders, Visitors
+    from vlm_app.api.middleware import outermost
+    from vlm_app.api.ready import ready_routes
     from vlm_app.api.report_routes import report_routes
     from vlm_app.api.routes import routes
     from vlm_app.api.run_routes import run_routes
+    from vlm_app.api.sealing import Sealing
+    from vlm_app.api.seals import Seals
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
     script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
-    own += adapter_routes(workshop.adapters)
+    own += [*adapter_routes(workshop.adapters), *ready_routes(models)]
     return {
         "app_kwargs": {
-            "middleware": [Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
+            "lifespan": outermost(owners),
+            "middleware": [Middleware(Sealing, seals=Seals(owners, uploads()))],
             "routes": own,
             "docs_url": None,
             "redoc_url": None,
