@@ -23,6 +23,10 @@ class NotFound(AppError):
     """Something asked for by id does not exist, or belongs to somebody else."""
 
 
+class NotAllowed(AppError):
+    """The role of whoever asks is not enough for what they ask."""
+
+
 class ModelUnavailable(AppError):
     """A model cannot be found, loaded or used for the task that was asked."""
 

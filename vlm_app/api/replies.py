@@ -9,7 +9,7 @@ from functools import wraps
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vlm_app.errors import AppError, NotFound
+from vlm_app.errors import AppError, NotAllowed, NotFound
 
 SIDES = (32, 2048)  # smallest and largest thumbnail, in pixels
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
@@ -50,7 +50,8 @@ def attachment(data: bytes, media_type: str, name: str) -> Response:
 
 
 def sentence_on_error(handler: Handler) -> Handler:
-    """An AppError becomes its sentence: 404 where something is missing, else 400."""
+    """An AppError becomes its sentence: 404 where something is missing, 403 where a role is not enough,
+    else 400."""
 
     @wraps(handler)
     async def answered(request: Request) -> Response:
@@ -58,6 +59,8 @@ def sentence_on_error(handler: Handler) -> Handler:
             return await handler(request)
         except NotFound as error:
             return PlainTextResponse(error.sentence, 404, headers=NEVER)
+        except NotAllowed as error:
+            return PlainTextResponse(error.sentence, 403, headers=NEVER)
         except AppError as error:
             return PlainTextResponse(error.sentence, 400, headers=NEVER)
 
