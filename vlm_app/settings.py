@@ -3,28 +3,90 @@
 from __future__ import annotations
 
 import os
+import re
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import ByteSize, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ByteSize, Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from vlm_app.limit_settings import LimitSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+BUCKET = Path("/data")  # where a Space mounts the bucket that it was given
+MOUNTS = Path("/proc/self/mounts")
+FLEETING = ("overlay", "tmpfs", "ramfs", "aufs", "rootfs")  # file systems that end with their container
 
 
-class Settings(BaseSettings):
+class Place(StrEnum):
+    """Where the app runs. What differs from place to place asks `settings().place` and nothing else."""
+
+    LAPTOP = "laptop"  # or a server: a machine of one's own
+    CONTAINER = "container"  # the image of the Dockerfile, which says so
+    SPACE = "space"  # a Hugging Face Space, on a CPU or a GPU of its own
+    ZEROGPU = "zerogpu"  # a Space that borrows a GPU for each answer
+
+
+def _found_place() -> Place:
+    """What the Hub sets in a Space tells; a container that people work in is a laptop to them."""
+    if os.environ.get("SPACES_ZERO_GPU", "").strip().lower() in ("1", "t", "true"):
+        return Place.ZEROGPU
+    return Place.SPACE if os.environ.get("SPACE_ID", "").strip() else Place.LAPTOP
+
+
+def _data_folder(place: Place) -> Path:
+    """A Space's bucket where one is mounted; else beside the app, or where this platform keeps data."""
+    if place is Place.LAPTOP:
+        return user_data_path("vlm-app")
+    if place is not Place.CONTAINER and BUCKET.is_mount() and os.access(BUCKET, os.W_OK):
+        return BUCKET / "vlm-app"
+    return Path.cwd() / "data"
+
+
+def lasts(folder: Path, mounts: Path = MOUNTS) -> bool:
+    """Whether what is written there outlasts the container: it lies on a mounted disk, not on its own."""
+    kinds = {}
+    for line in mounts.read_text(encoding="utf-8").splitlines() if mounts.exists() else ():
+        _, point, kind, *_ = line.split(" ")
+        kinds[Path(point.replace("\\040", " "))] = kind
+    here = next((each for each in (folder, *folder.parents) if each in kinds), Path("/"))
+    return here != Path("/") and kinds[here] not in FLEETING
+
+
+def _opens(place: Place) -> tuple[str, ...]:
+    """What each place can load: photographs where the Hub is near, the built-in model elsewhere."""
+    if place is Place.SPACE:
+        return ("florence-2-base", "smolvlm2-500m")
+    return ("qwen3-vl-4b", "florence-2-base") if place is Place.ZEROGPU else ("pebble",)
+
+
+class Settings(LimitSettings):
     """What can be set from outside. Each field is `VLM_APP_<NAME>` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="VLM_APP_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="VLM_APP_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
+    place: Place = Field(default_factory=_found_place, description="Where the app runs; found by itself")
     data: Path = Field(
-        default_factory=lambda: user_data_path("vlm-app"), description="Folder for everything written"
+        default_factory=lambda so_far: _data_folder(so_far["place"]),
+        description="Folder for everything written",
+    )
+    lasting: bool = Field(
+        default_factory=lambda so_far: so_far["place"] is Place.LAPTOP or lasts(so_far["data"].resolve()),
+        description="Whether the data folder outlasts the machine; found by itself",
     )
     models: Path = Field(default=ROOT / "models", description="Folder of the catalog and the built-in model")
     assets: Path = Field(default=ROOT / "assets", description="Folder of example images and the style sheet")
-    model: str = Field(default="pebble", description="The model that is chosen when the app starts")
+    offered: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=lambda so_far: _opens(so_far["place"]),
+        min_length=1,
+        validation_alias="VLM_APP_MODEL",
+        description="Models for this place, with commas between; the first is chosen at the start",
+    )
     memory: ByteSize | None = Field(
         default=None, ge=0, description="Most memory for models, such as 8GB; empty: what is free"
     )
@@ -34,20 +96,64 @@ class Settings(BaseSettings):
     offload: Literal["never", "cpu", "disk"] = Field(
         default="never", description="Where the part of a model goes that does not fit its device; slow"
     )
-    host: str = Field(default="127.0.0.1", description="Address to serve on")
+    host: str = Field(
+        default_factory=lambda so_far: "127.0.0.1" if so_far["place"] is Place.LAPTOP else "0.0.0.0",
+        description="Address to serve on",
+    )
     port: int = Field(default=7860, ge=0, le=65535, description="Port to serve on")
+    root_path: str = Field(
+        default="", description="Path under which a reverse proxy serves the page, such as /vlm"
+    )
+    proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses or networks of reverse proxies whose X-Forwarded headers are believed",
+    )
     max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")
     max_video_bytes: int = Field(
         default=500_000_000, ge=1, description="Largest video that is opened, in bytes"
     )
     max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
     max_images: int = Field(default=8, ge=1, description="Most images in one message")
-    decode_seconds: float = Field(default=10.0, gt=0, description="Time limit for decoding one image")
+    max_pages: int = Field(default=200, ge=1, description="Most pages of a document that is opened")
+    max_files: int = Field(default=100, ge=1, description="Most files in one upload")
+    decode_seconds: float = Field(
+        default=10.0, gt=0, description="Longest wait for one image or page to be decoded, in seconds"
+    )
+    image_seconds: float = Field(
+        default=3.0, gt=0, description="Most processor time for decoding one image, in seconds"
+    )
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[\w~-][\w.~-]*)*/?", value, re.ASCII):
+            raise ValueError("a path such as /vlm")
+        return value.rstrip("/")
+
+    @field_validator("offered", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def model(self) -> str:
+        """The model that is chosen when the app starts."""
+        return self.offered[0]
 
 
 def environment_key(name: str) -> str:
     """A key that the environment holds under that name; '' where it holds none."""
     return os.environ.get(name, "").strip()
+
+
+def choose(**values: str | int | None) -> Settings:
+    """Settings that were given as arguments (None: not given), for this process and its children."""
+    given = {f"VLM_APP_{name.upper()}": str(value) for name, value in values.items() if value is not None}
+    os.environ.update(given)
+    settings.cache_clear()
+    return settings()
 
 
 @cache

@@ -48,9 +48,14 @@ def _unusable(error: ValidationError) -> str:
     for item in error.errors():
         amount = str(item["type"]).startswith("byte_size")  # of which pydantic only says that it is none
         expected = (
-            "an amount such as 8GB or 500MB" if amount else item["msg"].removeprefix("Input should be ")
+            "an amount such as 8GB or 500MB"
+            if amount
+            else item["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         )
-        wrong.append(f"VLM_APP_{str(item['loc'][0]).upper()} to '{item['input']}', expected {expected}")
+        name = f"VLM_APP_{str(item['loc'][0]).upper().removeprefix('VLM_APP_')}"
+        if item["type"] == "default_factory_not_called":  # it follows from one that is named
+            continue
+        wrong.append(f"{name} to '{item['input']}', expected {expected}")
     return f"The environment sets {'; '.join(wrong)}: correct or unset it."
 
 
