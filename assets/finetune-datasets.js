@@ -107,7 +107,7 @@
     act("progress");
   };
   const told = async (address, options) => {
-    const answer = await fetch(address, { ...options, signal: sending.signal });
+    const answer = await fetch(vlmRoot + address, { ...options, signal: sending.signal });
     if (!answer.ok) throw Object.assign(new Error(), { sentence: await answer.text() });
     return answer;
   };

@@ -498,7 +498,7 @@
     button.disabled = true;
     brought(`Receiving ${name}…`);
     try {
-      const answer = await fetch(`/adapter?${new URLSearchParams({ name })}`, { method: "POST", body: file });
+      const answer = await fetch(`${vlmRoot}/adapter?${new URLSearchParams({ name })}`, { method: "POST", body: file });
       if (!answer.ok) brought(await answer.text(), true);
       else {
         brought(`“${name}” is here: pick it in the chat, in the settings of its base, or go on from it in a new run.`);
@@ -520,7 +520,7 @@
   document.addEventListener("toggle", async (event) => {
     const log = event.target;
     if (!(log instanceof HTMLElement) || !log.matches("[data-run-log]") || !log.open) return;
-    const answer = await fetch(`/runs/${encodeURIComponent(now.open)}/log`).catch(() => null);
+    const answer = await fetch(`${vlmRoot}/runs/${encodeURIComponent(now.open)}/log`).catch(() => null);
     log.querySelector("pre").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
   }, true);
 

@@ -29,7 +29,7 @@
     if (document.hidden) return;
     let found;
     try {
-      found = (await (await fetch("/health", { cache: "no-store" })).json()).started;
+      found = (await (await fetch(`${vlmRoot}/health`, { cache: "no-store" })).json()).started;
     } catch {  // it is away: the next look may find it again
       return;
     }

@@ -21,7 +21,7 @@ const vlmReport = (() => {
   };
   const row = (item, number) => {
     const image = made("img", { alt: "", loading: "lazy" });
-    image.src = `/bench/${encodeURIComponent(item.sheet)}/${encodeURIComponent(item.page)}?side=80`;
+    image.src = `${vlmRoot}/bench/${encodeURIComponent(item.sheet)}/${encodeURIComponent(item.page)}?side=80`;
     const drop = made("button", { type: "button", className: "act", title: "Remove" }, made("i", { className: "ico delete" }));
     drop.setAttribute("aria-label", `Remove: ${item.words}`);
     Object.assign(drop.dataset, { bench: "unclip", number });
@@ -39,7 +39,7 @@ const vlmReport = (() => {
   };
   const download = async (format) => {
     const items = report.items.map(({ finding, mark, page }) => ({ finding, mark, page }));
-    const answer = await fetch(`/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
+    const answer = await fetch(`${vlmRoot}/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
       body: JSON.stringify({ title: report.title, items }) }).catch(() => null);
     if (!answer?.ok) {
       at("report-hint").hidden = false;

@@ -29,7 +29,7 @@
   const now = { sheet: null, finding: null, beside: null, names: null, page: "", picked: new Set(), run: "",
     own: false, hidden: new Set(), dataset: null };
   const shown = () => now.sheet?.pages.find((page) => page.key === now.page);
-  const address = (key) => `/bench/${encodeURIComponent(now.sheet.id)}/${encodeURIComponent(key)}`;
+  const address = (key) => `${vlmRoot}/bench/${encodeURIComponent(now.sheet.id)}/${encodeURIComponent(key)}`;
   const regionsOn = (finding) => (finding?.regions || []).filter((region) => region.page === now.page);
 
   // --- news from the server --------------------------------------------------------------

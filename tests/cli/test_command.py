@@ -294,11 +294,26 @@ def test_models_are_listed(
     assert rows[0]["tasks"] == ["caption", "chat", "detect"]
 
 
-def test_serve_starts_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[tuple[str, int]] = []
-    monkeypatch.setattr("vlm_app.ui.serve", lambda host, port: served.append((host, port)))
+def test_serve_starts_the_page_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "PORT", "ROOT_PATH"):
+        monkeypatch.setenv(f"VLM_APP_{name}", "")  # and taken back afterwards
+    served: list[tuple[str, int, str]] = []
+
+    def serve() -> None:
+        served.append((settings().host, settings().port, settings().root_path))
+
+    monkeypatch.setattr("vlm_app.ui.serve", serve)
     assert main(["serve", "--port", "7999"]) == 0
-    assert served == [("127.0.0.1", 7999)]
+    assert main(["serve", "--host", "0.0.0.0", "--root-path", "/vlm/"]) == 0
+    assert served == [("127.0.0.1", 7999, ""), ("0.0.0.0", 7999, "/vlm")]
+
+
+def test_a_root_path_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VLM_APP_ROOT_PATH", "")
+    assert main(["serve", "--root-path", "vlm.example.org"]) == 2
+    assert "'vlm.example.org', expected a path such as /vlm" in capsys.readouterr().err
 
 
 def test_the_command_is_there_at_once() -> None:

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.settings import settings
 
 YEAR = 365 * 24 * 3600
 LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -68,7 +69,7 @@ class Visitors:
 
         async def answer(message: Message) -> None:
             if fresh is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", _set_cookie(fresh, embedded))
+                MutableHeaders(scope=message).append("set-cookie", _set_cookie(fresh, embedded, scope["scheme"] == "https"))
             await send(message)
 
         await self.app(scope, receive, answer)
@@ -111,7 +112,7 @@ def _is_foreign(headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    hosts = (headers.get("host"), headers.get("x-forwarded-host"))
+    hosts = (headers.get("host"), headers.get("x-forwarded-host", "").partition(",")[0].strip())
     return urlsplit(origin).netloc not in {host for host in hosts if host}
 
 
@@ -124,7 +125,8 @@ def _cookie(headers: Headers) -> str | None:
     return jar[COOKIE].value if COOKIE in jar else None
 
 
-def _set_cookie(value: str, embedded: bool) -> str:
+def _set_cookie(value: str, embedded: bool, https: bool) -> str:
     """In a frame of another site (a Space's page) only a partitioned cookie is sent back."""
-    rule = "SameSite=None; Secure; Partitioned" if embedded else "SameSite=Lax"
-    return f"{COOKIE}={value}; Path=/; Max-Age={YEAR}; HttpOnly; {rule}"
+    rule = "SameSite=None; Secure; Partitioned" if embedded else f"SameSite=Lax{'; Secure' * https}"
+    path = settings().root_path or "/"  # two apps behind one proxy have a cookie each
+    return f"{COOKIE}={value}; Path={path}; Max-Age={YEAR}; HttpOnly; {rule}"

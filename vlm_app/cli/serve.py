@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from vlm_app.errors import BadInput
-from vlm_app.settings import settings
+from vlm_app.settings import choose
 
 
 def add(commands: Any) -> None:
@@ -14,6 +14,9 @@ def add(commands: Any) -> None:
     serve = commands.add_parser("serve", help="serve the page", description=run.__doc__)
     serve.add_argument("--host", help="address to serve on; 0.0.0.0 for all")
     serve.add_argument("--port", type=int, help="port to serve on")
+    serve.add_argument(
+        "--root-path", metavar="PATH", help="path under which a reverse proxy serves the page, such as /vlm"
+    )
     serve.set_defaults(run=run)
 
 
@@ -24,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     set_library_defaults()  # before gradio is imported, which imports the Hub's client
     from vlm_app.ui import serve
 
-    port = settings().port if arguments.port is None else arguments.port
-    if not 0 <= port <= 65535:
-        raise BadInput(f"A port lies between 0 and 65535, found {port}.")
-    serve(arguments.host or settings().host, port)
+    if arguments.port is not None and not 0 <= arguments.port <= 65535:
+        raise BadInput(f"A port lies between 0 and 65535, found {arguments.port}.")
+    choose(host=arguments.host, port=arguments.port, root_path=arguments.root_path)
+    serve()
     return 0

@@ -51,11 +51,11 @@ def build_page(
     return page
 
 
-def serve(host: str | None = None, port: int | None = None) -> None:
-    """Serves the app until Ctrl-C or SIGTERM; None means as in the settings."""
+def serve() -> None:
+    """Serves the app, where the settings say, until Ctrl-C or SIGTERM."""
     from vlm_app.ui.serving import serve as run
 
-    run(host, port)
+    run()
 
 
 __all__ = ["build_page", "serve"]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from vlm_app.grounding import bounds, ink
 from vlm_app.types import Box, Mask, Point, Polygon, Region
+from vlm_app.ui.addresses import under_root
 
 LARGEST = (640, 384)  # pixels of the page that a picture may take
 CROWD = 14  # more regions than this show their label when they are looked at
@@ -45,7 +46,7 @@ def figure(
     shown = _shown(size)
     shapes = "".join(_shape(each, size) for each in drawn)
     labels = "".join(_labels(drawn, shown))
-    address = f"/media/{escape(media_id, quote=True)}"
+    address = under_root(f"/media/{escape(media_id, quote=True)}")
     many = " crowd" if len(drawn) > CROWD else ""
     count = f"{len(drawn)} region{'s' if len(drawn) != 1 else ''}"
     copy = (

@@ -8,6 +8,7 @@ from html import escape
 from vlm_app.chat import split_thinking
 from vlm_app.grounding import colours
 from vlm_app.types import Answer, Checkpoint, Finish, Runs, Seen, Task
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.overlay import Drawn, figure
 from vlm_app.ui.prose import Phrase, prose
 
@@ -89,7 +90,7 @@ class Pieces:
         for image in sorted({each.region.image for each in drawn if each.region.image < len(self.pictures)}):
             media_id, size = self.pictures[image]
             mine = [each for each in drawn if each.region.image == image]
-            saved_as = "" if name == "live" else f"/media/{media_id}/answer/{name}{which}"
+            saved_as = "" if name == "live" else under_root(f"/media/{media_id}/answer/{name}{which}")
             opens = "" if name == "live" else _opens(name, at)
             caption = f"Image {image + 1}"
             figures.append(figure(media_id, size, mine, name=caption, saved_as=saved_as, opens=opens))

@@ -11,6 +11,7 @@ from html import escape
 
 from vlm_app.chat import Conversation, Message
 from vlm_app.types import Answer, Checkpoint, Picture, Role, Task
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.beside import Choice, its_base, menu, others
 from vlm_app.ui.pieces import Pieces, attribute
 from vlm_app.ui.sides import act, acts, compared, growing, lesson, preferring, switcher, writers
@@ -133,7 +134,7 @@ def _in_a_row(thumbnails: str) -> str:
 
 
 def _thumbnail(media_id: str, size: tuple[int, int], note: str) -> str:
-    address = f"/media/{attribute(media_id)}"
+    address = under_root(f"/media/{attribute(media_id)}")
     said = f'<span class="note">{escape(note)}</span>' if note else ""
     return (
         f'<a class="thumbnail" href="{address}" target="_blank" title="{size[0]} × {size[1]} pixels">'

@@ -28,7 +28,7 @@ BENCH = ("workbench-report.js", "workbench.js")
 SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 
-def serve(host: str | None = None, port: int | None = None) -> None:
+def serve() -> None:
     """Serves the app until Ctrl-C or SIGTERM; then answers end, and so does the process."""
     chosen = settings()
     _prepare(chosen)
@@ -38,8 +38,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
     store = Store(chosen.data)
     models = engine()
-    host, port = host or chosen.host, chosen.port if port is None else port
-    run(Chats(store, models), store, models, host, port)
+    run(Chats(store, models), store, models, chosen.host, chosen.port)
 
 
 def _prepare(chosen: Settings) -> None:
@@ -49,6 +48,7 @@ def _prepare(chosen: Settings) -> None:
     set_library_defaults()
     os.environ["GRADIO_TEMP_DIR"] = str(uploads())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["FORWARDED_ALLOW_IPS"] = chosen.proxies  # whom uvicorn believes a visitor's address
 
 
 def uploads() -> Path:
@@ -105,11 +105,15 @@ def launch_options(
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
-    script = "\n".join((assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    root = settings().root_path
+    script = f'window.vlmRoot = "{root}";\n' + "\n".join(
+        (assets / name).read_text(encoding="utf-8") for name in SCRIPTS
+    )
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
     own += [*adapter_routes(workshop.adapters), *ready_routes(models)]
     return {
+        "root_path": root or None,  # None: what the place itself says
         "app_kwargs": {
             "lifespan": outermost(owners),
             "middleware": [Middleware(Sealing, seals=Seals(owners, uploads()))],

@@ -21,6 +21,7 @@ from vlm_app.errors import AppError, ModelUnavailable, NotFound
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Task
 from vlm_app.ui import beside, model_bar
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.beside import Choice
 from vlm_app.ui.page import CHAT, Parts
 from vlm_app.ui.render import Row, Thread
@@ -271,6 +272,6 @@ def _export(chat: str) -> str:
     return (
         '<details class="menu"><summary title="Export this chat" aria-label="Export this chat">'
         '<i class="ico export"></i></summary><div>'
-        f'<a href="/chats/{chat}/export.json" download>JSON, with images</a>'
-        f'<a href="/chats/{chat}/export.md" download>Markdown</a></div></details>'
+        f'<a href="{under_root(f"/chats/{chat}/export.json")}" download>JSON, with images</a>'
+        f'<a href="{under_root(f"/chats/{chat}/export.md")}" download>Markdown</a></div></details>'
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from vlm_app.types import Checkpoint, Task
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.model_bar import completes
 
 
@@ -47,5 +48,6 @@ def _card(name: str, example: Example) -> str:
     title = escape(example.title)
     return (
         f'<button type="button" class="card" data-act="example" data-name="{name}">'
-        f'<img src="/examples/{example.file}" alt="" width="640" height="480"><span>{title}</span></button>'
+        f'<img src="{under_root(f"/examples/{example.file}")}" alt="" width="640" height="480">'
+        f"<span>{title}</span></button>"
     )

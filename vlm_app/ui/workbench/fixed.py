@@ -1,6 +1,14 @@
 """The parts of the tab that never change: the browser fills them."""
 
-EMPTY = """
+from __future__ import annotations
+
+from vlm_app.ui.addresses import under_root
+
+
+def empty() -> str:
+    """The first screen of the tab."""
+    shapes, signs = under_root("/examples/shapes.png"), under_root("/examples/signs.png")
+    return f"""
 <section class="bench-empty">
   <h1>See what a model finds. Check it, fix it, take it along.</h1>
   <button type="button" class="drop" data-bench="pick-files">
@@ -10,12 +18,13 @@ EMPTY = """
   <p class="or">or try one of these</p>
   <div class="cards">
     <button type="button" class="card" data-bench="example" data-name="shapes">
-      <img src="/examples/shapes.png" alt="" width="640" height="480"><span>Find shapes</span></button>
+      <img src="{shapes}" alt="" width="640" height="480"><span>Find shapes</span></button>
     <button type="button" class="card" data-bench="example" data-name="signs">
-      <img src="/examples/signs.png" alt="" width="640" height="480"><span>Read signs</span></button>
+      <img src="{signs}" alt="" width="640" height="480"><span>Read signs</span></button>
   </div>
 </section>
 """
+
 
 STRIP = """
 <nav class="bench-strip" aria-label="Pages">

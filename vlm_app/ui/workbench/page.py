@@ -12,7 +12,7 @@ from gradio.components import Component
 
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui.workbench import choosing
-from vlm_app.ui.workbench.fixed import EMPTY, REPORT, RUN, STAGE, STRIP
+from vlm_app.ui.workbench.fixed import REPORT, RUN, STAGE, STRIP, empty
 
 BRIDGE = (
     "window.vlmBench = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data), "
@@ -59,7 +59,7 @@ class BenchPage:
                 second = _picker(
                     choosing.second(rows, Task.CAPTION), choosing.NOBODY, "Compare with", "bench-second"
                 )
-            gr.HTML(EMPTY, elem_id="bench-empty", js_on_load=None)
+            gr.HTML(empty(), elem_id="bench-empty", js_on_load=None)
             with gr.Row(elem_id="bench-body"):
                 gr.HTML(STRIP, elem_id="bench-strip", js_on_load=None, min_width=80)
                 gr.HTML(STAGE, elem_id="bench-stage", js_on_load=None, min_width=80)

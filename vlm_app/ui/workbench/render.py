@@ -11,6 +11,7 @@ from itertools import pairwise
 from vlm_app.grounding import colours
 from vlm_app.grounding.formats import FORMATS
 from vlm_app.types import PERSON, Checkpoint, Finish, Task
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.pieces import AS_WRITTEN, attribute
 from vlm_app.ui.prose import Phrase, prose
 from vlm_app.ui.workbench.choosing import NAMES
@@ -243,7 +244,7 @@ def maker(mark: Mark, rows: Mapping[str, Checkpoint]) -> str:
 def _ways(finding: Finding) -> str:
     id = attribute(finding.id)
     formats = "".join(
-        f'<a href="/findings/{id}/export.{name}" download title="{attribute(each.about)}">'
+        f'<a href="{under_root(f"/findings/{id}/export.{name}")}" download title="{attribute(each.about)}">'
         f"{FORMAT_NAMES.get(name, name)}<small>{escape(each.about)}</small></a>"
         for name, each in FORMATS.items()
     )

@@ -1,6 +1,14 @@
 """The parts of the place that never change."""
 
-EMPTY = """
+from __future__ import annotations
+
+from vlm_app.ui.addresses import under_root
+
+
+def empty() -> str:
+    """The first screen of the place."""
+    hearts = under_root("/examples/hearts.png")
+    return f"""
 <section class="bench-empty tune-empty">
   <h1>Collect what a model should learn, and see exactly what it is taught.</h1>
   <button type="button" class="drop" data-tune="pick">
@@ -10,12 +18,13 @@ EMPTY = """
   <p class="or">or try it with an example dataset</p>
   <div class="cards">
     <button type="button" class="card" data-tune="hearts">
-      <img src="/examples/hearts.png" alt="" width="640" height="480">
+      <img src="{hearts}" alt="" width="640" height="480">
       <span>40 hearts: a shape that Pebble has never seen</span></button>
   </div>
   <p class="or">Answers that you correct in a chat or on the workbench are collected here, too.</p>
 </section>
 """
+
 
 TOP = """
 <div class="tune-top">

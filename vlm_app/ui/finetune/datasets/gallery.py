@@ -8,6 +8,7 @@ from html import escape
 from vlm_app.finetune.examples import Held
 from vlm_app.grounding import colours
 from vlm_app.types import Region
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.finetune.datasets.render import Filter
 from vlm_app.ui.finetune.datasets.words import line, many, task_name
 from vlm_app.ui.overlay import outline
@@ -70,7 +71,7 @@ def _thumbnail(held: Held) -> str:
     drawn = zip(regions, colours(held.example.regions), strict=False)
     shapes = "".join(_shape(region, colour, (width, height)) for region, colour in list(drawn)[:MOST_DRAWN])
     return (
-        f'<img src="/media/{attribute(held.media[last])}?side=320" alt="" loading="lazy" '
+        f'<img src="{under_root(f"/media/{attribute(held.media[last])}?side=320")}" alt="" loading="lazy" '
         f'width="{width}" height="{height}">'
         f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{shapes}</svg>'
     )

@@ -11,6 +11,7 @@ from vlm_app.finetune.examples import Held, Reply
 from vlm_app.finetune.preview import Preview
 from vlm_app.grounding import colours
 from vlm_app.types import Checkpoint
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.finetune.datasets.words import SOURCES, maker, many, task_name, when
 from vlm_app.ui.pieces import attribute
 from vlm_app.ui.prose import Phrase, prose
@@ -60,7 +61,7 @@ def _pictures(held: Held) -> str:
     buttons = "".join(
         f'<button type="button" data-tune="picture" data-picture="{number}" '
         f'aria-label="Picture {number + 1}">'
-        f'<img src="/media/{attribute(id)}?side=120" alt=""></button>'
+        f'<img src="{under_root(f"/media/{attribute(id)}?side=120")}" alt=""></button>'
         for number, id in enumerate(held.media)
     )
     return f'<div class="lesson-pictures">{buttons}</div>'

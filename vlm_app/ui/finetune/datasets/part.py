@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from vlm_app.ui.finetune.datasets.fixed import EMPTY, TOP
+from vlm_app.ui.finetune.datasets.fixed import TOP, empty
 
 BRIDGE = "window.vlmTune = {act: (data) => trigger('click', data), teach: (data) => trigger('submit', data)};"
 
@@ -34,7 +34,7 @@ class DatasetsPart:
                 listed = gr.HTML(elem_id="tune-list", js_on_load=None)
             with gr.Column(elem_id="tune-main", min_width=80):
                 arrival = gr.HTML(elem_id="tune-arrival", js_on_load=None)
-                gr.HTML(EMPTY, elem_id="tune-empty", js_on_load=None)
+                gr.HTML(empty(), elem_id="tune-empty", js_on_load=None)
                 dataset = gr.HTML(elem_id="tune-dataset", js_on_load=None)
                 gallery = gr.HTML(elem_id="tune-gallery", js_on_load=None)
                 with gr.Column(elem_id="tune-one", min_width=80):

@@ -19,6 +19,7 @@ from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.workshop import Workshop
 from vlm_app.grounding import colours, ink, region_to_dict
 from vlm_app.types import Region
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.finetune.datasets import lesson, render
 from vlm_app.ui.finetune.datasets.gallery import PAGE, gallery
 from vlm_app.ui.finetune.datasets.incoming import incoming
@@ -162,7 +163,12 @@ def example_data(held: Held) -> dict[str, Any]:
     """An example as `assets/finetune-datasets.js` draws it: its pictures, and the regions of its answers."""
     example = held.example
     pictures = [
-        {"src": f"/media/{id}", "width": picture.size[0], "height": picture.size[1], "name": f"Picture {at}"}
+        {
+            "src": under_root(f"/media/{id}"),
+            "width": picture.size[0],
+            "height": picture.size[1],
+            "name": f"Picture {at}",
+        }
         for at, (id, picture) in enumerate(zip(held.media, example.pictures, strict=True), 1)
     ]
     regions = _regions(example.regions, "right")

@@ -14,6 +14,7 @@ from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_file import run_file
 from vlm_app.finetune.runs import Run
 from vlm_app.types import Checkpoint
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.pieces import attribute
 from vlm_app.ui.state_words import duration, size
 
@@ -171,7 +172,8 @@ def _repeat(run: Run, config: RunConfig) -> str:
         '<details class="run-repeat"><summary>Repeat it in a terminal</summary>'
         f'<pre>{escape(command)}</pre><pre class="toml">{escape(text)}</pre><p>'
         '<button type="button" class="plain" data-run="copy">Copy the file</button> '
-        f'<a class="plain" href="/runs/{attribute(run.id)}/run.toml" download>Download run.toml</a></p>'
+        f'<a class="plain" href="{under_root(f"/runs/{attribute(run.id)}/run.toml")}" download>'
+        "Download run.toml</a></p>"
         "</details>"
     )
 

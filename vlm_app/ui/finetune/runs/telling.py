@@ -13,6 +13,7 @@ from vlm_app.finetune.runs import Run
 from vlm_app.finetune.scoring import FIGURES
 from vlm_app.grounding import colours, ink, region_from_dict, region_to_dict
 from vlm_app.types import Region, Task
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.render import TASKS
 
 _DIGITS = 5  # of a number that is drawn
@@ -100,7 +101,12 @@ def picture_data(run: str, example: Example) -> dict[str, Any]:
     """The last picture of an example, as `<vlm-overlay>` takes it."""
     picture = example.pictures[-1]
     width, height = picture.size
-    return {"src": f"/runs/{run}/pictures/{picture.sha256}", "width": width, "height": height, "name": ""}
+    return {
+        "src": under_root(f"/runs/{run}/pictures/{picture.sha256}"),
+        "width": width,
+        "height": height,
+        "name": "",
+    }
 
 
 def reply_data(reply: Reply, image: int) -> dict[str, Any]:

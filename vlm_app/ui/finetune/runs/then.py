@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from vlm_app.finetune.adapters import Card
+from vlm_app.ui.addresses import under_root
 from vlm_app.ui.pieces import attribute
 
 
@@ -15,7 +16,7 @@ def then(id: str, card: Card) -> str:
         f'<section class="run-card" data-adapter="{attribute(id)}"><h2>The adapter</h2><dl>{facts}</dl>'
         '<div class="run-ways">'
         '<button type="button" class="plain strong" data-run="chat">Chat with it</button>'
-        f'<a class="plain" href="/adapter/{attribute(id)}" download>Download</a>'
+        f'<a class="plain" href="{under_root(f"/adapter/{attribute(id)}")}" download>Download</a>'
         '<button type="button" class="plain" data-run="merge" '
         'title="a whole model with the adapter in its weights">Merge into its base</button>'
         f"{_push(card)}{_delete()}</div>"
