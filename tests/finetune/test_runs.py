@@ -246,3 +246,15 @@ def test_what_cannot_start_leaves_nothing_behind(desk: Desk, monkeypatch: pytest
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         desk.start()
     assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())
+
+
+def test_a_run_that_the_database_refuses_leaves_no_folder(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise StoreUnavailable("The data folder is busy with another write: try again in a moment.")
+
+    monkeypatch.setattr(desk.store, "writing", busy)
+    with pytest.raises(StoreUnavailable, match="busy"):
+        desk.start()
+    assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())

@@ -398,6 +398,15 @@ def test_a_slow_image_is_given_up_at_the_time_limit_and_the_next_one_opens(
     assert open_image(encoded(scene(), "PNG")).size == (60, 40)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the app's own clock ends it")
+def test_a_slow_image_costs_no_more_than_its_processor_time(fresh_settings: Callable[..., None]) -> None:
+    open_image(encoded(scene(), "PNG"))
+    fresh_settings(image_seconds=0.5)
+    with pytest.raises(BadInput, match=r"takes longer than 0\.5 s to open"):  # not by the clock on the wall
+        open_image(progressive(side=6000, scans=85))
+    assert open_image(encoded(scene(), "PNG")).size == (60, 40)
+
+
 def decoded(pool: Pool, data: bytes, max_pixels: int = 10_000) -> Reply:
     return pool.run(Job("image", {"max_pixels": max_pixels}, data, seconds=30, most=3 * max_pixels))
 

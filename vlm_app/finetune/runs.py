@@ -124,8 +124,12 @@ class Runs:
         with self._told():
             self._make(id, config, data, divided.train, divided.held_out)
         row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset.id}, created=_now())
-        with self._store.writing() as session:
-            session.add(row)
+        try:
+            with self._store.writing() as session:
+                session.add(row)
+        except BaseException:
+            shutil.rmtree(self._root / id, ignore_errors=True)  # nobody would ever see it
+            raise
         with self._told():
             self._folder(id).update(state=State.QUEUED, queued=time.time())
         self.drive()

@@ -43,7 +43,8 @@ def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = 
     data = _read(source, name, max_bytes or settings.max_bytes)
     arguments = {"max_pixels": settings.max_pixels}
     most = 3 * settings.max_pixels
-    job = Job("image", arguments, data, settings.decode_seconds, most, "save it again as PNG or JPEG")
+    advice, cpu = "save it again as PNG or JPEG", settings.image_seconds
+    job = Job("image", arguments, data, settings.decode_seconds, most, advice, cpu)
     reply = _pool().run(job)
     if reply.problem:
         raise BadInput(f"{subject(name)} {reply.problem}")

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ WORKERS = 2  # one slow upload must not hold up everybody else's
 START_SECONDS = 30.0  # to start a worker, on a machine that is busy
 QUEUE_SECONDS = 60.0  # to wait for a free one
 MOST_VALUES = 50_000_000  # bytes of JSON in a reply: the text of a crowded page
+_SPENT = -getattr(signal, "SIGPROF", 1 << 30)  # how a worker ends whose processor time is used up
 _ROOT = Path(__file__).resolve().parents[2]  # where `vlm_app` can be imported from
 
 
@@ -34,6 +36,8 @@ class Job:
     `kind` is a key of `worker.KINDS`; `arguments` are JSON and may hold the file's path, where
     `data` does not hold the file itself. `seconds` is the time limit, `most` the most bytes of
     pixels that may come back, `advice` ends the sentence when it is late or breaks the decoder.
+    `cpu` is the most processor time in seconds, 0 without such a limit: on a busy machine a lawful
+    file may wait for long, and a bomb costs no more than this.
     """
 
     kind: str
@@ -42,6 +46,7 @@ class Job:
     seconds: float = 10.0
     most: int = 0
     advice: str = "choose another file"
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,9 @@ class Worker:
             self.stop()
         if reply is not None:
             return reply
-        if late.is_set():
-            return Reply(problem=f"takes longer than {job.seconds:g} s to open: {job.advice}.")
+        if late.is_set() or process.returncode == _SPENT:
+            limit = job.seconds if late.is_set() else job.cpu
+            return Reply(problem=f"takes longer than {limit:g} s to open: {job.advice}.")
         log.warning("a decode worker ended while it read a file")
         return Reply(problem=f"breaks the {job.kind} decoder: {job.advice}.")
 
@@ -178,7 +184,7 @@ def _ask(process: subprocess.Popen[bytes], job: Job) -> Reply | None:
     """One exchange with a worker; None where it died or broke the rules."""
     requests, replies = _streams(process)
     try:
-        wire.send(requests, json.dumps({"kind": job.kind, **job.arguments}).encode())
+        wire.send(requests, json.dumps({"kind": job.kind, "cpu": job.cpu, **job.arguments}).encode())
         wire.send(requests, job.data)
     except BrokenPipeError:
         return None

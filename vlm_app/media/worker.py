@@ -12,7 +12,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from PIL import Image, WebPImagePlugin  # noqa: F401  (WebP is used by every second upload: load it now)
@@ -48,7 +51,8 @@ def main(memory: int) -> None:
 def _done(arguments: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     kind = arguments.pop("kind")
     try:
-        values, pixels = importlib.import_module(KINDS[kind]).work(arguments, data)
+        with _at_most(arguments.pop("cpu")):
+            values, pixels = importlib.import_module(KINDS[kind]).work(arguments, data)
     except Unreadable as error:
         return {"problem": str(error)}, b""
     except MemoryError:
@@ -62,6 +66,22 @@ def _done(arguments: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
         )
         return {"problem": problem, "detail": f"{type(error).__name__}: {error}"}, b""
     return values, pixels
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """The system ends this process when it has used so many seconds of processor time; 0: any number.
+
+    Nothing here handles the signal, so that it also ends a loop within a decoder's C code.
+    """
+    if not hasattr(signal, "setitimer"):  # on Windows the app's own clock has to do
+        yield
+        return
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _limit_memory(memory: int) -> None:

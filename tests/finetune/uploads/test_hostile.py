@@ -43,7 +43,7 @@ def nothing_is_left(tmp_path: Path) -> Iterator[None]:
     before: set[str] = set()
     yield
     left = {name for name in written_below(tmp_path) - before if name.startswith("data/")}
-    assert left <= {"data/cache", "data/cache/uploads", "data/cache/uploads/.lock"}
+    assert left <= {"data/cache", "data/cache/datasets", "data/cache/datasets/.lock"}
 
 
 # --- pictures that are none of its own ----------------------------------------------------
@@ -150,8 +150,8 @@ def test_a_zip_writes_nothing_outside_and_no_links(tmp_path: Path) -> None:
     assert written_below(tmp_path) - before <= {
         "data",
         "data/cache",
-        "data/cache/uploads",
-        "data/cache/uploads/.lock",
+        "data/cache/datasets",
+        "data/cache/datasets/.lock",
     }
     assert len(found) == 1
     told = [one.reason for one in problems]

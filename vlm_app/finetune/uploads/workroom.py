@@ -16,10 +16,10 @@ _LOCK = ".lock"
 
 
 def workrooms() -> Path:
-    """Where they lie."""
+    """Where they lie: not among the page's uploads, which whoever knows their path may download."""
     from vlm_app.settings import settings
 
-    return settings().data / "cache" / "uploads"
+    return settings().data / "cache" / "datasets"
 
 
 @contextmanager
