@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.servers import fault_server
 from vlm_app.first_run import DOWNLOAD_GB, OLDEST, VENV_GB
@@ -18,12 +19,13 @@ from vlm_app.settings import ROOT, Settings
 
 README = (ROOT / "README.md").read_text()
 _, FRONT, TEXT = README.split("---\n", 2)
-FRONT_MATTER = dict(line.split(": ", 1) for line in FRONT.splitlines())
+FRONT_MATTER = yaml.safe_load(FRONT)
 COMMANDS = [
     line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()
 ]
 NOT_LISTED = {"__init__.py", "__pycache__", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
 INSTALLING = {"pyproject.toml", "requirements.txt", "requirements-dev.txt", "constraints.txt"}
+INSTALLING |= {"zerogpu-requirements.txt"}
 
 
 def run(*command: str) -> str:
@@ -44,7 +46,7 @@ def test_the_space_gets_the_versions_that_are_pinned() -> None:
     assert FRONT_MATTER["sdk"] == "gradio"
     assert FRONT_MATTER["sdk_version"] == pinned["gradio"]
     assert f"gradio =={FRONT_MATTER['sdk_version']}" in (ROOT / "requirements.txt").read_text().splitlines()
-    major, minor = FRONT_MATTER["python_version"].strip('"').split(".")
+    major, minor = FRONT_MATTER["python_version"].split(".")
     assert (int(major), int(minor)) >= OLDEST
 
 
