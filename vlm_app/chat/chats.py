@@ -25,8 +25,8 @@ from vlm_app.chat.records import Records
 from vlm_app.chat.rows import Asked
 from vlm_app.chat.stream import Answers, Beside, Stream
 from vlm_app.chat.taking import Find, Taking
+from vlm_app.engine.opening import opening
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.settings import settings
 from vlm_app.store import Store, new_id, writable
 from vlm_app.types import Finish, Picture, StillPart, Task
 
@@ -51,7 +51,7 @@ class Chats:
         """An empty conversation. It is kept from its first message on; until then other settings
         are given to it with `dataclasses.replace`."""
         now = datetime.now(UTC)
-        return Conversation(new_id(), owner, "New chat", ChatSettings(settings().model), (), now, now)
+        return Conversation(new_id(), owner, "New chat", ChatSettings(opening().model), (), now, now)
 
     def list(self, owner: str, search: str = "") -> tuple[Summary, ...]:
         """The chats whose title or messages hold `search`, in any case, the last used first."""

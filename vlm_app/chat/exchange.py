@@ -28,9 +28,9 @@ from vlm_app.chat.rows import Answered, Asked, Said, settings_from_dict, setting
 from vlm_app.chat.taking import Find
 from vlm_app.engine import adapters
 from vlm_app.engine.loading import PRECISIONS
+from vlm_app.engine.opening import opening
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.media import open_image
-from vlm_app.settings import settings as app_settings
 from vlm_app.store import AnswerRecord, Store, answer_from_dict, answer_to_dict
 from vlm_app.types import Picture, StillPart, Task
 
@@ -256,7 +256,7 @@ def _settings(data: object, find: Find, owner: str) -> ChatSettings:
     try:
         find(chosen.model)
     except ModelUnavailable:
-        return replace(chosen, model=app_settings().model, precision="auto", adapter=None)
+        return replace(chosen, model=opening().model, precision="auto", adapter=None)
     return chosen
 
 

@@ -14,11 +14,11 @@ import gradio as gr
 
 from vlm_app.catalog import catalog, find
 from vlm_app.engine import Engine
+from vlm_app.engine.opening import opening
 from vlm_app.errors import AppError, BadInput
 from vlm_app.grounding.formats import FORMATS, exported, named, result_of
 from vlm_app.grounding.formats.files import safe_name
 from vlm_app.media import open_image
-from vlm_app.settings import settings
 from vlm_app.store import new_id
 from vlm_app.types import Answer, Part, Picture, Request, Role, Task, Turn
 from vlm_app.ui.workbench.choosing import answering
@@ -92,7 +92,7 @@ class Endpoints:
         return path
 
     def _answer(self, picture: Picture, task: Task, query: str, model: str, precision: str) -> Answer:
-        checkpoint = find(answering(self.engine, catalog(), model, settings().model, task))
+        checkpoint = find(answering(self.engine, catalog(), model, opening().model, task))
         if task not in checkpoint.tasks:
             able = ", ".join(one for one in Task if one in checkpoint.tasks)
             raise BadInput(f"{checkpoint.name} cannot do '{task}'; it can do: {able}.")

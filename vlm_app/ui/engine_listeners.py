@@ -16,6 +16,7 @@ from gradio.components import Component
 
 from vlm_app import hub, servers
 from vlm_app.catalog import catalog, find
+from vlm_app.engine.opening import opening
 from vlm_app.engine.states import ModelState
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui import machine, offer_cards, verdicts
@@ -123,6 +124,10 @@ class EngineListeners:
         return gr.update(choices=self.showing.choices(model).of_precision)
 
     def _offers(self) -> str:
+        """What this place opens with and why; then real models, which nothing of here waits for."""
+        return offer_cards.place(opening().why) + self._real()
+
+    def _real(self) -> str:
         """Nothing waits for the network: until it answered, one line says so."""
         reached = hub.reachable()
         if reached is None:

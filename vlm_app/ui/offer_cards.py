@@ -18,6 +18,11 @@ LOOKING = '<p class="net">Looking for larger models on the Hugging Face Hub…</
 WORD = 0.75  # of a word stands behind a token of English text
 
 
+def place(why: str) -> str:
+    """Why another model opens here than the one that was chosen for this place; '' for no reason."""
+    return f'<p class="net" role="note">{escape(why)}</p>' if why else ""
+
+
 def offered(offers: Sequence[Offer], states: Sequence[ModelState]) -> str:
     """HTML of the models that can be downloaded, or are already here; those on their way show it."""
     if not offers:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from vlm_app.catalog import catalog
-from vlm_app.settings import settings
+from vlm_app.engine.opening import opening
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.finetune.page import FinetunePage
@@ -67,7 +67,7 @@ def layout() -> Parts:
     """Draws the page inside the Blocks that is open."""
     rows = catalog()
     here = model_bar.runnable(rows)
-    first = next((each for each in here if each.id == settings().model), here[0])
+    first = next((each for each in here if each.id == opening().model), here[0])
     chats = ChatList.build()
     with gr.Tabs(elem_id="tabs", selected=CHAT) as tabs:
         with gr.Tab("Chat", id=CHAT):

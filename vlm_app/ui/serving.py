@@ -59,6 +59,7 @@ def uploads() -> Path:
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     """Builds the page, launches it, says where it is, and waits for the end."""
     from vlm_app.api.owner import Owners
+    from vlm_app.engine.opening import opening
     from vlm_app.finetune.workshop import Workshop
     from vlm_app.ui import build_page
     from vlm_app.workbench.bench import Bench
@@ -77,7 +78,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
         prevent_thread_lock=True,
     )
     print(f"vlm-app is running at {address} (Ctrl-C ends it)", flush=True)
-    models.warm(settings().model)
+    opening().begin(models)
     workshop.open()
     ended.wait()
     page.close(verbose=False)

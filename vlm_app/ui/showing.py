@@ -16,9 +16,9 @@ from gradio.components.chatbot import ComponentMessage
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
 from vlm_app.engine import Engine
+from vlm_app.engine.opening import opening
 from vlm_app.engine.states import ModelState
 from vlm_app.errors import AppError, ModelUnavailable, NotFound
-from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Task
 from vlm_app.ui import beside, model_bar
 from vlm_app.ui.addresses import under_root
@@ -79,7 +79,7 @@ class Showing:
 
     def blank(self, owner: str, values: Values) -> Updates:
         """A new chat: the model stays, the message box keeps what was typed."""
-        checkpoint = checkpoint_of(values.get(self.on.model) or settings().model)
+        checkpoint = checkpoint_of(opening().instead_of(str(values.get(self.on.model) or "")))
         return self.model(checkpoint, Task.CHAT) | {
             self.on.chat: "",
             self.on.thread: messages([("assistant", welcome(checkpoint))]),

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from vlm_app import families
 from vlm_app.engine import can
+from vlm_app.engine.opening import opening
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
-from vlm_app.settings import settings
 from vlm_app.store import writable
 from vlm_app.types import Box, Checkpoint, Clip, Part, Picture, Request, Role, Sampling, Task, Turn
 from vlm_app.workbench import detail
@@ -28,7 +28,7 @@ def checked(find: Find, sheet: Sheet, keys: Sequence[str], question: Question) -
     """The question as it is asked, with a model. Raises what can be known before anything runs:
     `BadInput`, `NotFound`, `ModelUnavailable`, each with one sentence."""
     pages = pages_of(sheet, keys)
-    question = replace(question, model=question.model or settings().model)
+    question = replace(question, model=question.model or opening().model)
     row = find(question.model)
     _check_task(row, question)
     if question.task is Task.DESCRIBE_REGION:

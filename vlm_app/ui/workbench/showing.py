@@ -13,8 +13,8 @@ from gradio.components import Component
 
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
+from vlm_app.engine.opening import opening
 from vlm_app.errors import NotFound
-from vlm_app.settings import settings
 from vlm_app.ui import server_words
 from vlm_app.ui.state_words import status
 from vlm_app.ui.workbench import choosing, render
@@ -190,7 +190,7 @@ class BenchShowing:
     def default(self) -> str:
         """The model that answers where none was chosen."""
         here = choosing.runnable(catalog())
-        return next((row for row in here if row.id == settings().model), here[0]).id
+        return next((row for row in here if row.id == opening().model), here[0]).id
 
 
 def progress(done: int, total: int, unit: str) -> str:
