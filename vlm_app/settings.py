@@ -6,6 +6,7 @@ import os
 import re
 from enum import StrEnum
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from pydantic import ByteSize, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from vlm_app.limit_settings import LimitSettings
+from vlm_app.people import Role
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = Path("/data")  # where a Space mounts the bucket that it was given
@@ -54,6 +56,12 @@ def lasts(folder: Path, mounts: Path = MOUNTS) -> bool:
         kinds[Path(point.replace("\\040", " "))] = kind
     here = next((each for each in (folder, *folder.parents) if each in kinds), Path("/"))
     return here != Path("/") and kinds[here] not in FLEETING
+
+
+def _admins() -> tuple[str, ...]:
+    """Whoever made the Space, as the Hub says it there."""
+    author = os.environ.get("SPACE_AUTHOR_NAME", "").strip()
+    return (author,) if author else ()
 
 
 def _opens(place: Place) -> tuple[str, ...]:
@@ -100,13 +108,26 @@ class Settings(LimitSettings):
         default_factory=lambda so_far: "127.0.0.1" if so_far["place"] is Place.LAPTOP else "0.0.0.0",
         description="Address to serve on",
     )
+    everyone: Role | None = Field(
+        default=None,
+        description="What who has not signed in may do: visitor, member or admin; empty: everything at a "
+        "laptop itself, what a visitor may elsewhere",
+    )
+    anonymous: bool = Field(default=True, description="Whether anybody may come in who has not signed in")
+    admins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=_admins,
+        description="Who is an admin of those whom the Hub or a proxy names, with commas between; on a Space "
+        "its author if empty",
+    )
+    proxy_header: str = Field(
+        default="", description="The header in which a trusted proxy says who signed in, as X-Forwarded-User"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Addresses or networks of proxies whose headers are believed, commas between"
+    )
     port: int = Field(default=7860, ge=0, le=65535, description="Port to serve on")
     root_path: str = Field(
         default="", description="Path under which a reverse proxy serves the page, such as /vlm"
-    )
-    proxies: str = Field(
-        default="127.0.0.1,::1",
-        description="Addresses or networks of reverse proxies whose X-Forwarded headers are believed",
     )
     max_bytes: int = Field(default=20_000_000, ge=1, description="Largest file that is opened, in bytes")
     max_video_bytes: int = Field(
@@ -122,6 +143,30 @@ class Settings(LimitSettings):
     image_seconds: float = Field(
         default=3.0, gt=0, description="Most processor time for decoding one image, in seconds"
     )
+    sweep_minutes: float = Field(
+        default=5.0, gt=0, description="Minutes between two sweeps of what is no longer needed"
+    )
+    unfinished_minutes: float = Field(
+        default=10.0, gt=0, description="Minutes after which an upload that broke off is deleted"
+    )
+    upload_hours: float = Field(
+        default=24.0, gt=0, description="Hours after which an upload that was not kept is deleted"
+    )
+    upload_bytes: ByteSize = Field(
+        default=ByteSize(5_000_000_000),
+        ge=0,
+        description="Most bytes of uploads, such as 5GB; beyond it the oldest are deleted before their time",
+    )
+    cache_bytes: ByteSize = Field(
+        default=ByteSize(2_000_000_000),
+        ge=0,
+        description="Most bytes of pages and thumbnails that can be drawn again, such as 2GB",
+    )
+    keep_days: float = Field(
+        default=0.0,
+        ge=0,
+        description="Days after which the data of somebody who did not come back is deleted; 0: never",
+    )
 
     @field_validator("root_path")
     @classmethod
@@ -130,12 +175,19 @@ class Settings(LimitSettings):
             raise ValueError("a path such as /vlm")
         return value.rstrip("/")
 
-    @field_validator("offered", mode="before")
+    @field_validator("offered", "admins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
             [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            ip_network(each, strict=False)
+        return value
 
     @property
     def model(self) -> str:

@@ -1,19 +1,26 @@
 """What every request passes and every response carries: the owner, and security headers.
 
-Both are plain ASGI, so that streamed answers are never buffered.
+Both are plain ASGI, so that streamed answers are never buffered, and stand outside of everything else:
+errors, redirects and answers to preflights carry the headers too.
 """
 
 from __future__ import annotations
 
 import re
-from http.cookies import SimpleCookie
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlm_app.api import cookies
 from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.api.people import People
+from vlm_app.api.rooted import Rooted
 from vlm_app.settings import settings
 
 YEAR = 365 * 24 * 3600
@@ -36,11 +43,25 @@ PAGE_POLICY = "; ".join(
     )
 )
 EMBEDDERS = "frame-ancestors 'self' https://huggingface.co"
+LOCAL_EMBEDDERS = "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"  # notebooks
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 # Gradio would fetch these addresses for whoever asks.
 FETCHES_ELSEWHERE = re.compile(r"/file=(?:\w+:|//|%2f%2f)|/proxy=", re.IGNORECASE)
 SERVES_FILES = re.compile(r"/file[=/]|/media/|/examples/|/chats/|/bench/|/findings/|/runs/|/report\.")
+OPEN = re.compile(r"/(?:sign-in(?:/.*)?|login/callback|health|ready)")  # before anybody signed in
+
+
+def outermost(owners: Owners) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """A lifespan that puts both around an app, also around what answers when it fails."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        assert app.middleware_stack is not None, "a server has started the app"
+        app.middleware_stack = Rooted(SecurityHeaders(Visitors(app.middleware_stack, owners)))
+        yield
+
+    return lifespan
 
 
 class Visitors:
@@ -49,6 +70,7 @@ class Visitors:
     def __init__(self, app: ASGIApp, owners: Owners) -> None:
         self.app = app
         self.owners = owners
+        self.people = People(owners)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,16 +82,20 @@ class Visitors:
                 scope, receive, send
             )
             return
-        owner = self.owners.read(_cookie(headers))
+        visit = self.people.visit(scope)
+        if not (visit.name or settings().anonymous or OPEN.fullmatch(str(scope["path"]))):
+            await _sign_in_first(headers)(scope, receive, send)
+            return
         fresh = None
-        if owner is None and "text/html" in headers.get("accept", ""):
+        if visit.owner is None and "text/html" in headers.get("accept", ""):
             owner, fresh = self.owners.new()
-        scope.setdefault("state", {})["owner"] = owner
-        embedded = headers.get("sec-fetch-dest") == "iframe" and headers.get("sec-fetch-site") == "cross-site"
+            visit = replace(visit, owner=owner)
+        scope.setdefault("state", {}).update(visit=visit, owner=visit.owner)
 
         async def answer(message: Message) -> None:
             if fresh is not None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", _set_cookie(fresh, embedded, scope["scheme"] == "https"))
+                cookie = cookies.written(scope, COOKIE, fresh, YEAR)
+                MutableHeaders(scope=message).append("set-cookie", cookie)
             await send(message)
 
         await self.app(scope, receive, answer)
@@ -91,12 +117,13 @@ class SecurityHeaders:
             return
         host = urlsplit("//" + Headers(scope=scope).get("host", "")).hostname
         policy = FILE_POLICY if SERVES_FILES.search(path) else PAGE_POLICY
-        if host not in LOCAL:
-            policy = f"{policy}; {EMBEDDERS}"
+        policy = f"{policy}; {LOCAL_EMBEDDERS if host in LOCAL else EMBEDDERS}"
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                for name in [name for name in headers if name.startswith("access-control-")]:
+                    del headers[name]  # Gradio allows whoever asks; here no other site may read anything
                 headers["content-security-policy"] = policy
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "same-origin"
@@ -116,17 +143,8 @@ def _is_foreign(headers: Headers) -> bool:
     return urlsplit(origin).netloc not in {host for host in hosts if host}
 
 
-def _cookie(headers: Headers) -> str | None:
-    jar: SimpleCookie = SimpleCookie()
-    for part in headers.get("cookie", "").split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == COOKIE:
-            jar[COOKIE] = value
-    return jar[COOKIE].value if COOKIE in jar else None
-
-
-def _set_cookie(value: str, embedded: bool, https: bool) -> str:
-    """In a frame of another site (a Space's page) only a partitioned cookie is sent back."""
-    rule = "SameSite=None; Secure; Partitioned" if embedded else f"SameSite=Lax{'; Secure' * https}"
-    path = settings().root_path or "/"  # two apps behind one proxy have a cookie each
-    return f"{COOKIE}={value}; Path={path}; Max-Age={YEAR}; HttpOnly; {rule}"
+def _sign_in_first(headers: Headers) -> Response:
+    """Who has not signed in where everybody must: a page is sent on, anything else gets a sentence."""
+    if "text/html" in headers.get("accept", "") and headers.get("sec-fetch-dest") != "empty":
+        return RedirectResponse(f"{settings().root_path}/sign-in", 303)
+    return PlainTextResponse("This app is for those who sign in: open its page and do so.", 401)

@@ -1,19 +1,17 @@
 """Whose chats these are: a random id in a signed cookie.
 
-The cookie is the only thing that tells visitors apart. Gradio's `session_hash` is chosen by
-the client and is never used for it.
+The cookie is the only thing that tells those apart who have not signed in (`people` knows the others).
+Gradio's `session_hash` is chosen by the client and is never used for it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
-
-from vlm_app.errors import BadInput
 
 COOKIE = "vlm_app_owner"
 
@@ -22,7 +20,10 @@ class Owners:
     """Makes and checks the signed owner ids of one data folder."""
 
     def __init__(self, data: Path) -> None:
-        self._signer = Signer(_secret(data / "secret"), salt="owner")
+        self.data = data
+        self.secret = secret = _secret(data / "secret")
+        self._signer = Signer(secret, salt="owner")
+        self._sealer = Signer(secret, salt="seal", digest_method=hashlib.sha256)
 
     def new(self) -> tuple[str, str]:
         """A fresh owner id, and the cookie value that proves it."""
@@ -38,15 +39,9 @@ class Owners:
         except (BadSignature, UnicodeDecodeError):
             return None
 
-    def of(self, cookies: Mapping[str, str]) -> str:
-        """The owner that sent these cookies. Raises BadInput where nobody did."""
-        owner = self.read(cookies.get(COOKIE))
-        if owner is None:
-            raise BadInput(
-                "This page keeps your chats apart from others' by a cookie, and found none: "
-                "allow cookies for this address and reload."
-            )
-        return owner
+    def seal(self, owner: str, name: str) -> str:
+        """Letters that only this app could have made of a name for this owner."""
+        return hashlib.sha256(self._sealer.get_signature(f"{owner}\n{name}")).hexdigest()[:32]
 
 
 def _secret(path: Path) -> bytes:
