@@ -21,8 +21,8 @@ import psutil
 from fpdf import FPDF
 from PIL import Image
 
-from vlm_app.media import documents
 from vlm_app.media.documents import Document, open_document
+from vlm_app.settings import settings
 
 Row = dict[str, float | str]
 
@@ -102,7 +102,7 @@ def measure(name: str, make: Callable[[int], bytes], pages: int, folder: Path) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how long a PDF's pages take.")
-    parser.add_argument("--pages", type=int, default=documents.MOST_PAGES, help="of each document")
+    parser.add_argument("--pages", type=int, default=settings().max_pages, help="of each document")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -19,6 +19,14 @@ class BadInput(AppError):
     """What the user gave cannot be used: a file, a message, a setting or an option."""
 
 
+class TooMuch(BadInput):
+    """What was given is larger, or would need more room, than the role of whoever asks may have."""
+
+
+class TooMany(BadInput):
+    """Whoever asks has more going on at once, or asked more lately, than their role may."""
+
+
 class NotFound(AppError):
     """Something asked for by id does not exist, or belongs to somebody else."""
 

@@ -19,7 +19,7 @@ from vlm_app.api import adapter_routes
 from vlm_app.api.middleware import SecurityHeaders, Visitors
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.engine.attaching import CONFIG, WEIGHTS
-from vlm_app.finetune.adapters import Adapters
+from vlm_app.finetune.adapters import Adapters, kept
 from vlm_app.settings import settings
 from vlm_app.store import Store
 
@@ -82,7 +82,7 @@ def test_what_is_no_adapter_is_a_sentence_and_leaves_nothing(app: App, body: byt
 
 
 def test_one_that_is_too_large_is_refused_while_it_comes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_routes, "MOST_BYTES", 100)
+    monkeypatch.setattr(kept, "MOST_BYTES", 100)
     answer = app.client.post("/adapter?name=x.zip", content=zipped())
-    assert answer.status_code == 400 and "at most" in answer.text
+    assert answer.status_code == 413 and "at most" in answer.text
     assert arrived() == []

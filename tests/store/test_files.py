@@ -30,7 +30,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def kept(store: Store, owner: str, source: Path) -> str:
-    written = store.write_file(source)
+    written = store.write_file(owner, source)
     with store.writing() as session:
         return store.keep_file(session, owner, source, written, source.name, "application/pdf")
 
@@ -67,7 +67,7 @@ def test_a_copy_that_breaks_off_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreUnavailable, match=r"No space left on device.*free space"):
-        store.write_file(source)
+        store.write_file("ada", source)
     assert on_disk(store) == []
 
 

@@ -109,7 +109,7 @@ def test_a_crash_while_an_image_is_written_leaves_no_half_image(
 
 
 def test_a_crash_between_the_image_and_its_row_breaks_nothing(store: Store) -> None:
-    store.write_images([picture()])  # and then the process was killed
+    store.write_images("ada", [picture()])  # and then the process was killed
     assert store.picture("ada", store.add_picture("ada", picture())) == picture()
     assert len(files(store)) == 1
 

@@ -10,10 +10,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from vlm_app.api.replies import NEVER, owner_of, sentence_on_error, slug
-from vlm_app.errors import BadInput
+from vlm_app.errors import TooMuch
 from vlm_app.finetune.adapters import Adapters
-
-MOST_BYTES = 5_000_000_000  # of a zip: LoRA of rank 512 on all of 7 billion parameters has about three
 
 
 def adapter_routes(adapters: Adapters) -> list[Route]:
@@ -42,21 +40,32 @@ class Served:
     async def bring(self, request: Request) -> Response:
         """`?name=…` with the zip as the body; answers with the id of the new adapter."""
         owner, name = owner_of(request), request.query_params.get("name", "")
+        most = await run_in_threadpool(self.adapters.room, owner)
         with self.adapters.arriving() as path:
             try:
-                await _written(request, path)
+                await _written(request, path, most)
             except ClientDisconnect:
                 return Response(status_code=204)
             id = await run_in_threadpool(self.adapters.take_in, owner, path, name)
         return JSONResponse({"id": id}, headers=NEVER)
 
 
-async def _written(request: Request, path: Path) -> None:
-    """Writes the body as it comes, so that its size needs no memory."""
+async def _written(request: Request, path: Path, most: int) -> None:
+    """Writes the body as it comes, so that its size needs no memory; what is announced as too large,
+    is not read."""
+    announced = request.headers.get("content-length", "")
     count = 0
+    _check(int(announced) if announced.isdigit() else 0, most)
     with path.open("wb") as file:
         async for piece in request.stream():
             count += len(piece)
-            if count > MOST_BYTES:
-                raise BadInput(f"An adapter has at most {MOST_BYTES / 1e9:g} GB: bring a smaller one.")
+            _check(count, most)
             await run_in_threadpool(file.write, piece)
+
+
+def _check(count: int, most: int) -> None:
+    if count > most:
+        raise TooMuch(
+            f"An adapter may have at most {most / 1e6:,.3g} MB here, found {count / 1e6:,.3g} MB: bring a "
+            "smaller one, or delete what you no longer need."
+        )

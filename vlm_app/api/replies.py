@@ -9,7 +9,7 @@ from functools import wraps
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from vlm_app.errors import AppError, NotAllowed, NotFound
+from vlm_app.errors import AppError, NotAllowed, NotFound, TooMany, TooMuch
 
 SIDES = (32, 2048)  # smallest and largest thumbnail, in pixels
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
@@ -51,7 +51,7 @@ def attachment(data: bytes, media_type: str, name: str) -> Response:
 
 def sentence_on_error(handler: Handler) -> Handler:
     """An AppError becomes its sentence: 404 where something is missing, 403 where a role is not enough,
-    else 400."""
+    413 and 429 where it is more than the role may have or do, else 400."""
 
     @wraps(handler)
     async def answered(request: Request) -> Response:
@@ -61,6 +61,10 @@ def sentence_on_error(handler: Handler) -> Handler:
             return PlainTextResponse(error.sentence, 404, headers=NEVER)
         except NotAllowed as error:
             return PlainTextResponse(error.sentence, 403, headers=NEVER)
+        except TooMuch as error:
+            return PlainTextResponse(error.sentence, 413, headers=NEVER)
+        except TooMany as error:
+            return PlainTextResponse(error.sentence, 429, headers=NEVER)
         except AppError as error:
             return PlainTextResponse(error.sentence, 400, headers=NEVER)
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from vlm_app import families
+from vlm_app import families, limits
 from vlm_app.chat.conversation import ChatSettings, Conversation, Message
 from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
 from vlm_app.engine import can
 from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.families.plain import task_in_words
-from vlm_app.settings import settings
 from vlm_app.store import writable
 from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
 
 
-def checked_parts(parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ...]:
+def checked_parts(owner: str, parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ...]:
     """The parts without blank texts. Raises `BadInput` when nothing is left to answer, or too much."""
     kept = tuple(
         part if isinstance(part, Picture) else writable(part)
@@ -27,10 +26,11 @@ def checked_parts(parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ..
     images = sum(1 for part in kept if isinstance(part, Picture))
     if not kept and task is Task.CHAT:
         raise BadInput("The message is empty: write a question or add an image.")
-    if images > settings().max_images:
+    most = limits.of(owner).images
+    if images > most:
         raise BadInput(
-            f"The message holds {images} images, at most {settings().max_images} are taken: "
-            f"remove {images - settings().max_images}, or send them in several messages."
+            f"The message holds {images} images, at most {most} are taken: "
+            f"remove {images - most}, or send them in several messages."
         )
     return kept
 

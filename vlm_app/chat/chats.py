@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 
 from vlm_app import catalog
@@ -95,7 +96,7 @@ class Chats:
         Raises `BadInput` when there is nothing to answer, too many images, or none where one is
         needed (nothing is kept then), and `NotFound` when the chat has been deleted.
         """
-        asked = _asked(parts, task, query)
+        asked = _asked(owner, parts, task, query)
         current = self._current(owner, conversation)
         title = current.title if current.messages else title_of(asked.parts, task, asked.query)
         return self._ask(replace(current, title=title), asked, stop)
@@ -111,7 +112,7 @@ class Chats:
         conversation = self.open(owner, id)
         place = _place_of(conversation, message_id)
         old = conversation.messages[place]
-        asked = _asked(parts, old.task, "" if _has_text(parts) else old.query)
+        asked = _asked(owner, parts, old.task, "" if _has_text(parts) else old.query)
         title = conversation.title
         if place == 0 and title == title_of(old.turn.parts, old.task, old.query):
             title = title_of(asked.parts, asked.task, asked.query)
@@ -229,6 +230,14 @@ class Chats:
 
     def import_json(self, owner: str, data: bytes) -> Conversation:
         """Adds a chat from such a file, with new ids. Raises `BadInput` with what does not fit."""
+        return self._taken(owner, data)
+
+    def import_file(self, owner: str, path: Path) -> Conversation:
+        """The same from a file on disk, which is not read where it is too large."""
+        exchange.check_size(owner, path.stat().st_size)
+        return self._taken(owner, path.read_bytes())
+
+    def _taken(self, owner: str, data: bytes) -> Conversation:
         return self.open(owner, exchange.take_in(self._store, self._records, self._find, owner, data))
 
     def export_markdown(self, owner: str, id: str) -> str:
@@ -236,9 +245,9 @@ class Chats:
         return markdown.export(self.open(owner, id))
 
 
-def _asked(parts: Sequence[StillPart], task: Task, query: str) -> Asked:
+def _asked(owner: str, parts: Sequence[StillPart], task: Task, query: str) -> Asked:
     """Checked input; the text of the message stands in for a missing query."""
-    kept = checked_parts(parts, task)
+    kept = checked_parts(owner, parts, task)
     if task is Task.CHAT:
         return Asked(kept)
     text = " ".join(part for part in kept if isinstance(part, str))

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
+from vlm_app import limits
 from vlm_app.chat.asking import checked_parts
 from vlm_app.chat.conversation import Alternative, ChatSettings, Conversation, Message, shortened
 from vlm_app.chat.records import Records
@@ -148,14 +149,17 @@ def take_in(store: Store, records: Records, find: Find, owner: str, data: bytes)
     Nothing of the file is believed: sizes are checked before anything is decoded, images are
     opened like uploads, ids and owners are our own. Raises `BadInput`.
     """
+    check_size(owner, len(data))
     file = _read(data)
     media: list[str] = []
+    allowed = limits.of(owner)
     try:
         for number, image in enumerate(file.images, 1):
-            picture = open_image(image.png, name=f"image {number} of the file", max_bytes=MOST_BYTES)
+            name = f"image {number} of the file"
+            picture = open_image(image.png, name=name, max_bytes=MOST_BYTES, limits=allowed)
             media.append(store.add_picture(owner, replace(picture, note=image.note)))
         pictures = [store.picture(owner, each) for each in media]  # not yet decoded again: memory stays flat
-        said = _said(file, pictures)
+        said = _said(owner, file, pictures)
         chosen = _settings(file.settings, find, owner)
         return records.insert(owner, shortened(file.title) or "Imported chat", chosen, file.created, said)
     except BaseException:
@@ -163,11 +167,14 @@ def take_in(store: Store, records: Records, find: Find, owner: str, data: bytes)
         raise
 
 
+def check_size(owner: str, size: int) -> None:
+    """Raises `BadInput` for a file of more bytes than are read for this owner."""
+    most = min(MOST_BYTES, limits.of(owner).document_bytes or MOST_BYTES)
+    if size > most:
+        raise BadInput(f"The file has {size / 1e6:,.3g} MB, at most {most / 1e6:,.3g} MB are read.")
+
+
 def _read(data: bytes) -> _File:
-    if len(data) > MOST_BYTES:
-        raise BadInput(
-            f"The file has {len(data) / 1e6:,.0f} MB, at most {MOST_BYTES / 1e6:,.0f} MB are read."
-        )
     try:
         found = from_json(data)
     except ValueError as error:
@@ -188,14 +195,14 @@ def _read(data: bytes) -> _File:
     return file
 
 
-def _said(file: _File, pictures: Sequence[Picture]) -> list[Said]:
+def _said(owner: str, file: _File, pictures: Sequence[Picture]) -> list[Said]:
     """The messages, checked as if they were sent one by one."""
     said: list[Said] = []
     images = 0
     for number, message in enumerate(file.messages, 1):
         where = f"Message {number} of the file"
         if isinstance(message, _User):
-            asked = _asked(message, pictures, where)
+            asked = _asked(owner, message, pictures, where)
             images += len(asked.pictures)
             said.append((asked, message.created))
         elif not said or isinstance(said[-1][0], Answered):
@@ -214,7 +221,7 @@ def _mask_pixels(message: _User | _Assistant) -> int:
     )
 
 
-def _asked(message: _User, pictures: Sequence[Picture], where: str) -> Asked:
+def _asked(owner: str, message: _User, pictures: Sequence[Picture], where: str) -> Asked:
     parts: list[StillPart] = []
     for part in message.parts:
         if isinstance(part, _Text):
@@ -223,7 +230,7 @@ def _asked(message: _User, pictures: Sequence[Picture], where: str) -> Asked:
             parts.append(pictures[part.image])
         else:
             raise BadInput(f"{where} shows image {part.image + 1}, and the file has {len(pictures)}.")
-    return Asked(checked_parts(parts, message.task), message.task, message.query)
+    return Asked(checked_parts(owner, parts, message.task), message.task, message.query)
 
 
 def _answered(message: _Assistant, images: int, where: str) -> Answered:

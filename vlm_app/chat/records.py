@@ -84,7 +84,7 @@ class Records:
         self, owner: str, title: str, settings: ChatSettings, created: datetime, said: Sequence[Said]
     ) -> str:
         """Adds a whole conversation, and returns its id."""
-        self._write_images(*(message for message, _ in said if isinstance(message, Asked)))
+        self._write_images(owner, *(message for message, _ in said if isinstance(message, Asked)))
         with self._store.writing() as session:
             id = _add_conversation(session, owner, new_id(), title, settings, created)
             for message, when in said:
@@ -108,7 +108,7 @@ class Records:
         deleted, or the message has.
         """
         owner, id = conversation.owner, conversation.id
-        self._write_images(asked)
+        self._write_images(owner, asked)
         with self._store.writing() as session:
             now = datetime.now(UTC)
             if conversation.messages or instead_of is not None or _exists(session, id):
@@ -210,8 +210,8 @@ class Records:
 
     # --- within a transaction ---------------------------------------------------------------
 
-    def _write_images(self, *asked: Asked) -> None:
-        self._store.write_images([picture for each in asked for picture in each.pictures])
+    def _write_images(self, owner: str, *asked: Asked) -> None:
+        self._store.write_images(owner, [picture for each in asked for picture in each.pictures])
 
     def _add_asked(self, session: Session, owner: str, id: str, asked: Asked, when: datetime) -> MessageRow:
         media = self._store.keep_pictures(session, owner, asked.pictures)

@@ -17,6 +17,7 @@ from vlm_app.finetune.uploads import Report
 from vlm_app.finetune.uploads.archive import MOST_BYTES, SPARE
 from vlm_app.finetune.uploads.workroom import free_bytes, workroom
 from vlm_app.store.database import as_sentence
+from vlm_app.store.disk import Disk
 
 _WAITS = 24 * 3600.0  # seconds for a decision, and for which what became of it is kept
 _SILENCE = 15 * 60.0  # seconds without a byte after which nobody sends any more
@@ -93,8 +94,11 @@ class Room:
 class Receiving:
     """A file that comes piece by piece. To be closed; until it is, it does not count as whole."""
 
-    def __init__(self, room: Room, file: IO[bytes], failed: Callable[[AppError], None]) -> None:
+    def __init__(
+        self, room: Room, file: IO[bytes], failed: Callable[[AppError], None], disk: Disk
+    ) -> None:
         self._room = room
+        self._disk = disk
         self._file = file
         self._failed = failed
 
@@ -107,8 +111,10 @@ class Receiving:
         try:
             if so_far > MOST_BYTES or so_far > room.arrival.total:
                 check_room(room.arrival.name, so_far)
+                self._disk.check(room.arrival.owner, len(piece))  # more comes than was announced
                 room.now(total=so_far)
             self._file.write(piece)
+            self._disk.add(room.arrival.owner, len(piece))
             room.now(bytes=so_far)
         except OSError as error:
             told = as_sentence(error, room.folder)

@@ -31,6 +31,8 @@ class Arrivals:
 
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
+        self._disk = examples.disk
+        self._disk.also("arrivals", self._bytes)
         self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="arrivals")
         self._lock = Lock()
         self._rooms: dict[str, Room] = {}  # by owner
@@ -70,6 +72,7 @@ class Arrivals:
             self._rooms[owner] = room
         try:
             check_room(room.arrival.name, total)
+            self._disk.check(owner, room.arrival.total)
         except BadInput:
             self._forget(room)
             raise
@@ -85,7 +88,7 @@ class Arrivals:
         room.files.append(path)
         try:
             folder.mkdir(exist_ok=True)
-            return Receiving(room, path.open("xb"), lambda error: self._fail(room, error))
+            return Receiving(room, path.open("xb"), lambda error: self._fail(room, error), self._disk)
         except OSError as error:
             raise self._full(room, error) from error
 
@@ -130,6 +133,11 @@ class Arrivals:
             self._forget(room)
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _bytes(self, owner: str) -> int:
+        """What has come for an owner, and is not a dataset yet."""
+        room = self._rooms.get(owner)
+        return room.arrival.bytes if room and room.arrival.stage not in ENDED else 0
 
     def _check(self, room: Room) -> None:
         room.now(stage=Stage.CHECKING)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from vlm_app import catalog
+from vlm_app import catalog, limits
 from vlm_app.engine import Engine, Reservation, adapters
-from vlm_app.errors import BadInput, ModelUnavailable, NotFound
+from vlm_app.errors import BadInput, ModelUnavailable, NotFound, TooMany
 from vlm_app.finetune import fitting
 from vlm_app.finetune.earlier import taught_before
 from vlm_app.finetune.estimate import Needs, needs
@@ -35,6 +35,7 @@ from vlm_app.finetune.run_folder import Data, RunFolder
 from vlm_app.finetune.trial import SECONDS, Trial, trial
 from vlm_app.store import Store, new_id
 from vlm_app.store.database import as_sentence
+from vlm_app.store.disk import size_below
 from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import RunRow
 
@@ -76,6 +77,7 @@ class Runs:
         self._examples = Examples(store)
         self._root = store.data / "runs"
         self._queue = Queue(self._root, self._reserve, child)
+        store.disk.also("runs", self._bytes)
 
     def drive(self) -> None:
         """Look after the line of runs, as the app does from its start on; `start` and `resume` do it too."""
@@ -107,9 +109,10 @@ class Runs:
     def start(self, owner: str, config: RunConfig, dataset_id: str) -> Run:
         """Put a run in the line, with a copy of the dataset's examples as they are now.
 
-        Raises `BadInput` for a dataset that the run cannot learn from, `NotFound`, and
-        `StoreUnavailable`.
+        Raises `BadInput` for a dataset that the run cannot learn from, `NotFound`, `TooMany` while as many
+        runs of theirs as the owner may have wait or train, `TooMuch`, and `StoreUnavailable`.
         """
+        self._check_room(owner)
         dataset = self._dataset(owner, dataset_id)
         divided = self._divided(owner, dataset, config)
         data = Data(
@@ -257,6 +260,7 @@ class Runs:
             raise BadInput(run.status.sentence)
         if run.state not in RESUMABLE:
             raise BadInput(f"'{run.name}' is {run.state}: only a run that stopped or broke can be resumed.")
+        self._check_room(owner)
         with self._told():
             run.folder.stop.unlink(missing_ok=True)
             run.folder.spare()
@@ -301,6 +305,25 @@ class Runs:
 
     def _dataset(self, owner: str, id: str) -> Dataset:
         return self._examples.dataset(owner, id)
+
+    def _check_room(self, owner: str) -> None:
+        """Whether an owner may have one more run now, and has room for its files."""
+        allowed = limits.of(owner)
+        if allowed.runs is not None:
+            now = sum(each.state in (State.QUEUED, *ACTIVE) for each in self.runs(owner))
+            if now >= allowed.runs:
+                many = "1 run waits or trains" if allowed.runs == 1 else f"{allowed.runs} runs wait or train"
+                raise TooMany(
+                    f"At most {many} at once for {allowed.a_role}: wait for the end of one, or stop it, and "
+                    "start this one again."
+                )
+        self._store.disk.check(owner)
+
+    def _bytes(self, owner: str) -> int:
+        """What the folders of an owner's runs take."""
+        with self._store.reading() as session:
+            ids = session.scalars(select(RunRow.id).filter_by(owner=owner)).all()
+        return sum(size_below(self._folder(id).path) for id in ids)
 
     def _reserve(self, folder: RunFolder, used: int) -> Reservation:
         config = folder.config

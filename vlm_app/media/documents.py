@@ -16,11 +16,11 @@ from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.types import Box, Picture, Region
 
 if TYPE_CHECKING:
+    from vlm_app.limits import Limits
     from vlm_app.settings import Settings
 
 DPI = 144.0  # a page of A4 is 1,191 × 1,684 pixels: its small print can be read
 MOST_DPI = 1200.0
-MOST_PAGES = 200
 
 
 def is_document(path: Path, name: str = "") -> bool:
@@ -34,20 +34,24 @@ def is_document(path: Path, name: str = "") -> bool:
     return not format_of(head) and (named or b"%PDF-" in head)
 
 
-def open_document(path: Path, name: str = "") -> Document:
+def open_document(path: Path, name: str = "", limits: Limits | None = None) -> Document:
     """Open a PDF in a worker process, within the limits of the settings.
 
     Args:
         path: where the file lies. It is read again for each page and must stay there.
         name: how the user knows it; by default the path's last part.
+        limits: of whoever opens it, where they are narrower than the settings.
 
     Raises:
         BadInput: one sentence for a file that is empty, broken, no PDF, protected with a
-            password, without pages, or has more than 200.
+            password, without pages, or has more bytes or pages than are opened.
     """
     name = name or path.name
     _check(path, name)
-    reply = _asked(path, {"want": "sizes", "most": MOST_PAGES}, "print it to a new PDF and open that")
+    if limits and limits.document_bytes is not None:
+        check_size(path, name, limits.document_bytes)
+    most = limits.pages if limits else _settings().max_pages
+    reply = _asked(path, {"want": "sizes", "most": most}, "print it to a new PDF and open that")
     if reply.problem:
         raise BadInput(f"{subject(name, 'document')} {reply.problem}")
     return Document(path, name, tuple((width, height) for width, height in reply.values["sizes"]))
@@ -139,6 +143,16 @@ def _check(path: Path, name: str) -> None:
         raise BadInput(f"{subject(name, 'document')} is not the name of a file: choose a PDF.") from error
     if empty:
         raise BadInput(f"{subject(name, 'document')} is empty (0 bytes): choose another PDF.")
+
+
+def check_size(path: Path, name: str, most: int) -> None:
+    """Raises `BadInput` for a file of more bytes than `most`."""
+    size = path.stat().st_size
+    if size > most:
+        raise BadInput(
+            f"{subject(name, 'document')} has {size / 1e6:,.3g} MB, more than the {most / 1e6:,.3g} MB of a "
+            "document that are opened here: make it smaller, or save the pages that you need."
+        )
 
 
 def _asked(path: Path, arguments: Mapping[str, Any], advice: str) -> Reply:

@@ -17,12 +17,15 @@ from vlm_app.media.pool import Job, Pool, Reply
 from vlm_app.types import Picture
 
 if TYPE_CHECKING:
+    from vlm_app.limits import Limits
     from vlm_app.settings import Settings
 
 THUMBNAIL_TYPE = "image/webp"  # the media type of what `thumbnail` returns
 
 
-def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = None) -> Picture:
+def open_image(
+    source: bytes | Path, *, name: str = "", max_bytes: int | None = None, limits: Limits | None = None
+) -> Picture:
     """Open an uploaded image in a worker process, within the limits of the settings.
 
     Args:
@@ -30,6 +33,7 @@ def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = 
             what it holds counts, not how it is called.
         name: how the user knows it; by default the path's last part.
         max_bytes: the largest file, where it is not the one of the settings.
+        limits: of whoever opens it, where they are narrower than the settings.
 
     Returns:
         Upright RGB pixels: turned by EXIF, transparent parts on white, 16 bits scaled
@@ -40,8 +44,8 @@ def open_image(source: bytes | Path, *, name: str = "", max_bytes: int | None = 
     """
     settings = _settings()
     name = name or (source.name if isinstance(source, Path) else "")
-    data = _read(source, name, max_bytes or settings.max_bytes)
-    arguments = {"max_pixels": settings.max_pixels}
+    data = _read(source, name, max_bytes or (limits.bytes if limits else settings.max_bytes))
+    arguments = {"max_pixels": limits.pixels if limits else settings.max_pixels}
     most = 3 * settings.max_pixels
     advice, cpu = "save it again as PNG or JPEG", settings.image_seconds
     job = Job("image", arguments, data, settings.decode_seconds, most, advice, cpu)

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vlm_app.errors import BadInput
 from vlm_app.media.images import _settings, decode_memory, picture_of
 from vlm_app.media.names import subject, why_unread
 from vlm_app.media.pool import Job, Pool
 from vlm_app.types import Picture
+
+if TYPE_CHECKING:
+    from vlm_app.limits import Limits
 
 PATIENCE = 3  # times the limit for an image: a frame may need all those since its key frame
 _ADVICE = "cut it shorter, or convert it to H.264 in an MP4 file"
@@ -76,19 +79,20 @@ class Video:
         return reply.values, picture_of(reply) if "at" in arguments else None
 
 
-def open_video(path: Path, name: str = "") -> Video:
+def open_video(path: Path, name: str = "", limits: Limits | None = None) -> Video:
     """Open a video file, within the limits of the settings.
 
     Args:
         path: where it lies. MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV or OGG; what it holds
             counts, not how it is called.
         name: how the user knows it; by default the path's last part.
+        limits: of whoever opens it, where they are narrower than the settings.
 
     Raises:
         BadInput: one sentence that names the file and says what to do.
     """
     name = name or path.name
-    most = _settings().max_video_bytes
+    most = limits.video_bytes if limits else _settings().max_video_bytes
     try:
         size = path.stat().st_size
         with path.open("rb"):
@@ -104,7 +108,14 @@ def open_video(path: Path, name: str = "") -> Video:
             f"{subject(name)} has {size / 1e6:,.0f} MB, more than the {most / 1e6:,.3g} MB of a video that "
             "are opened here: cut it shorter, or make it smaller."
         )
-    return Video(path.absolute(), name)
+    video = Video(path.absolute(), name)
+    longest = limits.video_seconds if limits else None
+    if longest is not None and video.seconds > longest:
+        raise BadInput(
+            f"{subject(name)} lasts {video.seconds / 60:,.1f} minutes, more than the {longest / 60:,.3g} "
+            "minutes of a video that are opened here: cut it shorter."
+        )
+    return video
 
 
 def spread_times(seconds: float, count: int) -> tuple[float, ...]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from vlm_app.errors import NotFound
 from vlm_app.store.database import as_sentence, migrate, open_database
+from vlm_app.store.disk import Disk, size_of
 from vlm_app.store.files import FileFolder
 from vlm_app.store.ids import new_id
 from vlm_app.store.images import ImageFolder
@@ -51,6 +52,8 @@ class Store:
             self._read = open_database(url or f"sqlite:///{data / 'app.db'}")
             migrate(self._read)
         self._write = self._read.execution_options(write=True)
+        self.disk = Disk()
+        self.disk.also("images and files", self._kept_bytes)
 
     def close(self) -> None:
         """Closes the connections. The store is not used afterwards."""
@@ -86,15 +89,22 @@ class Store:
 
     def add_picture(self, owner: str, picture: Picture) -> str:
         """Keeps an image for an owner and returns its media id: the same for the same pixels."""
-        self.write_images([picture])
+        self.write_images(owner, [picture])
         with self.writing() as session:
             return self.keep_pictures(session, owner, [picture])[0]
 
-    def write_images(self, pictures: Sequence[Picture]) -> None:
-        """Writes the files, ahead of the transaction that calls `keep_pictures`: encoding is slow."""
+    def write_images(self, owner: str, pictures: Sequence[Picture]) -> None:
+        """Writes the files, ahead of the transaction that calls `keep_pictures`: encoding is slow.
+
+        Raises `TooMuch` before, where the owner has no room for them.
+        """
+        paths = [self._images.path(picture.sha256) for picture in pictures]
+        if pictures:
+            self.disk.check(owner)
         with self._told():
             for picture in pictures:
                 self._images.write(picture)
+            self.disk.add(owner, sum(size_of(path) for path in paths))
 
     def keep_pictures(self, session: Session, owner: str, pictures: Sequence[Picture]) -> list[str]:
         """Media ids of the pictures, rows added where needed, within a session of `writing`."""
@@ -173,10 +183,23 @@ class Store:
 
     # --- files ----------------------------------------------------------------------------
 
-    def write_file(self, source: Path) -> tuple[str, int]:
-        """Copies a file, ahead of the transaction that calls `keep_file`; its SHA-256 and bytes."""
+    def write_file(self, owner: str, source: Path) -> tuple[str, int]:
+        """Copies a file, ahead of the transaction that calls `keep_file`; its SHA-256 and bytes.
+
+        Raises `TooMuch` before, where the owner has no room for it.
+        """
+        self.disk.check(owner, size_of(source))
         with self._told():
-            return self._files.write(source)
+            written = self._files.write(source)
+        self.disk.add(owner, written[1])
+        return written
+
+    def _kept_bytes(self, owner: str) -> int:
+        """Bytes of an owner's images and files on the disk."""
+        with self.reading() as session:
+            images = session.scalars(select(MediaRow.sha256).filter_by(owner=owner)).all()
+            files = session.scalar(select(func.sum(FileRow.bytes)).filter_by(owner=owner))
+        return sum(size_of(self._images.path(each)) for each in images) + int(files or 0)
 
     def keep_file(
         self, session: Session, owner: str, source: Path, written: tuple[str, int], name: str, media_type: str

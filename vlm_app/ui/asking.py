@@ -41,7 +41,7 @@ class Asking:
 
     def send(self, text: str, files: Sequence[str]) -> Steps:
         """What the message box holds. Pictures without a word are described."""
-        task, attached = self.conversation.settings.task, opened(files)
+        task, attached = self.conversation.settings.task, opened(files, self.owner)
         pictures = tuple(each.picture for each in attached)
         self._check(attached, task, text)
         if task is not Task.CHAT:

@@ -220,7 +220,7 @@ class Listeners:
         path = Path(values[self.on.chats.load])
 
         def taken(owner: str) -> Updates:
-            return self.showing.whole(owner, self.chats.import_json(owner, path.read_bytes()), values)
+            return self.showing.whole(owner, self.chats.import_file(owner, path), values)
 
         try:
             return self._safely(taken, request)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vlm_app import limits
 from vlm_app.errors import BadInput
+from vlm_app.limits import Limits
 from vlm_app.media import open_image
 from vlm_app.media.documents import Document, is_document, open_document
 from vlm_app.media.names import cleaned
-from vlm_app.settings import settings
 from vlm_app.types import Clip, Picture, StillPart, Task, Turn
 
 PLACE = re.compile(r"\[image (\d+)\]", re.IGNORECASE)
@@ -30,18 +31,19 @@ class Attached:
         return (self.title, self.picture) if self.title else (self.picture,)
 
 
-def opened(files: Sequence[str]) -> tuple[Attached, ...]:
-    """The pictures of uploaded files; of a PDF its pages.
+def opened(files: Sequence[str], owner: str | None = None) -> tuple[Attached, ...]:
+    """The pictures of files that an owner uploaded; of a PDF its pages. Without an owner they are ours.
 
     Raises BadInput with a sentence that names the file. Pages are counted before one is drawn.
     """
-    most = settings().max_images
+    allowed = limits.of(owner)
+    most = allowed.images
     if len(files) > most:
         raise BadInput(f"A message holds at most {most} images, found {len(files)}: leave some out.")
     paths = [Path(file) for file in files]
-    documents = {path: open_document(path) for path in paths if is_document(path)}
+    documents = {path: open_document(path, limits=allowed) for path in paths if is_document(path)}
     _check_pages(list(documents.values()), len(paths) - len(documents), most)
-    return tuple(each for path in paths for each in _pictures(path, documents.get(path)))
+    return tuple(each for path in paths for each in _pictures(path, documents.get(path), allowed))
 
 
 def images_in(files: Sequence[str]) -> int:
@@ -78,9 +80,9 @@ def check_task(attached: Sequence[Attached], task: Task, named: str, each_by_its
         )
 
 
-def _pictures(path: Path, document: Document | None) -> Iterator[Attached]:
+def _pictures(path: Path, document: Document | None, allowed: Limits) -> Iterator[Attached]:
     if document is None:
-        yield Attached(open_image(path, name=path.name))
+        yield Attached(open_image(path, name=path.name, limits=allowed))
         return
     with document:
         for number in range(1, document.pages + 1):

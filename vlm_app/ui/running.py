@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vlm_app import limits
+
 Key = tuple[str, str]  # owner, chat
 
 
@@ -22,7 +24,8 @@ class Running:
         with self._lock:
             self._signals.setdefault(key, []).append(signal)
         try:
-            yield
+            with limits.answering(key[0]):
+                yield
         finally:
             with self._lock:
                 self._signals[key].remove(signal)

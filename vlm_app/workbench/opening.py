@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from vlm_app import limits
 from vlm_app.errors import BadInput
 from vlm_app.grounding.formats.result import plain
 from vlm_app.media import open_image, thumbnail
@@ -96,9 +97,11 @@ def _open_images(sheets: Sheets, cache: Cache, owner: str, files: Sequence[tuple
             f"A sheet holds at most {MOST_IMAGES} images, found {len(files)}: open them in several goes."
         )
 
+    allowed = limits.of(owner)
+
     def opened(place: int) -> tuple[Page, bytes, str]:
         path, name = files[place]
-        picture = open_image(path, name=name)
+        picture = open_image(path, name=name, limits=allowed)
         note = f"{subject(name)}: {picture.note}" if picture.note else ""
         return Page(f"i{place}", name, picture.size), thumbnail(picture, SMALL), note
 
@@ -117,7 +120,7 @@ def _open_images(sheets: Sheets, cache: Cache, owner: str, files: Sequence[tuple
 
 
 def _open_document(sheets: Sheets, owner: str, path: Path, name: str) -> Sheet:
-    with open_document(path, name) as document:
+    with open_document(path, name, limits.of(owner)) as document:
         pages = [
             Opened(Page(f"p{number}", f"Page {number}", document.pixels(number), number))
             for number in range(1, document.pages + 1)
@@ -126,6 +129,6 @@ def _open_document(sheets: Sheets, owner: str, path: Path, name: str) -> Sheet:
 
 
 def _open_video(sheets: Sheets, owner: str, path: Path, name: str, media_type: str) -> Sheet:
-    with open_video(path, name) as video:
+    with open_video(path, name, limits.of(owner)) as video:
         body = Body(seconds=video.seconds, size=video.size, note=video.note)
     return sheets.add(owner, name, Kind.VIDEO, (), body, (path, media_type))

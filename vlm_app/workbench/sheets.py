@@ -63,8 +63,8 @@ class Sheets:
         written: dict[Path, tuple[str, int]] = {}
         try:
             for path in paths:
-                written[path] = self.store.write_file(path)
-            self.store.write_images(pictures)
+                written[path] = self.store.write_file(owner, path)
+            self.store.write_images(owner, pictures)
             with self.store.writing() as session:
                 ids = {
                     path: self.store.keep_file(session, owner, path, written[path], name, paths[path])
@@ -141,7 +141,7 @@ class Sheets:
 
     def hold(self, owner: str, id: str, key: str, picture: Picture) -> str:
         """Keeps the picture of a page as an image; returns its media id. Raises `NotFound`."""
-        self.store.write_images([picture])
+        self.store.write_images(owner, [picture])
         with self.store.writing() as session:
             row = sheet_row(session, owner, id)
             media = self.store.keep_pictures(session, owner, [picture])[0]

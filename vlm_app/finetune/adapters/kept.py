@@ -24,10 +24,12 @@ from vlm_app.finetune.processes import ACTIVE, standing
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.store import Store, new_id
 from vlm_app.store.database import as_sentence
+from vlm_app.store.disk import size_below
 from vlm_app.store.tables import RunRow
 
 Tell = Callable[[str], None]
 MERGED = "merged"  # of the data folder
+MOST_BYTES = 5_000_000_000  # of a zip: LoRA of rank 512 on all of 7 billion parameters has about three
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Adapters:
         self._store = store
         self._engine = engine
         self._data = store.data
+        store.disk.also("adapters", self._bytes)
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -154,7 +157,18 @@ class Adapters:
         with self._told(), self._folder(adapter, card) as folder:
             return hub.publish(folder, repo, token, private)
 
+    def room(self, owner: str) -> int:
+        """The most bytes of a zip that this owner may bring now. Raises `TooMuch` where there is no room."""
+        self._store.disk.check(owner)
+        left = self._store.disk.left(owner)
+        return MOST_BYTES if left is None else min(left, MOST_BYTES)
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _bytes(self, owner: str) -> int:
+        """What an owner's adapters take, and the models that were merged from them."""
+        own = [each for each in adapters.installed(owner) if each.owner == owner]
+        return sum(size_below(each.folder) + size_below(self._data / MERGED / each.id) for each in own)
 
     @property
     def _packed(self) -> Path:

@@ -13,6 +13,7 @@ from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune.examples.example import Example
 from vlm_app.finetune.examples.schema import digest, example_from_dict, example_to_dict
 from vlm_app.store import Store, new_id, writable
+from vlm_app.store.disk import Disk
 from vlm_app.store.tables import DatasetRow, ExampleMediaRow, ExampleRow, MediaRow
 from vlm_app.types import Task
 
@@ -112,6 +113,11 @@ class Examples:
             session.delete(row)
         self._store.drop_unused(owner, sorted(media))
 
+    @property
+    def disk(self) -> Disk:
+        """How much of the disk each owner has."""
+        return self._store.disk
+
     # --- examples -------------------------------------------------------------------------
 
     def add(self, owner: str, dataset_id: str, example: Example) -> Added:
@@ -121,7 +127,7 @@ class Examples:
         answer; who made it and where it comes from do not count.
         """
         taught = digest(example)
-        self._store.write_images(example.pictures)
+        self._store.write_images(owner, example.pictures)
         with self._store.writing() as session:
             dataset = _dataset_row(session, owner, dataset_id)
             kept = session.scalar(
@@ -143,7 +149,7 @@ class Examples:
         """
         taught = [digest(example) for example in examples]
         for example in examples:
-            self._store.write_images(example.pictures)
+            self._store.write_images(owner, example.pictures)
         with self._store.writing() as session:
             dataset = _dataset_row(session, owner, dataset_id)
             known = select(ExampleRow.digest).filter_by(owner=owner, dataset_id=dataset_id)
