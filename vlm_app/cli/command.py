@@ -14,7 +14,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from vlm_app import __version__
-from vlm_app.cli import adapters, ask, finetune, models, serve, servers, verify
+from vlm_app.cli import adapters, ask, doctor, finetune, models, person, serve, servers, settings, verify
 from vlm_app.errors import AppError, BadInput, NotFound
 
 _BROKEN_PIPE = 141  # as a shell shows a process that SIGPIPE ended
@@ -93,6 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    for command in (ask, models, servers, verify, finetune, adapters, serve):
+    for command in (ask, models, servers, verify, finetune, adapters, serve, person, doctor, settings):
         command.add(commands)
     return parser

@@ -48,7 +48,7 @@ def _prepare(chosen: Settings) -> None:
     set_library_defaults()
     os.environ["GRADIO_TEMP_DIR"] = str(uploads())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["FORWARDED_ALLOW_IPS"] = chosen.proxies  # whom uvicorn believes a visitor's address
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
 
 
 def uploads() -> Path:
