@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from vlm_app import limits
+from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog, find
 from vlm_app.engine import Engine
 from vlm_app.engine.opening import opening
@@ -61,11 +63,14 @@ class Endpoints:
         query: str = "",
         model: str = "",
         precision: str = "auto",
+        request: gr.Request | None = None,
     ) -> str:
         """The path of the file. What goes wrong is a sentence, and a bug's traceback is in the log."""
         words = [str(value or "").strip() for value in (format, task, query, model, precision)]
         try:
-            return str(self._file(image, *words))
+            owner = person_of(request).owner if request else None
+            with limits.answering(owner):
+                return str(self._file(owner, image, *words))
         except AppError as error:
             raise gr.Error(error.sentence, print_exception=False) from error
         except gr.Error:
@@ -76,13 +81,20 @@ class Endpoints:
             raise gr.Error(f"Something went wrong here (id {id}).", print_exception=False) from error
 
     def _file(
-        self, image: dict[str, Any] | None, format: str, task: str, query: str, model: str, precision: str
+        self,
+        owner: str | None,
+        image: dict[str, Any] | None,
+        format: str,
+        task: str,
+        query: str,
+        model: str,
+        precision: str,
     ) -> Path:
         wanted = named(format)  # before the model is asked
         if not image:
             raise BadInput("An image is expected, found none: give the file under 'image'.")
         name = str(image.get("orig_name") or Path(image["path"]).name)
-        picture = open_image(Path(image["path"]), name=name)
+        picture = open_image(Path(image["path"]), name=name, limits=limits.of(owner))
         answer = self._answer(picture, _task(task), query, model, precision)
         data = exported(result_of(answer, [picture.pixels], [name], query), wanted.name)
         folder = self.cache / new_id()  # whoever does not know it cannot ask for it

@@ -96,6 +96,7 @@ def launch_options(
     from vlm_app.api.adapter_routes import adapter_routes
     from vlm_app.api.arrival_routes import arrival_routes
     from vlm_app.api.bench_routes import bench_routes
+    from vlm_app.api.limited import Limited
     from vlm_app.api.middleware import outermost
     from vlm_app.api.ready import ready_routes
     from vlm_app.api.report_routes import report_routes
@@ -117,7 +118,10 @@ def launch_options(
         "root_path": root or None,  # None: what the place itself says
         "app_kwargs": {
             "lifespan": outermost(owners),
-            "middleware": [Middleware(Sealing, seals=Seals(owners, uploads()))],
+            "middleware": [
+                Middleware(Limited, disk=store.disk),
+                Middleware(Sealing, seals=Seals(owners, uploads())),
+            ],
             "routes": own,
             "docs_url": None,
             "redoc_url": None,

@@ -1,0 +1,216 @@
+"""Requests that are too many or too large: refused early, with a sentence, in flat memory."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gradio.route_utils import upload_fn
+from starlette.applications import Starlette
+from starlette.formparsers import MultiPartException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from vlm_app.api.limited import Limited
+from vlm_app.api.middleware import Visitors
+from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.store import Store
+
+MB = 1_000_000
+
+
+class App:
+    """Gradio's own way with uploads, and a route that reads a body, behind our middleware."""
+
+    def __init__(self, data: Path) -> None:
+        self.store = Store(data)
+        self.owners = Owners(data)
+        self.uploads = data / "uploads"
+        self.read = 0
+        routes = [
+            Route("/", self._body, methods=["GET"]),
+            Route("/gradio_api/upload", self._upload, methods=["POST"]),
+            Route("/gradio_api/queue/join", self._body, methods=["POST"]),
+            Route("/gradio_api/run/predict", self._body, methods=["POST"]),
+            Route("/media/x", self._body),
+        ]
+        middleware = [Middleware(Visitors, owners=self.owners), Middleware(Limited, disk=self.store.disk)]
+        self.app = Starlette(routes=routes, middleware=middleware)
+
+    async def _upload(self, request: Request) -> Response:
+        try:
+            files, _, _ = await upload_fn(request, self.uploads, 10**12, None)
+        except MultiPartException as error:  # as Gradio's own route does
+            return PlainTextResponse(error.message, 400)
+        return JSONResponse([str(each) for each in files])
+
+    async def _body(self, request: Request) -> Response:
+        self.read = len(await request.body())
+        return PlainTextResponse("answered")
+
+    def visitor(self) -> TestClient:
+        _, cookie = self.owners.new()
+        return TestClient(self.app, base_url="http://app.example", cookies={COOKIE: cookie})
+
+    def kept(self) -> list[Path]:
+        return [each for each in self.uploads.rglob("*") if each.is_file()]
+
+
+@pytest.fixture
+def app(tmp_path: Path, narrow: Callable[..., None]) -> Iterator[App]:
+    narrow(everyone="visitor")
+    made = App(tmp_path / "data")
+    yield made
+    made.store.close()
+
+
+def form(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", each) for each in files]
+
+
+def test_requests_a_minute_are_counted_for_each_visitor(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="visitor", visitor_requests=3)
+    vera, walt = app.visitor(), app.visitor()
+    asked = [vera.post("/gradio_api/queue/join", json={}) for _ in range(4)]
+    assert [each.status_code for each in asked] == [200, 200, 200, 429]
+    told = asked[-1].json()
+    assert told["detail"].startswith("At most 3 requests a minute are answered for a visitor: wait ")
+    assert told["error"] == told["detail"]  # the page and Gradio's client read one or the other
+    assert walt.post("/gradio_api/queue/join", json={}).status_code == 200
+    # What the page does by itself goes on: pictures, timers, the stop button.
+    assert vera.post("/gradio_api/run/predict", json={}).status_code == 200
+    assert vera.get("/media/x").status_code == 200
+
+
+def test_small_requests_have_a_limit_of_their_own(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="visitor", visitor_requests=1)
+    vera = app.visitor()
+    got = [vera.get("/media/x") for _ in range(11)]
+    assert [each.status_code for each in got] == [200] * 10 + [429]
+    assert got[-1].text.startswith("At most 10 small requests a minute are answered for a visitor")
+
+
+def test_a_new_cookie_for_each_page_does_not_help(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="visitor", visitor_requests=1)
+    pages = [
+        TestClient(app.app, base_url="http://app.example").get("/", headers={"accept": "text/html"})
+        for _ in range(11)
+    ]
+    assert [each.status_code for each in pages] == [200] * 10 + [429]
+
+
+def test_an_admin_has_no_such_limit(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="admin", visitor_requests=1, member_requests=1)
+    ada = app.visitor()
+    body = json.dumps("x" * 30 * MB)
+    assert {ada.post("/gradio_api/queue/join", content=body).status_code for _ in range(3)} == {200}
+
+
+def test_too_many_files_in_one_upload_are_refused_and_none_is_kept(app: App) -> None:
+    vera = app.visitor()
+    answer = vera.post("/gradio_api/upload", files=form(*((f"{n}.png", b"x") for n in range(900))))
+    assert (answer.status_code, answer.text) == (
+        413,
+        "At most 100 files come in one upload, and here are more: upload them in several goes.",
+    )
+    assert app.kept() == []
+    assert vera.post("/gradio_api/upload", files=form(("a.png", b"x"), ("b.png", b"y"))).status_code == 200
+    assert len(app.kept()) == 2
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.png", 1), ("a.pdf", 1), ("a.mp4", 3), ("a", 3)])
+def test_a_file_that_is_too_large_is_refused_by_what_it_is_called(
+    app: App, narrow: Callable[..., None], name: str, most: int
+) -> None:
+    narrow(everyone="visitor", visitor_bytes="1MB", visitor_video_bytes="3MB")
+    vera = app.visitor()
+    assert vera.post("/gradio_api/upload", files=form((name, bytes(most * MB)))).status_code == 200
+    before = app.kept()
+    answer = vera.post("/gradio_api/upload", files=form((name, bytes(most * MB + 1))))
+    assert answer.status_code == 413
+    assert answer.text == (
+        f"“{name}” is larger than the {most} MB that a visitor may upload in one file: make it smaller first."
+    )
+    assert app.kept() == before
+
+
+def endless(piece: bytes, sent: list[int]) -> Iterator[bytes]:
+    """A body of 4 GB that counts how much of it was asked for."""
+    for _ in range(4_000_000_000 // len(piece)):
+        sent.append(len(piece))
+        yield piece
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
+def test_a_body_without_end_is_refused_before_it_is_read_in_flat_memory(
+    app: App, narrow: Callable[..., None], path: str
+) -> None:
+    narrow(everyone="visitor", visitor_bytes="2MB", visitor_video_bytes="2MB")
+    head = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    received: list[int] = []
+    messages = endless(bytes(65536), received)
+    answers: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        body = head if not received else b""
+        return {"type": "http.request", "body": body + next(messages), "more_body": True}
+
+    async def send(message: dict[str, object]) -> None:
+        answers.append(message)
+
+    _, cookie = app.owners.new()
+    headers = [(b"host", b"app.example"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    headers.append((b"content-type", b"multipart/form-data; boundary=b"))
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+             "headers": headers, "scheme": "http", "client": ("192.0.2.1", 1), "server": ("app.example", 80),
+             "root_path": "", "http_version": "1.1"}  # fmt: skip
+    import anyio
+
+    tracemalloc.start()
+    try:
+        anyio.run(app.app, scope, receive, send)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answers[0]["status"] == 413
+    assert b"2 MB" in b"".join(each.get("body", b"") for each in answers)  # type: ignore[misc]
+    assert sum(received) < 3 * MB
+    assert peak < 8 * MB
+    assert app.kept() == []
+
+
+def test_what_says_itself_that_it_is_too_large_is_not_read_at_all(
+    app: App, narrow: Callable[..., None]
+) -> None:
+    narrow(everyone="visitor", visitor_bytes="1MB")
+    answer = app.visitor().post("/gradio_api/queue/join", content=bytes(2 * MB))
+    assert answer.status_code == 413
+    assert answer.json()["detail"].startswith("A request of a visitor may hold at most 1 MB")
+    assert app.read == 0
+
+
+def test_uploads_that_would_fill_the_visitors_share_of_the_disk_are_refused(
+    app: App, narrow: Callable[..., None]
+) -> None:
+    narrow(everyone="visitor", visitor_disk="3MB")
+    vera = app.visitor()
+    sent = [vera.post("/gradio_api/upload", files=form((f"{n}.png", bytes([n]) * MB))) for n in range(4)]
+    assert [each.status_code for each in sent] == [200, 200, 413, 413]
+    assert sent[-1].text.startswith(
+        "At most 3 MB are kept for a visitor, you have 2 MB and this takes 1 MB more"
+    )
+    assert app.visitor().post("/gradio_api/upload", files=form(("a.png", b"x"))).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"no form", b"--b\r\nContent-Disp", b"--b\r\n" + b"x" * 100_000])
+def test_a_broken_form_stays_gradios_to_refuse(app: App, body: bytes) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = app.visitor().post("/gradio_api/upload", content=body, headers=headers)
+    assert answer.status_code in (200, 400)
+    assert app.kept() == []

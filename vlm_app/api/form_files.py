@@ -1,0 +1,114 @@
+"""The files of a form, counted while it goes by."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from threading import Lock
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+
+from vlm_app.errors import TooMuch
+from vlm_app.limits import Limits
+from vlm_app.media.names import subject
+from vlm_app.store.disk import mb
+
+HOUR = 3600.0  # seconds for which an upload counts as kept; it is deleted later than that
+NO_VIDEO = re.compile(r"image/.*|text/.*|application/(?:pdf|json|zip|x-zip-compressed)")
+
+
+class FormFiles:
+    """Follows the pieces of a form with files. Counts without keeping any of them."""
+
+    def __init__(self, headers: Headers, allowed: Limits) -> None:
+        _, options = parse_options_header(headers.get("content-type", ""))
+        boundary = options.get(b"boundary")
+        self.bytes = 0
+        self._allowed = allowed
+        self._files = 0
+        self._size = 0  # of the file that comes now
+        self._most: int | None = None
+        self._name = ""
+        self._field, self._value = b"", b""
+        calls = {
+            "on_header_field": self._on_field, "on_header_value": self._on_value,
+            "on_header_end": self._on_header, "on_part_data": self._on_data,
+        }  # fmt: skip
+        self._parser = MultipartParser(boundary, calls) if boundary else None  # type: ignore[arg-type]
+
+    def take(self, piece: bytes) -> None:
+        """The next piece of the body. Raises `TooMuch`."""
+        self.bytes += len(piece)
+        try:
+            if self._parser is not None and piece:
+                self._parser.write(piece)
+        except MultipartParseError:
+            self._parser = None  # whoever reads it, refuses it
+
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header(self) -> None:
+        field, value = self._field.lower(), self._value
+        self._field, self._value = b"", b""
+        if field != b"content-disposition":
+            return
+        _, options = parse_options_header(value)
+        self._size, self._most = 0, None
+        if b"filename" in options:
+            self._begin(options[b"filename"].decode("utf-8", "replace"))
+
+    def _begin(self, name: str) -> None:
+        allowed = self._allowed
+        self._files += 1
+        if self._files > allowed.files:
+            raise TooMuch(
+                f"At most {allowed.files} files come in one upload, and here are more: upload them in "
+                "several goes."
+            )
+        self._name = name
+        other = allowed.document_bytes or max(allowed.bytes, allowed.video_bytes)
+        no_video = NO_VIDEO.fullmatch(mimetypes.guess_type(name)[0] or "")
+        self._most = other if no_video else max(other, allowed.video_bytes)
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        if self._most is not None and self._size > self._most:
+            raise TooMuch(
+                f"{subject(self._name, 'file')} is larger than the {mb(self._most)} that "
+                f"{self._allowed.a_role} may upload in one file: make it smaller first."
+            )
+
+
+class Uploads:
+    """Bytes that each owner uploaded lately: they lie among the uploads, and no row says whose."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._came: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
+
+    def add(self, owner: str, count: int) -> None:
+        with self._lock:
+            self._came[owner].append((self._clock(), count))
+            for each in [each for each in self._came if not self._sum(each)]:
+                del self._came[each]
+
+    def bytes(self, owner: str) -> int:
+        """Those of the last hour."""
+        with self._lock:
+            return self._sum(owner) if owner in self._came else 0
+
+    def _sum(self, owner: str) -> int:
+        came = self._came[owner]
+        while came and self._clock() - came[0][0] > HOUR:
+            came.popleft()
+        return sum(count for _, count in came)
