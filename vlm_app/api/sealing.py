@@ -1,0 +1,144 @@
+"""The way to Gradio's own routes: few of them are open, and names in them are sealed (see `seals`).
+
+Plain ASGI. It stands inside of what compresses, as answers are read on their way out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vlm_app.api.seals import Seals
+from vlm_app.errors import AppError, BadInput, NotFound
+
+PREFIX = "/gradio_api/"
+MOST_BYTES = 64_000_000  # of a question as JSON; files come by another way
+OPEN = re.compile(  # what the page and Gradio's client ask for; anything else is closed
+    r"(?:info|app_id|user|login_check|startup-events|queue/status|theme\.css)/?"
+    r"|(?P<json>queue/join|cancel|reset/?|(?:run|api|call|call/v2)/[^/]+/?)"
+    r"|(?P<query>queue/data|upload|upload_progress)"
+    r"|heartbeat/(?P<session>[^/]+)|call/(?:v2/)?[^/]+/(?P<event>[^/]+)|file=(?P<file>.*)",
+    re.DOTALL,
+)
+CLOSED = re.compile(r"/(?:monitoring|svelte)(?:/|$)")
+QUERY_NAMES = {"session_hash", "upload_id"}  # chosen by the client
+
+
+class Sealing:
+    """Opens the names in what a visitor asks Gradio, and seals those in the answer."""
+
+    def __init__(self, app: ASGIApp, seals: Seals) -> None:
+        self.app = app
+        self.seals = seals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        before, prefix, asked = str(scope.get("path", "")).partition(PREFIX)
+        if scope["type"] != "http" or not (prefix or CLOSED.match(before)):
+            await self.app(scope, receive, send)
+            return
+        owner = scope.get("state", {}).get("owner")
+        try:
+            scope, receive = await self._opened(scope, receive, owner, before + prefix, asked)
+        except AppError as error:
+            status = 404 if isinstance(error, NotFound) else 400
+            await PlainTextResponse(error.sentence, status)(scope, receive, send)
+            return
+        await self.app(scope, receive, _Answer(self.seals, owner, send))
+
+    async def _opened(
+        self, scope: Scope, receive: Receive, owner: str | None, before: str, asked: str
+    ) -> tuple[Scope, Receive]:
+        """The request as Gradio gets it."""
+        found = OPEN.fullmatch(asked)
+        if found is None:
+            raise NotFound("There is nothing here.")
+        names = {name: text for name, text in found.groupdict().items() if text is not None}
+        if "json" in names and scope["method"] == "POST":
+            body = self.seals.opened(owner, await _body(receive))
+            return _with_length(scope, len(body)), _replayed(body, receive)
+        if "query" in names:
+            return _with_query(scope, self.seals, owner), receive
+        return _with_path(scope, before + self._path(found, names, owner)), receive
+
+    def _path(self, found: re.Match[str], names: Mapping[str, str], owner: str | None) -> str:
+        """The rest of the path with its one name opened."""
+        ways = {"session": self.seals.session, "event": self.seals.event, "file": self.seals.file}
+        for name, way in ways.items():
+            if name in names:
+                return found[0][: found.start(name)] + way(owner, names[name])
+        return found[0]
+
+
+class _Answer:
+    """Seals what is sent: JSON as a whole, a stream of events piece by piece."""
+
+    def __init__(self, seals: Seals, owner: str | None, send: Send) -> None:
+        self.seals, self.owner, self.send = seals, owner, send
+        self.start: Message | None = None  # held back until the whole of a JSON answer is there
+        self.body = b""
+        self.streamed = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kind = Headers(raw=message["headers"]).get("content-type", "")
+            self.streamed = kind.startswith("text/event-stream")
+            if kind.startswith("application/json"):
+                self.start = message
+                return
+        elif message["type"] == "http.response.body" and self.start is not None:
+            self.body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._whole(self.start)
+            return
+        elif message["type"] == "http.response.body" and self.streamed and message.get("body"):
+            message = {**message, "body": self.seals.sealed(self.owner, message["body"])}
+        await self.send(message)
+
+    async def _whole(self, start: Message) -> None:
+        body = self.seals.sealed(self.owner, self.body)
+        MutableHeaders(scope=start)["content-length"] = str(len(body))
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MOST_BYTES:
+            raise BadInput(f"A question has at most {MOST_BYTES // 1_000_000} MB: send less at once.")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read; afterwards whatever follows, as that the client has left."""
+    waiting = [body]
+
+    async def again() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _with_length(scope: Scope, length: int) -> Scope:
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
+
+
+def _with_path(scope: Scope, path: str) -> Scope:
+    return {**scope, "path": path, "raw_path": quote(path).encode()}
+
+
+def _with_query(scope: Scope, seals: Seals, owner: str | None) -> Scope:
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    opened = [(name, seals.session(owner, text) if name in QUERY_NAMES else text) for name, text in pairs]
+    return {**scope, "query_string": urlencode(opened).encode()}
