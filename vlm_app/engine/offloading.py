@@ -14,16 +14,25 @@ from vlm_app.settings import settings
 @contextmanager
 def offload_folder() -> Iterator[Path]:
     """A new folder, under the cache of the data folder; those that crashed processes left are removed."""
-    root = settings().data / "cache" / "offload"
+    root = _root()
     root.mkdir(parents=True, exist_ok=True)
-    for other in root.iterdir():
-        if not _running(other.name):
-            shutil.rmtree(other, ignore_errors=True)
+    sweep_offloaded()
     folder = Path(tempfile.mkdtemp(prefix=f"{_this_process()}-", dir=root))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_offloaded() -> None:
+    """Removes the folders of processes that crashed."""
+    for folder in _root().iterdir() if _root().is_dir() else ():
+        if not _running(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root() -> Path:
+    return settings().data / "cache" / "offload"
 
 
 def _this_process() -> str:

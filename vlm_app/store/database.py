@@ -40,6 +40,7 @@ def _prepare_connection(connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten
 
 
 def _begin(connection: Connection) -> None:

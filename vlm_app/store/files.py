@@ -9,6 +9,9 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from vlm_app.media.bare import bare_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -30,8 +33,8 @@ class FileFolder:
     def write(self, source: Path) -> tuple[str, int]:
         """Copies a file into the folder; returns the hash and the number of its bytes.
 
-        The copy appears whole or not at all. The hash is that of what was copied, should the
-        source change meanwhile.
+        The copy appears whole or not at all, and tells nothing beside its picture: no place, no
+        device, no time. The hash is that of the copy, also should the source change meanwhile.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
@@ -44,6 +47,8 @@ class FileFolder:
                     count += copy.write(chunk)
                 copy.flush()
                 os.fsync(copy.fileno())
+            if bare_file(Path(partial)):
+                digest, count = _hashed(Path(partial))
             path = self.path(digest.hexdigest())
             path.parent.mkdir(exist_ok=True)
             os.replace(partial, path)
@@ -61,3 +66,9 @@ class FileFolder:
 
     def remove(self, sha256: str) -> None:
         self.path(sha256).unlink(missing_ok=True)
+
+
+def _hashed(path: Path) -> tuple[Any, int]:
+    """The SHA-256 of a file, and its bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256"), file.tell()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,12 @@ class Store:
     def close(self) -> None:
         """Closes the connections. The store is not used afterwards."""
         self._read.dispose()
+
+    def compact(self) -> None:
+        """Empties SQLite's log, in which what was deleted still stands. Whoever reads just now delays it."""
+        if self._read.dialect.name == "sqlite":
+            with self._told(), closing(self._read.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -10,6 +10,7 @@ from threading import Event
 from vlm_app import catalog
 from vlm_app.errors import NotFound
 from vlm_app.grounding.formats import Result
+from vlm_app.settings import settings
 from vlm_app.store import KeptFile, Store
 from vlm_app.types import Answer, Picture, Region
 from vlm_app.workbench.answering import Answering, Answers, Asked
@@ -36,7 +37,7 @@ class Bench:
         self._engine = engine
         self._find = find
         self._sheets = Sheets(store)
-        self._cache = Cache(store.data / "cache" / "pages")
+        self._cache = Cache(store.data / "cache" / "pages", settings().cache_bytes)
         self._pages = Pages(self._sheets, self._cache)
 
     # --- sheets ---------------------------------------------------------------------------
@@ -59,6 +60,8 @@ class Bench:
 
     def delete(self, owner: str, id: str) -> None:
         """Removes a sheet with its findings, and the images and the file that nothing else holds."""
+        body = self._sheets.body(owner, id)
+        self._pages.let_go(owner, body)
         self._sheets.delete(owner, id)
 
     def picture(self, owner: str, sheet_id: str, key: str) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import tempfile
 import threading
 from contextlib import suppress
@@ -29,8 +30,15 @@ class Cache:
         self._bytes: int | None = None  # in the folder; None: not counted yet
 
     def path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
-        return self._folder / name[:2] / name
+        """Where a file lies, beside all others that were made of the same: what stands before `/` or `@`."""
+        made_of = _short(re.split("[/@]", key)[0])
+        return self._folder / made_of[:2] / f"{made_of}-{_short(key)}"
+
+    def drop(self, made_of: str) -> None:
+        """Removes what was made of that: the part of its keys before `/` or `@`."""
+        name = _short(made_of)
+        for path in (self._folder / name[:2]).glob(f"{name}-*"):
+            path.unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes | None:
         """What was put under that key, if it is still there."""
@@ -81,6 +89,10 @@ class Cache:
                 if path.is_file():
                     found.append((about.st_mtime_ns, about.st_size, path))
         return found
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:40]
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -164,6 +164,15 @@ class Pages:
         """The document or video itself. Raises `NotFound`."""
         return self._file(owner, self._sheets.body(owner, sheet_id))
 
+    def let_go(self, owner: str, body: Body) -> None:
+        """Removes from the cache what was made of a sheet; of what others have too, it is made again."""
+        files = {kept.file for kept in body.pages if kept.file} | ({body.file} if body.file else set())
+        for file in files:
+            with suppress(NotFound):
+                self._cache.drop(self._store.file(owner, file).sha256)
+        for media in {kept.media for kept in body.pages if kept.media}:
+            self._cache.drop(f"media-{media}")
+
     def lines(self, owner: str, sheet_id: str, key: str) -> tuple[Region, ...]:
         """The text that a document's page holds as text, line by line as it is read, whatever the
         order in which the file writes it; none for anything else."""
@@ -185,7 +194,7 @@ def origin(store: Store, owner: str, kept: Kept, body: Body | None = None) -> st
     """What a page's picture is made of: the same for the same pixels. Keys of the cache begin with it."""
     file = kept.file or (None if body is None else body.file)
     if file is None:
-        return f"media/{kept.media}"
+        return f"media-{kept.media}"
     sha256 = store.file(owner, file).sha256
     return sha256 if kept.file else f"{sha256}/{kept.page.key}"
 

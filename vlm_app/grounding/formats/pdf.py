@@ -54,7 +54,7 @@ def fonts(pdf: FPDF, named: Mapping[str, bytes | Path]) -> Iterator[None]:
     """Fonts for a document that is made and written inside; fpdf2 reads their files at the end."""
     from fpdf.fonts import TTFFont
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="vlm-app.") as folder:
         for number, (name, font) in enumerate(named.items()):
             path = font if isinstance(font, Path) else Path(folder) / f"{number}.ttf"
             if isinstance(font, bytes):

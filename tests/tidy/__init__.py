@@ -1,0 +1,1 @@
+"""What is written is bounded, tells nothing it should not, and goes when its owner wants it."""
