@@ -43,4 +43,4 @@ def of(owner: str | None) -> Limits:
 
 def everyone() -> Role:
     """The role of who has not signed in."""
-    return getattr(settings(), "everyone", None) or (Role.ADMIN if settings().place is Place.LAPTOP else Role.VISITOR)
+    return settings().everyone or (Role.ADMIN if settings().place is Place.LAPTOP else Role.VISITOR)

@@ -112,7 +112,7 @@ def open_video(path: Path, name: str = "", limits: Limits | None = None) -> Vide
     longest = limits.video_seconds if limits else None
     if longest is not None and video.seconds > longest:
         raise BadInput(
-            f"{subject(name)} lasts {video.seconds / 60:,.1f} minutes, more than the {longest / 60:,.3g} "
+            f"{subject(name)} lasts {video.seconds / 60:,.3g} minutes, more than the {longest / 60:,.3g} "
             "minutes of a video that are opened here: cut it shorter."
         )
     return video
