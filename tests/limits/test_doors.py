@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from PIL import Image
@@ -23,6 +26,7 @@ from vlm_app.finetune.arrivals import Arrivals
 from vlm_app.finetune.examples import Examples
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.runs import Runs
+from vlm_app.finetune.uploads import take_in
 from vlm_app.media import picture_from
 from vlm_app.people import Role
 from vlm_app.store import Store
@@ -122,8 +126,6 @@ def test_minutes_and_bytes_of_a_video(store: Store, bench: Bench, narrow: Set, t
 
 
 def test_answers_at_once_are_refused_before_a_message_is_kept(narrow: Set) -> None:
-    import threading
-
     narrow(visitor_answers=1)
     chat, sheets = Running(), Running()  # of the chat and of the workbench: they count together
     with (
@@ -226,3 +228,22 @@ def test_who_was_not_heard_of_has_the_limits_of_strangers(narrow: Set) -> None:
     assert limits.role_of("nobody knows") is Role.VISITOR
     narrow(everyone="", place="container")
     assert limits.role_of("nobody knows") is Role.VISITOR
+
+
+def test_pictures_of_a_dataset_are_refused_row_by_row(store: Store, narrow: Set, tmp_path: Path) -> None:
+    narrow(visitor_pixels=5_000)
+    path, table = (
+        tmp_path / "shapes.zip",
+        "image,task,query,answer\nsmall.png,chat,What is it?,A square.\nlarge.png,chat,What is it?,A wall.\n",
+    )
+    with ZipFile(path, "w") as archive:
+        archive.writestr("labels.csv", table)
+        for name, side in (("small.png", 50), ("large.png", 100)):
+            file = BytesIO()
+            Image.new("RGB", (side, side), "teal").save(file, "PNG")
+            archive.writestr(name, file.getvalue())
+    examples = Examples(store)
+    report = take_in(examples, VERA, examples.create(VERA, "Shapes").id, path)
+    assert (report.added, report.left_out) == (1, 1)
+    assert "more than the 0.005 million" in report.problems[0].reason
+    assert take_in(examples, "ada", examples.create("ada", "Shapes").id, path).added == 2

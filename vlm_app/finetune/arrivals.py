@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from vlm_app import limits
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.arrival import ENDED, GONE, Arrival, Receiving, Room, Stage, check_room, safe, shown
 from vlm_app.finetune.examples import Dataset, Examples
@@ -141,7 +142,8 @@ class Arrivals:
 
     def _check(self, room: Room) -> None:
         room.now(stage=Stage.CHECKING)
-        with read_dataset(room.whole, room.arrival.name, stopped=room.stop.is_set) as rows:
+        allowed = limits.of(room.arrival.owner)
+        with read_dataset(room.whole, room.arrival.name, stopped=room.stop.is_set, allowed=allowed) as rows:
             found = check(rows, lambda report: room.now(report=report))
         if room.stop.is_set():
             self._forget(room)

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from vlm_app.errors import BadInput
 from vlm_app.finetune.uploads.folder import Folder
 from vlm_app.finetune.uploads.rows import BadRow
+from vlm_app.limits import Limits
 from vlm_app.media import open_image
 from vlm_app.types import Picture
 
@@ -23,8 +24,9 @@ _SENT = re.compile(r"[A-Za-z0-9+/\s]{200,}={0,2}\s*")  # base64 without the word
 class Opener:
     """Opens the pictures of a folder's rows."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, allowed: Limits | None = None) -> None:
         self._folder = folder
+        self._allowed = allowed
         self._last: OrderedDict[tuple[str, Path], Picture | str] = OrderedDict()
 
     def open(self, name: str, table: Path) -> Picture:
@@ -44,8 +46,8 @@ class Opener:
         try:
             source = _bytes(name)
             if source is not None:
-                return open_image(source)
-            return open_image(self._folder.picture(name, table), name=name)
+                return open_image(source, limits=self._allowed)
+            return open_image(self._folder.picture(name, table), name=name, limits=self._allowed)
         except BadInput as error:
             return f"its picture: {error.sentence.rstrip('.')}"
         except BadRow as error:

@@ -18,6 +18,7 @@ from vlm_app.finetune.uploads.rows import BadRow, Problem, Row, printable
 from vlm_app.finetune.uploads.spaces import Sizing, Space
 from vlm_app.finetune.uploads.tables import TAKEN, Table, table_of
 from vlm_app.finetune.uploads.workroom import workroom
+from vlm_app.limits import Limits
 from vlm_app.media.names import subject, why_unread
 
 _OPENED = 50  # pictures of a file that are opened to tell pixels from thousandths
@@ -41,9 +42,17 @@ class Reading(Iterator[Row | Problem]):
     the last row and any exception close it, too.
     """
 
-    def __init__(self, path: Path, name: str, space: Space | None, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        space: Space | None,
+        stopped: Callable[[], bool],
+        allowed: Limits | None = None,
+    ) -> None:
         self._close = ExitStack()
         self._name, self._space, self._stopped = name or path.name, space, stopped
+        self._allowed = allowed
         self.notes: list[str] = []
         self._rows = self._read(path)
 
@@ -69,7 +78,7 @@ class Reading(Iterator[Row | Problem]):
             folder, problems = self._folder(path, room / "unpacked")
             yield from problems
             (room / "spools").mkdir()
-            opener, taken, others = Opener(folder), 0, list[tuple[str, str]]()
+            opener, taken, others = Opener(folder, self._allowed), 0, list[tuple[str, str]]()
             for file in folder.tables():
                 if self._stopped():
                     return
@@ -180,6 +189,7 @@ def read_dataset(
     *,
     space: Space | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    allowed: Limits | None = None,
 ) -> Reading:
     """The rows of a dataset: a file, a zip, or a folder.
 
@@ -188,10 +198,11 @@ def read_dataset(
         name: how a person knows it; by default the path's last part.
         space: in what its boxes are, where a person says so; by default it is found out.
         stopped: asked between rows; when it says so, there are no more.
+        allowed: limits of each picture, where they are narrower than the settings.
 
     Returns:
         The rows and the problems, one after the other: only those at hand are in memory. While
         they come, `BadInput` is raised where it is no dataset or holds too much, with a sentence
         that lists what is taken.
     """
-    return Reading(path, name, space, stopped)
+    return Reading(path, name, space, stopped, allowed)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Event
 
+from vlm_app import limits
 from vlm_app.finetune.examples import Example, Examples, digest
 from vlm_app.finetune.likeness import Likenesses, likeness
 from vlm_app.finetune.uploads.reading import Reading, read_dataset
@@ -61,7 +62,7 @@ def take_in(
     def stopped() -> bool:
         return stop is not None and stop.is_set()
 
-    with read_dataset(path, name, space=space, stopped=stopped) as rows:
+    with read_dataset(path, name, space=space, stopped=stopped, allowed=limits.of(owner)) as rows:
         return _run(rows, keep, report, stopped)
 
 
