@@ -13,10 +13,10 @@ from vlm_app import families
 from vlm_app.catalog import catalog, ledger
 from vlm_app.catalog.rows import row
 from vlm_app.errors import BadInput, ModelUnavailable
+from vlm_app.hub.caches import cache_of
 from vlm_app.hub.client import api, asking
 from vlm_app.hub.findings import family_of, licence, parameters
 from vlm_app.hub.locks import keep
-from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 
 FAMILY = "vlm_app_family"  # in config.json: who reads its answers, where its architecture does not say
@@ -80,8 +80,7 @@ def _of_repository(repo: str) -> dict[str, Any]:
             )
         if not any(name.endswith(".safetensors") for name in files):
             raise _no_safetensors(repo)
-        cache = settings().data / "cache" / "hub"
-        path = hub.hf_hub_download(repo, "config.json", revision=info.sha, cache_dir=cache)
+        path = hub.hf_hub_download(repo, "config.json", revision=info.sha, cache_dir=cache_of(repo))
     table = _table(_config(Path(path), repo), repo)
     keep(repo, str(info.sha))
     facts = {

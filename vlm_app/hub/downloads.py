@@ -18,6 +18,7 @@ from typing import Any
 
 from vlm_app.catalog import ledger
 from vlm_app.errors import ModelUnavailable
+from vlm_app.hub.caches import cache_of, folder_of
 from vlm_app.hub.client import api, asking
 from vlm_app.hub.fetching import Count, File, Report, fetch, size
 from vlm_app.hub.locks import keep, revision
@@ -78,8 +79,8 @@ class _Places:
 
 
 def _places(repo: str) -> _Places:
-    cache = settings().data / "cache" / "hub"
-    own = cache / f"models--{repo.replace('/', '--')}"
+    cache = cache_of(repo)
+    own = cache / folder_of(repo)
     return _Places(cache, own / "blobs", own / "snapshots")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from vlm_app.catalog.ledger import write_whole
 from vlm_app.errors import ModelUnavailable
+from vlm_app.hub.caches import cache_of, folder_of
 from vlm_app.hub.client import api, asking
 from vlm_app.hub.locks import revision
 from vlm_app.settings import settings
@@ -115,8 +116,7 @@ def _fetch(repo: str) -> Headers:
 
 
 def _download(hub: Any, repo: str, commit: str, name: str) -> Path:
-    cache = settings().data / "cache" / "hub"
-    return Path(hub.hf_hub_download(repo, name, revision=commit, cache_dir=cache))
+    return Path(hub.hf_hub_download(repo, name, revision=commit, cache_dir=cache_of(repo)))
 
 
 def _optional(hub: Any, repo: str, commit: str, name: str) -> Path | None:
@@ -149,7 +149,7 @@ def _kept(repo: str, folder: Path) -> Headers | None:
 
 def _snapshot(repo: str) -> Path | None:
     """The folder of the locked commit in the Hub's cache; without a lock that of the last fetch."""
-    folders = settings().data / "cache" / "hub" / f"models--{repo.replace('/', '--')}" / "snapshots"
+    folders = cache_of(repo) / folder_of(repo) / "snapshots"
     if locked := revision(repo):
         return folders / locked
     files = list(_file(repo, "").parent.glob("*.json"))
