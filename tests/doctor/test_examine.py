@@ -215,8 +215,8 @@ def test_an_address_of_another_machine_cannot_be_served() -> None:
     [
         ({}, Level.OK, "at this machine everything is allowed"),
         ({"anonymous": "false"}, Level.OK, "signs in first"),
-        ({"everyone": "admin"}, Level.OK, "is a admin"),
-        ({"everyone": "admin", "host": "0.0.0.0"}, Level.NOTE, "is a admin"),
+        ({"everyone": "admin"}, Level.OK, "has the role admin"),
+        ({"everyone": "admin", "host": "0.0.0.0"}, Level.NOTE, "has the role admin"),
         ({"root_path": "/vlm"}, Level.NOTE, "everything is allowed"),
         ({"root_path": "/vlm", "trusted_proxies": "127.0.0.1"}, Level.OK, "everything is allowed"),
         ({"place": "container"}, Level.OK, "who has not signed in is a visitor"),

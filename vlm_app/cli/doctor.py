@@ -52,7 +52,9 @@ def _verdict(problems: int) -> str:
 
 def _line(level: str, about: str, found: str, advice: str) -> str:
     """What was found, and below it what to do."""
-    head = f"{level:8}{about:10}"
-    lines = textwrap.wrap(found, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
-    marked = {"initial_indent": f"{'':16}→ ", "subsequent_indent": " " * len(head)}
-    return "\n".join([*lines, *textwrap.wrap(advice, _WIDTH, **marked)])
+    return "\n".join([*_hanging(f"{level:8}{about:10}", found), *_hanging(f"{'':16}→ ", advice)])
+
+
+def _hanging(head: str, text: str) -> list[str]:
+    """Lines of a text, the later ones below the first."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head))

@@ -90,7 +90,7 @@ def visitors() -> Finding:
     if not chosen.anonymous:
         found = "everybody signs in first"
     elif chosen.everyone is not None:
-        found = f"who has not signed in is a {chosen.everyone}"
+        found = f"who has not signed in has the role {chosen.everyone}"
         if chosen.everyone is Role.ADMIN and not apart:
             advice = "Anybody may load, delete and train: set VLM_APP_EVERYONE to visitor, or to nothing."
             return Finding("visitors", Level.NOTE, found, advice)

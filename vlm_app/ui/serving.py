@@ -108,6 +108,7 @@ def launch_options(
 
     assets = settings().assets
     root = settings().root_path
+    links = f'<meta name="referrer" content="same-origin"><link rel="icon" href="{root}/favicon.ico">'
     script = f'window.vlmRoot = "{root}";\n' + "\n".join(
         (assets / name).read_text(encoding="utf-8") for name in SCRIPTS
     )
@@ -129,7 +130,7 @@ def launch_options(
         },
         "theme": theme(),
         "css_paths": assets / "style.css",
-        "head": f'<meta name="referrer" content="same-origin"><script>{script}</script>',
+        "head": f"{links}<script>{script}</script>",
         "favicon_path": assets / "favicon.svg",
         "footer_links": [],
         "run_history": False,
