@@ -194,6 +194,11 @@ class Settings(LimitSettings):
         """The model that is chosen when the app starts."""
         return self.offered[0]
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the models of this place are placed at the start: none is loaded, unloaded or trained."""
+        return self.place is Place.ZEROGPU
+
 
 def environment_key(name: str) -> str:
     """A key that the environment holds under that name; '' where it holds none."""

@@ -23,6 +23,8 @@ from vlm_app.finetune.adapters import Adapters, kept
 from vlm_app.settings import settings
 from vlm_app.store import Store
 
+HERE = ("127.0.0.1", 50000)  # at a laptop: an admin
+
 
 class App:
     """The routes with two visitors."""
@@ -35,7 +37,8 @@ class App:
             middleware=[Middleware(SecurityHeaders), Middleware(Visitors, owners=owners)],
         )
         self.client, self.stranger = (
-            TestClient(app, base_url="http://localhost", cookies={COOKIE: owners.new()[1]}) for _ in range(2)
+            TestClient(app, "http://localhost", client=HERE, cookies={COOKIE: owners.new()[1]})
+            for _ in range(2)
         )
 
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 import pytest
 
 from tests.ui.fake_engine import FakeEngine
-from vlm_app.api.owner import Owners
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Summary
 from vlm_app.engine.states import ModelState
@@ -50,9 +49,9 @@ def test_page_is_built_without_torch() -> None:
 def test_programs_are_offered_the_export_and_nothing_of_the_page(tmp_path: Path) -> None:
     engine = FakeEngine()
     store = Store(tmp_path)
-    chats, owners, bench = Chats(store, engine), Owners(tmp_path), Bench(store, engine)
+    chats, bench = Chats(store, engine), Bench(store, engine)
     workshop = Workshop(store, engine)  # type: ignore[arg-type]
-    page = in_a_loop(lambda: build_page(chats, engine, owners, bench, store, workshop))  # type: ignore[arg-type]
+    page = in_a_loop(lambda: build_page(chats, engine, bench, store, workshop))  # type: ignore[arg-type]
     offered = [fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"]
     assert offered == ["export"]
     assert page.analytics_enabled is False

@@ -17,6 +17,7 @@ from vlm_app.store import Store
 from vlm_app.types import Task
 from vlm_app.ui.engine_listeners import EngineListeners
 from vlm_app.ui.page import blocks, layout
+from vlm_app.ui.running import Running
 from vlm_app.ui.showing import Showing, Values
 
 SMALL = "smolvlm2-500m"
@@ -76,7 +77,6 @@ def test_chat_that_is_opened_brings_its_precision(showing: Showing) -> None:
 
 
 def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -> None:
-    from vlm_app.api.owner import Owners
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.teaching import Teaching
 
@@ -87,8 +87,8 @@ def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -
     async def made() -> None:
         with blocks() as page:
             parts = layout()
-            owners, teaching = Owners(tmp_path), Teaching(chats, store)
-            Listeners(parts, chats, engine, owners, teaching).connect(page)  # type: ignore[arg-type]
+            teaching = Teaching(chats, store)
+            Listeners(parts, chats, engine, teaching, Running()).connect(page)  # type: ignore[arg-type]
         on = parts.panel
         models = [fn for fn in page.fns.values() if {parts.model, on.precision} <= set(fn.outputs)]
         picks = [fn for fn in models if fn.name in ("choose", "ask", "send") or on.system not in fn.outputs]

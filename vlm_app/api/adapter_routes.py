@@ -9,9 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from vlm_app.api.people import person_of
 from vlm_app.api.replies import NEVER, owner_of, sentence_on_error, slug
 from vlm_app.errors import TooMuch
 from vlm_app.finetune.adapters import Adapters
+from vlm_app.people import Act, check
 
 
 def adapter_routes(adapters: Adapters) -> list[Route]:
@@ -40,6 +42,7 @@ class Served:
     async def bring(self, request: Request) -> Response:
         """`?name=…` with the zip as the body; answers with the id of the new adapter."""
         owner, name = owner_of(request), request.query_params.get("name", "")
+        check(person_of(request), Act.BRING)
         most = await run_in_threadpool(self.adapters.room, owner)
         with self.adapters.arriving() as path:
             try:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import re
-import time
-from collections import defaultdict, deque
-from collections.abc import Callable
-from threading import Lock
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -18,7 +14,6 @@ from vlm_app.limits import Limits
 from vlm_app.media.names import subject
 from vlm_app.store.disk import mb
 
-HOUR = 3600.0  # seconds for which an upload counts as kept; it is deleted later than that
 NO_VIDEO = re.compile(r"image/.*|text/.*|application/(?:pdf|json|zip|x-zip-compressed)")
 
 
@@ -86,29 +81,3 @@ class FormFiles:
                 f"{subject(self._name, 'file')} is larger than the {mb(self._most)} that "
                 f"{self._allowed.a_role} may upload in one file: make it smaller first."
             )
-
-
-class Uploads:
-    """Bytes that each owner uploaded lately: they lie among the uploads, and no row says whose."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._came: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
-
-    def add(self, owner: str, count: int) -> None:
-        with self._lock:
-            self._came[owner].append((self._clock(), count))
-            for each in [each for each in self._came if not self._sum(each)]:
-                del self._came[each]
-
-    def bytes(self, owner: str) -> int:
-        """Those of the last hour."""
-        with self._lock:
-            return self._sum(owner) if owner in self._came else 0
-
-    def _sum(self, owner: str) -> int:
-        came = self._came[owner]
-        while came and self._clock() - came[0][0] > HOUR:
-            came.popleft()
-        return sum(count for _, count in came)

@@ -11,11 +11,11 @@ import base64
 import hashlib
 import json
 import secrets
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -103,6 +103,8 @@ class HubSignIn:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 found = json.loads(answer.read(MOST_BYTES))
         except (OSError, HTTPException, ValueError) as error:  # URLError is an OSError
+            if isinstance(error, HTTPError):
+                error.close()
             raise NotAllowed(FAILED) from error
         return found if isinstance(found, dict) else {}
 

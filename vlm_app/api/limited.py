@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlm_app import limits
-from vlm_app.api.form_files import FormFiles, Uploads
+from vlm_app.api.form_files import FormFiles
 from vlm_app.errors import TooMany, TooMuch
 from vlm_app.limits import Limits, Rates
 from vlm_app.store.disk import Disk, mb
@@ -40,8 +40,6 @@ class Limited:
         self.app = app
         self.disk = disk
         self.rates = rates or Rates()
-        self.uploads = Uploads()
-        disk.also("uploads", self.uploads.bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,7 +85,6 @@ class Limited:
         await run_in_threadpool(self.disk.check, owner, _announced(scope))
         files = FormFiles(Headers(scope=scope), allowed)
         await self._counted(scope, receive, send, files)
-        self.uploads.add(owner, files.bytes)
         self.disk.add(owner, files.bytes)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, body: Body | FormFiles) -> None:

@@ -18,6 +18,7 @@ from vlm_app.types import Checkpoint, Runs, Task
 
 _Word = TypeVar("_Word", Task, Runs)
 _PLACES = frozenset({"repo", "folder", "package"})
+BUILT_IN = "pebble"  # which is there in every place
 _FEW = 5  # ids that a sentence names
 _NEEDED = {"name": str, "family": str, "tasks": list}
 _OPTIONAL = {
@@ -48,32 +49,37 @@ def catalog() -> Mapping[str, Checkpoint]:
     """Every row of `models/*.toml`, by id, in the order of the files and their tables.
 
     Then what the user added. The mapping is live: a model that is added, locked or
-    checked later shows in it.
+    checked later shows in it. Where the models are fixed it holds those of the place alone.
 
     Raises `ModelUnavailable` when a file cannot be read or a row holds something else
     than what `models/catalog.toml` describes.
     """
-    rows = _Catalog(settings().models)
+    chosen = settings()
+    rows = _Catalog(chosen.models, (*chosen.offered, BUILT_IN) if chosen.fixed else ())
     len(rows)  # what is wrong is said now
     return rows
 
 
 class _Catalog(Mapping[str, Checkpoint]):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, only: tuple[str, ...]) -> None:
         self._folder = folder
+        self._only = only  # the rows that there are; empty: all of them
+
+    def _rows(self) -> Mapping[str, Checkpoint]:
+        return _joined(self._folder, ledger.stamp(), self._only)
 
     def __getitem__(self, id: str) -> Checkpoint:
-        return _joined(self._folder, ledger.stamp())[id]
+        return self._rows()[id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_joined(self._folder, ledger.stamp()))
+        return iter(self._rows())
 
     def __len__(self) -> int:
-        return len(_joined(self._folder, ledger.stamp()))
+        return len(self._rows())
 
 
 @lru_cache(maxsize=4)
-def _joined(folder: Path, stamp: tuple[Any, ...]) -> Mapping[str, Checkpoint]:
+def _joined(folder: Path, stamp: tuple[Any, ...], only: tuple[str, ...] = ()) -> Mapping[str, Checkpoint]:
     """The project's rows and the user's, with what was locked and checked; read again when `stamp` is new."""
     rows = dict(_read(folder))
     path = ledger.path_of("added")
@@ -83,6 +89,8 @@ def _joined(folder: Path, stamp: tuple[Any, ...]) -> Mapping[str, Checkpoint]:
         for model, table in kept.get("models", {}).items():
             found = row(f"{server}/{model}", table, ledger.path_of("servers"))
             rows[found.id] = replace(found, listed=False, server=server)
+    if only:
+        rows = {id: found for id, found in rows.items() if id in only}
     locks, checks = ledger.read("lock"), ledger.read("checks")
     for id, found in rows.items():
         rows[id] = replace(

@@ -152,10 +152,17 @@ class Engine:
         if checkpoint.server:
             yield from self._told(RemoteAnswer(request, checkpoint, family, stop), checkpoint)
             return
+        yield from self._here(request, checkpoint, adapter, stop)
+
+    def _here(
+        self, request: Request, checkpoint: Checkpoint, adapter: Adapter | None, stop: threading.Event
+    ) -> Generator[Delta]:
+        """The answer of a model that this computer runs."""
         answer: LocalAnswer | PackageAnswer
         if checkpoint.runs is Runs.PACKAGE:
             answer = PackageAnswer(request, checkpoint, stop)
         else:
+            family = families.get(checkpoint.family)
             answer = LocalAnswer(request, checkpoint, family, adapter, self.capacity, stop)
         with ExitStack() as held:
             lease = held.enter_context(self._manager.lease(checkpoint, request.precision))

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.slots import Slot
 
 if TYPE_CHECKING:
     from vlm_app.engine.manager import Manager
+
+
+class Held(Protocol):
+    """What an answer needs of whoever lends it a model."""
+
+    @property
+    def model(self) -> LoadedModel: ...
+    def ready(self, seconds: float) -> bool: ...
+    def release(self) -> None: ...
 
 
 class Lease:

@@ -15,7 +15,7 @@ from vlm_app.engine import adapters, memory
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.checks import asked_turns
 from vlm_app.engine.generation import Generation
-from vlm_app.engine.leases import Lease
+from vlm_app.engine.leases import Held
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import out_of_memory
 from vlm_app.engine.reading import Reading
@@ -61,7 +61,7 @@ class LocalAnswer:
     def tokens(self) -> int:
         return self._generation.tokens if self._generation else 0
 
-    def run(self, lease: Lease, held: ExitStack) -> Generator[Delta]:
+    def run(self, lease: Held, held: ExitStack) -> Generator[Delta]:
         """Wait, encode, generate, read. The thread of the generation takes the lease over."""
         while not lease.ready(BEAT):
             yield Delta()
@@ -90,7 +90,7 @@ class LocalAnswer:
         if failure is not None:
             raise failure
 
-    def _generate(self, lease: Lease, held: ExitStack) -> Generator[Delta]:
+    def _generate(self, lease: Held, held: ExitStack) -> Generator[Delta]:
         loaded, reading = lease.model, self._reading
         adapters.use(loaded, self._adapter)
         inputs, limit = self._encode(loaded)

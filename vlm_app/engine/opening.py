@@ -13,12 +13,11 @@ from typing import Protocol
 
 from vlm_app import catalog
 from vlm_app.catalog import catalog as all_rows
+from vlm_app.catalog.rows import BUILT_IN
 from vlm_app.engine.events import Event, Listener, Loaded, LoadFailed
 from vlm_app.errors import ModelUnavailable
 from vlm_app.settings import Place, settings
 from vlm_app.types import Checkpoint
-
-BUILT_IN = "pebble"
 
 
 class Loads(Protocol):

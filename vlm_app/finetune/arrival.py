@@ -94,9 +94,7 @@ class Room:
 class Receiving:
     """A file that comes piece by piece. To be closed; until it is, it does not count as whole."""
 
-    def __init__(
-        self, room: Room, file: IO[bytes], failed: Callable[[AppError], None], disk: Disk
-    ) -> None:
+    def __init__(self, room: Room, file: IO[bytes], failed: Callable[[AppError], None], disk: Disk) -> None:
         self._room = room
         self._disk = disk
         self._file = file

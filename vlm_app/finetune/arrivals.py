@@ -37,6 +37,11 @@ class Arrivals:
         self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="arrivals")
         self._lock = Lock()
         self._rooms: dict[str, Room] = {}  # by owner
+        self._refusing = False
+
+    def refuse(self) -> None:
+        """Nothing further is brought; what is on its way goes on."""
+        self._refusing = True
 
     def close(self) -> None:
         """What was kept stays; the rest is let go."""
@@ -60,6 +65,8 @@ class Arrivals:
 
         Raises `BadInput` while another one is on the way, or where there is no room, and `NotFound`.
         """
+        if self._refusing:
+            raise BadInput("The app is ending and takes no dataset: bring it again when it is back.")
         if dataset:
             self._examples.dataset(owner, dataset)
         with self._lock:

@@ -1,7 +1,8 @@
 """The process of a run: `python -m vlm_app.finetune.child FOLDER`. It trains, scores and keeps the adapter.
 
-It has a session of its own, so that neither the end of the app nor a reload of the page ends it, and
-tells how it goes in the run's folder. SIGTERM and the folder's file `stop` end it with a checkpoint.
+It has a session of its own, so that neither a crash of the app nor a reload of the page ends it, and
+tells how it goes in the run's folder. SIGTERM and the folder's files `stop` and `pause` end it with a
+checkpoint; with `pause` there, it stands in the line again.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main(path: Path, work: Work | None = None) -> int:
     set_library_defaults()
     folder = RunFolder(path)
     if int(environment_key("RANK") or 0):  # of several that accelerate started, the first one tells
-        (work or _train)(folder, lambda event: None, folder.stop.exists)
+        (work or _train)(folder, lambda event: None, lambda: folder.to_end)
         return 0
     with folder.holding() as got:
         return _Child(folder).run(work or _everything) if got else 0
@@ -78,7 +79,12 @@ class _Child:
         except Exception as error:  # noqa: BLE001 - whatever it was, who watches is told that it is over
             traceback.print_exc()
             return State.FAILED, self._fault(error)
-        return (State.STOPPED if self._saw else State.DONE), ""
+        return (self._left() if self._saw else State.DONE), ""
+
+    def _left(self) -> State:
+        """Of a run that was told to end: a person did that, or the app that will go on with it."""
+        paused = self._folder.pause.exists() and not self._folder.stop.exists()
+        return State.QUEUED if paused else State.STOPPED
 
     def _steps(self) -> int:
         """How many there will be."""
@@ -94,7 +100,7 @@ class _Child:
             self._folder.update(state=State.SCORING, answered=event.done, to_answer=event.of)
 
     def _stopped(self) -> bool:
-        self._saw = self._saw or self._stopping.is_set() or self._folder.stop.exists()
+        self._saw = self._saw or self._stopping.is_set() or self._folder.to_end
         return self._saw
 
     def _disk(self, error: OSError) -> str:

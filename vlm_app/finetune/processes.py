@@ -32,6 +32,7 @@ def spawn(folder: RunFolder, child: Sequence[str] = CHILD) -> subprocess.Popen[b
     with folder.holding() as lock, folder.log.open("ab") as log:
         if lock is None:
             return None
+        folder.pause.unlink(missing_ok=True)
         folder.update(state=State.STARTING, pid=None, sentence="")
         return subprocess.Popen(
             [sys.executable, *child, str(folder.path.absolute())],
@@ -64,6 +65,8 @@ def standing(folder: RunFolder) -> Status:
         latest = folder.status  # it may have ended between the two looks
         if latest.state not in ACTIVE:
             return latest
+        if folder.pause.exists():  # the machine went before it had its checkpoint
+            return status.model_copy(update={"state": State.QUEUED, "pid": None, "sentence": ""})
         return status.model_copy(update={"state": State.BROKEN, "pid": None, "sentence": _BROKEN})
     return status
 

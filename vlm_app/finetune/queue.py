@@ -40,6 +40,7 @@ class Queue:
         self._reserve = reserve
         self._child = child
         self._reserved: tuple[str, Reservation] | None = None  # of the run of this id
+        self._drove = False  # whether we were the one that sees to it
         self._woken = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -60,11 +61,23 @@ class Queue:
         if self._thread is not None:
             self._thread.join(_END_SECONDS)
 
+    def pause(self) -> None:
+        """End what trains with a checkpoint, where we saw to it; the next start of the app goes on with it.
+
+        `trains` tells when that is done. Raises `OSError` on a full disk.
+        """
+        self.close()
+        if self._drove:
+            for folder, status in self._standings():
+                if status.state in ACTIVE:
+                    folder.pause.touch()
+
     def _drive(self) -> None:
         while not self._closed.is_set():
             self._root.mkdir(parents=True, exist_ok=True)
             with locked(self._root / "queue.lock") as ours:
                 if ours:
+                    self._drove = True
                     self._sweep()
                 while ours and not self._closed.is_set():
                     self._look_safely()
@@ -162,8 +175,8 @@ class Queue:
 
 
 def _write_down(folder: RunFolder, status: Status) -> None:
-    """What nobody was left to write: that a run broke, or was stopped in the line."""
+    """What nobody was left to write: that a run broke, was paused, or was stopped in the line."""
     written = folder.status.state
-    broke = status.state is State.BROKEN and written in ACTIVE
-    if broke or (status.state is State.STOPPED and written is State.QUEUED):
+    left = status.state in (State.BROKEN, State.QUEUED) and written in ACTIVE
+    if left or (status.state is State.STOPPED and written is State.QUEUED):
         folder.enter(status.state, status.sentence)

@@ -110,6 +110,16 @@ class RunFolder:
         return self.path / "stop"
 
     @property
+    def pause(self) -> Path:
+        """A file that ends the run, with a checkpoint, until the app is there again and goes on with it."""
+        return self.path / "pause"
+
+    @property
+    def to_end(self) -> bool:
+        """Whether who trains here is to end with a checkpoint."""
+        return self.stop.exists() or self.pause.exists()
+
+    @property
     def begun(self) -> bool:
         """Whether it ever joined the line: before, it is just being made."""
         return (self.path / "status.json").exists()

@@ -83,6 +83,15 @@ class Runs:
         """Look after the line of runs, as the app does from its start on; `start` and `resume` do it too."""
         self._queue.start()
 
+    def pause(self) -> None:
+        """What trains ends with a checkpoint, and goes on when the app is there again; see `trains`."""
+        with self._told():
+            self._queue.pause()
+
+    def trains(self) -> bool:
+        """Whether a run, of whomever, has a process now."""
+        return self._queue.trains()
+
     def close(self) -> None:
         """What trains goes on without us."""
         self._queue.close()

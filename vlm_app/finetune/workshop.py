@@ -28,6 +28,15 @@ class Workshop:
         sweep()
         self.runs.drive()
 
+    def pause(self) -> None:
+        """Nothing new begins, and what trains ends with a checkpoint; see `trains`. Raises AppError."""
+        self.arrivals.refuse()
+        self.runs.pause()
+
+    def trains(self) -> bool:
+        """Whether a run still has a process."""
+        return self.runs.trains()
+
     def close(self) -> None:
         """What trains goes on without us; what is being read ends."""
         self.arrivals.close()

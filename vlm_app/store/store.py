@@ -20,6 +20,7 @@ from vlm_app.store.files import FileFolder
 from vlm_app.store.ids import new_id
 from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import FILE_HOLDERS, IMAGE_HOLDERS, FileRow, MediaRow
+from vlm_app.store.uploads import Uploads
 from vlm_app.types import Picture
 
 _AT_ONCE = 10_000  # ids in a query: databases take 32,766 or 65,535 at most
@@ -54,6 +55,7 @@ class Store:
         self._write = self._read.execution_options(write=True)
         self.disk = Disk()
         self.disk.also("images and files", self._kept_bytes)
+        self.disk.also("uploads", Uploads(data).bytes)
 
     def close(self) -> None:
         """Closes the connections. The store is not used afterwards."""

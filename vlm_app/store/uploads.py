@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from vlm_app.store.disk import size_below
+
 UPLOADS = "cache/uploads"  # of the data folder
 UPLOADERS = "cache/uploaders"
 _NAME = re.compile(r"[0-9a-zA-Z_-]{8,128}")
@@ -37,6 +39,10 @@ class Uploads:
     def count(self, owner: str) -> int:
         """How many of an owner's uploads are still there."""
         return sum((self.folder / name).is_dir() for name in self._names(owner))
+
+    def bytes(self, owner: str) -> int:
+        """How much of the disk an owner's uploads take that are still there."""
+        return sum(size_below(self.folder / name) for name in self._names(owner))
 
     def forget(self, owner: str) -> int:
         """Removes an owner's uploads, but those that somebody else uploaded too; how many they were."""

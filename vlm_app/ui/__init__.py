@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import gradio as gr
 
-    from vlm_app.api.owner import Owners
     from vlm_app.chat import Chats
     from vlm_app.engine import Engine
     from vlm_app.finetune.workshop import Workshop
     from vlm_app.store import Store
+    from vlm_app.ui.running import Running
     from vlm_app.workbench.bench import Bench
 
 
 def build_page(
-    chats: Chats, engine: Engine, owners: Owners, bench: Bench, store: Store, workshop: Workshop
+    chats: Chats,
+    engine: Engine,
+    bench: Bench,
+    store: Store,
+    workshop: Workshop,
+    running: Running | None = None,
 ) -> gr.Blocks:
-    """The whole page, not yet served. `owners` reads who asks from a request's cookie."""
+    """The whole page, not yet served. `running` knows the answers that are being written, for whoever
+    has to end them."""
+    from vlm_app.tidy import OwnData
     from vlm_app.ui.adapters import AdapterListeners
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
@@ -27,27 +34,36 @@ def build_page(
     from vlm_app.ui.finetune.runs.showing import RunsShowing
     from vlm_app.ui.finetune.runs.ways import Ways
     from vlm_app.ui.listeners import Listeners
+    from vlm_app.ui.own_data import OwnDataListeners
     from vlm_app.ui.page import blocks, layout
+    from vlm_app.ui.running import Running
     from vlm_app.ui.teaching import Teaching
+    from vlm_app.ui.who import WhoListeners
     from vlm_app.ui.workbench.acts import Acts
     from vlm_app.ui.workbench.listeners import BenchListeners
     from vlm_app.ui.workbench.showing import BenchShowing
 
+    running = running or Running()
     with blocks() as page:
         Endpoints(engine).connect()
         parts = layout()
-        listeners = Listeners(parts, chats, engine, owners, Teaching(chats, store))
+        listeners = Listeners(parts, chats, engine, Teaching(chats, store), running)
         loaded = listeners.connect(page)
-        AdapterListeners(parts, engine, owners, workshop.adapters).connect()
+        WhoListeners(parts).connect(loaded)
+        AdapterListeners(parts, engine, workshop.adapters).connect()
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
-        BenchListeners(parts.bench, bench, engine, owners, acts).connect(parts.bench_tab, parts.clock, loaded)
-        DatasetsListeners(parts.finetune.datasets, workshop, owners).connect(
+        BenchListeners(parts.bench, bench, engine, acts, running).connect(
+            parts.bench_tab, parts.clock, loaded
+        )
+        DatasetsListeners(parts.finetune.datasets, workshop).connect(
             [parts.finetune_tab, parts.finetune.datasets_tab], loaded
         )
+        own = OwnData(store, chats, bench, workshop)
+        OwnDataListeners(parts.chats.own, own, running).connect(loaded)
         ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
         shown = RunsShowing(parts.finetune.runs, workshop.runs, workshop.adapters)
         runs = RunsActs(shown, workshop.examples, engine, ways)
-        RunsListeners(runs, owners).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
+        RunsListeners(runs).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
     return page
 
 

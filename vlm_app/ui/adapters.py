@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.owner import Owners
+from vlm_app.api.people import owner_of
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError
@@ -20,10 +20,9 @@ from vlm_app.ui.told import Told
 class AdapterListeners:
     """What follows when another model or adapter is chosen, for `Parts` that were just drawn."""
 
-    def __init__(self, parts: Parts, engine: Engine, owners: Owners, adapters: Adapters) -> None:
+    def __init__(self, parts: Parts, engine: Engine, adapters: Adapters) -> None:
         self.on = parts
         self.engine = engine
-        self.owners = owners
         self.adapters = adapters
 
     def connect(self) -> None:
@@ -37,7 +36,7 @@ class AdapterListeners:
         """The adapters that this visitor may use on the model."""
         with Told():
             row = catalog().get(model)
-            made = self.engine.adapters(row.id, self.owners.of(request.cookies)) if row else ()
+            made = self.engine.adapters(row.id, owner_of(request)) if row else ()
             return gr.update(choices=Choices(adapters=made).of_adapter, visible=bool(made))
         return gr.skip()
 
@@ -46,6 +45,6 @@ class AdapterListeners:
         if not adapter:
             return ""
         try:
-            return card_html(self.adapters.card(self.owners.of(request.cookies), adapter))
+            return card_html(self.adapters.card(owner_of(request), adapter))
         except AppError as error:
             return unknown(error.sentence)

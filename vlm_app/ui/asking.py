@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from vlm_app.ui.render import TASKS
 from vlm_app.ui.welcome import EXAMPLES
 
 Steps = Generator[Progress]
+Allowed = Callable[[str, str], str]  # a model and a precision to the precision that it may be asked in
 GONE = "This button belongs to an older state of the page: reload it."
 
 
@@ -32,12 +33,14 @@ class Asking:
     owner: str
     conversation: Conversation
     stop: threading.Event
+    allowed: Allowed
 
     @classmethod
-    def of(cls, chats: Chats, owner: str, chat: str, chosen: ChatSettings) -> Asking:
-        """In the chat of that id, or for an empty id in a new one."""
+    def of(cls, chats: Chats, owner: str, chat: str, chosen: ChatSettings, allowed: Allowed) -> Asking:
+        """In the chat of that id, or for an empty id in a new one. `allowed` says in which precision a
+        model may be asked, and raises `NotAllowed` where it may not."""
         conversation = chats.open(owner, chat) if chat else chats.new(owner)
-        return cls(chats, owner, replace(conversation, settings=chosen), threading.Event())
+        return cls(chats, owner, replace(conversation, settings=chosen), threading.Event(), allowed)
 
     def send(self, text: str, files: Sequence[str]) -> Steps:
         """What the message box holds. Pictures without a word are described."""
@@ -75,10 +78,15 @@ class Asking:
         raise BadInput(GONE)
 
     def _send(self, parts: Sequence[str | Picture], task: Task) -> Steps:
-        return self.chats.send(self.owner, self.conversation, parts, task=task, stop=self.stop)
+        asked = replace(self.conversation, settings=self._may(self.conversation.settings))
+        return self.chats.send(self.owner, asked, parts, task=task, stop=self.stop)
 
     def _configure(self) -> None:
-        self.chats.configure(self.owner, self.conversation.id, self.conversation.settings)
+        chosen = self._may(self.conversation.settings)
+        self.chats.configure(self.owner, self.conversation.id, chosen)
+
+    def _may(self, chosen: ChatSettings) -> ChatSettings:
+        return replace(chosen, precision=self.allowed(chosen.model, chosen.precision))
 
     def _again(self) -> Steps:
         self._configure()
@@ -102,7 +110,7 @@ class Asking:
     def _beside(self, model: str, adapter: str | None) -> Steps:
         """A second answer beside the first; the chat keeps its model."""
         chosen = replace(self._settings_for(model), adapter=adapter)
-        return self.chats.ask_beside(self.owner, self.conversation.id, chosen, stop=self.stop)
+        return self.chats.ask_beside(self.owner, self.conversation.id, self._may(chosen), stop=self.stop)
 
     def _with(self, model: str, task: Task) -> Conversation:
         return replace(self.conversation, settings=replace(self._settings_for(model), task=task))

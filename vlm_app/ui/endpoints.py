@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from vlm_app import limits
+from vlm_app.api.offered import allowed
 from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog, find
 from vlm_app.engine import Engine
@@ -21,6 +22,7 @@ from vlm_app.errors import AppError, BadInput
 from vlm_app.grounding.formats import FORMATS, exported, named, result_of
 from vlm_app.grounding.formats.files import safe_name
 from vlm_app.media import open_image
+from vlm_app.people import Person
 from vlm_app.store import new_id
 from vlm_app.types import Answer, Part, Picture, Request, Role, Task, Turn
 from vlm_app.ui.workbench.choosing import answering
@@ -57,20 +59,20 @@ class Endpoints:
 
     def export(
         self,
+        request: gr.Request,
         image: dict[str, Any] | None,
         format: str = "json",
         task: str = "detect",
         query: str = "",
         model: str = "",
         precision: str = "auto",
-        request: gr.Request | None = None,
     ) -> str:
         """The path of the file. What goes wrong is a sentence, and a bug's traceback is in the log."""
         words = [str(value or "").strip() for value in (format, task, query, model, precision)]
         try:
-            owner = person_of(request).owner if request else None
-            with limits.answering(owner):
-                return str(self._file(owner, image, *words))
+            person = person_of(request)
+            with limits.answering(person.owner):
+                return str(self._file(person, image, *words))
         except AppError as error:
             raise gr.Error(error.sentence, print_exception=False) from error
         except gr.Error:
@@ -82,7 +84,7 @@ class Endpoints:
 
     def _file(
         self,
-        owner: str | None,
+        person: Person,
         image: dict[str, Any] | None,
         format: str,
         task: str,
@@ -94,8 +96,8 @@ class Endpoints:
         if not image:
             raise BadInput("An image is expected, found none: give the file under 'image'.")
         name = str(image.get("orig_name") or Path(image["path"]).name)
-        picture = open_image(Path(image["path"]), name=name, limits=limits.of(owner))
-        answer = self._answer(picture, _task(task), query, model, precision)
+        picture = open_image(Path(image["path"]), name=name, limits=limits.of(person.owner))
+        answer = self._answer(person, picture, _task(task), query, model, precision)
         data = exported(result_of(answer, [picture.pixels], [name], query), wanted.name)
         folder = self.cache / new_id()  # whoever does not know it cannot ask for it
         folder.mkdir(parents=True)
@@ -103,14 +105,17 @@ class Endpoints:
         path.write_bytes(data)
         return path
 
-    def _answer(self, picture: Picture, task: Task, query: str, model: str, precision: str) -> Answer:
+    def _answer(
+        self, person: Person, picture: Picture, task: Task, query: str, model: str, precision: str
+    ) -> Answer:
         checkpoint = find(answering(self.engine, catalog(), model, opening().model, task))
         if task not in checkpoint.tasks:
             able = ", ".join(one for one in Task if one in checkpoint.tasks)
             raise BadInput(f"{checkpoint.name} cannot do '{task}'; it can do: {able}.")
         parts: tuple[Part, ...] = (picture, query) if task is Task.CHAT else (picture,)
         turns = (Turn(Role.USER, parts),)
-        request = Request(turns, checkpoint.id, task=task, query=query, precision=precision or "auto")
+        precision = allowed(person, self.engine, checkpoint.id, precision or "auto")
+        request = Request(turns, checkpoint.id, task=task, query=query, precision=precision)
         *_, last = self.engine.answer(request)
         assert last.answer is not None, "a stream of the engine ends with its answer"
         return last.answer

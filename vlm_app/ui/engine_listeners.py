@@ -15,9 +15,13 @@ import gradio as gr
 from gradio.components import Component
 
 from vlm_app import hub, servers
+from vlm_app.api.offered import allowed
+from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog, find
 from vlm_app.engine.opening import opening
 from vlm_app.engine.states import ModelState
+from vlm_app.people import Act, Person, check
+from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui import machine, offer_cards, verdicts
 from vlm_app.ui.page import Parts
@@ -129,6 +133,8 @@ class EngineListeners:
 
     def _real(self) -> str:
         """Nothing waits for the network: until it answered, one line says so."""
+        if settings().fixed:
+            return ""
         reached = hub.reachable()
         if reached is None:
             return offer_cards.LOOKING
@@ -138,14 +144,14 @@ class EngineListeners:
 
     # --- buttons ----------------------------------------------------------------------------
 
-    def act(self, values: Values, event: gr.EventData) -> Updates:
+    def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button that loads, unloads, cancels, or asks what a model would take."""
         asked = dict(event._data or {})
         with Told():
-            return self._acted(asked, values)
+            return self._acted(person_of(request), asked, values)
         return {self.on.chip: gr.skip()}  # Gradio takes no empty dict
 
-    def _acted(self, asked: dict[str, Any], values: Values) -> Updates:
+    def _acted(self, person: Person, asked: dict[str, Any], values: Values) -> Updates:
         row, precision = find(str(asked.get("model") or "")), str(asked.get("precision") or "")
         chosen = precision or str(values[self.on.panel.precision] or "auto")
         acts: dict[str, Callable[[], Any]] = {
@@ -157,11 +163,15 @@ class EngineListeners:
         act = str(asked.get("act"))
         if act == "estimate":
             return {self.page.told: self._estimated(row)}
+        if act in ("unload", "cancel"):
+            check(person, Act.UNLOAD)
+        elif act in acts:
+            allowed(person, self.engine, row.id, chosen if act == "load" else "auto")
         if act in acts:
             acts[act]()
         if act in ("offer", "pick"):
             task = Task(values[self.on.task] or Task.CHAT)
-            return self.showing.pick(row, task, values) | {self.on.offers: self._offers()}
+            return self.showing.pick(row, task, values, person.owner) | {self.on.offers: self._offers()}
         return self._live() | self.tick(values)
 
     def _estimated(self, row: Checkpoint) -> str:

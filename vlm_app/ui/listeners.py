@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from vlm_app.api.owner import Owners
+from vlm_app.api.offered import allowed
+from vlm_app.api.people import owner_of, person_of
 from vlm_app.chat import Chats, Progress
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError
@@ -41,14 +43,18 @@ class Listeners:
     """The page's listeners, for `Parts` that were just drawn."""
 
     def __init__(
-        self, parts: Parts, chats: Chats, engine: Engine, owners: Owners, teaching: Teaching
+        self,
+        parts: Parts,
+        chats: Chats,
+        engine: Engine,
+        teaching: Teaching,
+        running: Running,
     ) -> None:
         self.on = parts
         self.chats = chats
-        self.owners = owners
         self.teaching = teaching
         self.showing = Showing(parts, chats, engine, teaching.places)
-        self.running = Running()
+        self.running = running
 
     # --- wiring -----------------------------------------------------------------------
 
@@ -81,7 +87,7 @@ class Listeners:
         changed = [on.attached.change, on.model.change, on.chat.change]
         gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
         self._connect_models()
-        TeachingListeners(on, self.showing, self.teaching, self.owners).connect()
+        TeachingListeners(on, self.showing, self.teaching).connect()
         return loaded
 
     def _connect_models(self) -> None:
@@ -139,7 +145,8 @@ class Listeners:
     def _asking(self, values: Values, request: gr.Request) -> Asking:
         fields = tuple(values[field] for field in self.on.panel.fields)
         chosen = self.on.panel.read(values[self.on.model], values[self.on.task] or Task.CHAT, fields)
-        return Asking.of(self.chats, self.owners.of(request.cookies), values[self.on.chat], chosen)
+        may = partial(allowed, person_of(request), self.showing.engine)
+        return Asking.of(self.chats, owner_of(request), values[self.on.chat], chosen, may)
 
     def _shown(
         self, steps: Iterator[Progress], owner: str, values: Values, clears: bool
@@ -161,16 +168,15 @@ class Listeners:
 
     def _as_kept(self, chat: str, values: Values, request: gr.Request) -> Updates:
         """After a refusal: the conversation as it is kept, the message box as it was."""
-        owner = self.owners.read(request.cookies.get("vlm_app_owner"))
         idle: Updates = {self.on.message: gr.update(**IDLE)}
         try:
-            return self.showing.stored(owner, values[self.on.chat] and chat, values) if owner else idle
-        except AppError:  # it was deleted meanwhile; the sentence is already shown
+            return self.showing.stored(owner_of(request), values[self.on.chat] and chat, values)
+        except AppError:  # it was deleted meanwhile, or is nobody's; the sentence is already shown
             return idle
 
     def stop(self, chat: str, request: gr.Request) -> None:
         """Stop was pressed: the answer so far is kept."""
-        self.running.stop((self.owners.of(request.cookies), chat))
+        self.running.stop((owner_of(request), chat))
 
     # --- listeners that only show -----------------------------------------------------
 
@@ -227,14 +233,14 @@ class Listeners:
         finally:
             path.unlink(missing_ok=True)
 
-    def choose(self, values: Values) -> Updates:
+    def choose(self, values: Values, request: gr.Request) -> Updates:
         """Another model was picked."""
-        checkpoint = checkpoint_of(values[self.on.model])
-        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values)
+        checkpoint, owner = checkpoint_of(values[self.on.model]), person_of(request).owner
+        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values, owner)
 
     def notice(self, values: Values, request: gr.Request) -> Updates:
         """What the chosen model would not get of the chat and the images that are attached."""
-        owner = self.owners.read(request.cookies.get("vlm_app_owner"))
+        owner = person_of(request).owner  # without a cookie there is no chat, and nothing to leave out
         _, files = message_of(values[self.on.message])
         chat, model = values[self.on.chat], values[self.on.model]
         return {self.on.notice: self.showing.notice(owner, chat, model, images_in(files))}
@@ -249,5 +255,5 @@ class Listeners:
 
     def _tried(self, make: Callable[[str], Updates], request: gr.Request) -> Updates | None:
         with Told():
-            return make(self.owners.of(request.cookies))
+            return make(owner_of(request))
         return None

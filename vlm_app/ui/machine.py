@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from vlm_app.settings import settings
 from vlm_app.ui.state_words import ON_THE_WAY, ago, size, status
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def meter(state: ModelState) -> str:
 def way_out(state: ModelState) -> str:
     """The buttons that end what a model is at; the browser sends its row's model with them."""
     name = state.name or state.model
-    if not state.model:  # a training is ended where it was started
+    if settings().fixed or not state.model:  # a training is ended where it was started
         return ""
     if state.status in ON_THE_WAY:
         return button("cancel", "Cancel", name)

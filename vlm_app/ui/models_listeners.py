@@ -12,8 +12,11 @@ import gradio as gr
 from gradio.components import Component
 
 from vlm_app import hub
+from vlm_app.api.offered import allowed
+from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog, find
 from vlm_app.errors import BadInput
+from vlm_app.people import Act, Person, check
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.hub_results import account, added, results
@@ -114,31 +117,37 @@ class ModelListeners:
 
     # --- buttons inside the table and the results of a search ---------------------------
 
-    def act(self, values: Values, event: gr.EventData) -> Updates:
+    def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button of a row, or of a result, was pressed."""
         asked = dict(event._data or {})
-        return self._safely(lambda: self._acted(asked, values))
+        return self._safely(lambda: self._acted(person_of(request), asked, values))
 
-    def _acted(self, asked: dict[str, Any], values: Values) -> Updates:
+    def _acted(self, person: Person, asked: dict[str, Any], values: Values) -> Updates:
         model = str(asked.get("model") or "")
         if asked.get("act") == "add":
-            return self._added(model, values)
-        return self.showing.pick(find(model), Task(values[self.on.task] or Task.CHAT), values)
+            return self._added(person, model, values)
+        row, task = find(model), Task(values[self.on.task] or Task.CHAT)
+        allowed(person, self.showing.engine, row.id)
+        return self.showing.pick(row, task, values, person.owner)
 
     # --- more models --------------------------------------------------------------------
 
-    def search(self, words: str) -> Any:
+    def search(self, words: str, request: gr.Request) -> Any:
         """The Hub was asked for words."""
         with Told():
+            check(person_of(request), Act.MODELS)
             return results(words, hub.search_hub(words.strip()))
         return gr.skip()
 
     def add(self, values: Values, request: gr.Request) -> Updates:
         """What stands in the box is added, by its id on the Hub or as a folder."""
         source = str(values[self.page.words] or "").strip()
-        return self._safely(lambda: self._added(source, values, folders=is_at_home(request)))
+        return self._safely(
+            lambda: self._added(person_of(request), source, values, folders=is_at_home(request))
+        )
 
-    def _added(self, source: str, values: Values, folders: bool = False) -> Updates:
+    def _added(self, person: Person, source: str, values: Values, folders: bool = False) -> Updates:
+        check(person, Act.MODELS)
         if not folders and Path(source).expanduser().is_absolute():
             raise BadInput(FOLDERS_AT_HOME)
         row = hub.add(source)
@@ -150,6 +159,7 @@ class ModelListeners:
     def sign_in(self, token: str, request: gr.Request) -> list[Any]:
         """A token was given. It goes to the Hub's account and nowhere else; the field is emptied."""
         with Told():
+            check(person_of(request), Act.ACCOUNT)
             if not is_at_home(request):
                 raise BadInput(TOKENS_AT_HOME)
             hub.sign_in(token)
@@ -158,6 +168,7 @@ class ModelListeners:
     def sign_out(self, request: gr.Request) -> list[Any]:
         """The token is forgotten."""
         with Told():
+            check(person_of(request), Act.ACCOUNT)
             if not is_at_home(request):
                 raise BadInput(TOKENS_AT_HOME)
             hub.sign_out()

@@ -107,6 +107,7 @@ def _place(row: Checkpoint) -> str:
 class ModelsPage:
     """The components of the page."""
 
+    why: gr.HTML  # what is not the visitor's to do here
     machine: gr.HTML
     loaded: gr.HTML
     servers_list: gr.HTML
@@ -134,6 +135,7 @@ class ModelsPage:
         """Draws the page where it is called. The table itself comes when the tab is opened."""
         with gr.Column(elem_id="models"):
             gr.HTML(TITLE, js_on_load=None)
+            why = gr.HTML(elem_id="models-why", js_on_load=None)
             machine = gr.HTML(elem_id="machine", js_on_load=None)
             loaded = gr.HTML(elem_id="loaded", js_on_load=None)
             served = gr.HTML(elem_id="servers", js_on_load=None), gr.Textbox(visible=False)
@@ -154,7 +156,7 @@ class ModelsPage:
             bridge = gr.HTML(elem_id="model-bridge", js_on_load=BRIDGE)
         ways = (words, search, add, found, token, sign_in, sign_out, signed)
         live = (machine, loaded, *served, watch, told, known)
-        return cls(*live, servers, filters, table, *ways, ids, drawn, bridge)
+        return cls(why, *live, servers, filters, table, *ways, ids, drawn, bridge)
 
 
 def languages(rows: Iterable[Checkpoint]) -> list[tuple[str, str]]:
@@ -169,8 +171,10 @@ def _more() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
             label="Words, a Hub id or a folder", placeholder="ocr small, or org/model, or /a/folder",
             show_label=False, container=False, max_lines=1, min_width=120,
         )  # fmt: skip
-        search = gr.Button("Search the Hub", min_width=128, scale=0, variant="primary", size="md")
-        add = gr.Button("Add this", min_width=88, scale=0, size="md")
+        search = gr.Button(
+            "Search the Hub", min_width=128, scale=0, variant="primary", size="md", elem_id="hub-search"
+        )
+        add = gr.Button("Add this", min_width=88, scale=0, size="md", elem_id="hub-add")
     return words, search, add, gr.HTML(HINT, elem_id="hub-found", js_on_load=None)
 
 
@@ -182,7 +186,9 @@ def _account() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
             show_label=False, container=False, min_width=160,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )  # fmt: skip
-        sign_in = gr.Button("Sign in", min_width=88, scale=0, variant="primary", size="md")
+        sign_in = gr.Button(
+            "Sign in", min_width=88, scale=0, variant="primary", size="md", elem_id="hub-sign-in"
+        )
         sign_out = gr.Button("Sign out", min_width=88, scale=0, size="md", elem_id="sign-out")
     gr.HTML(TOKEN_HINT, js_on_load=None)
     return token, sign_in, sign_out, signed

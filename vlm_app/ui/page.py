@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 
 from vlm_app.catalog import catalog
+from vlm_app.engine.fixed import FIXED
 from vlm_app.engine.opening import opening
+from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.finetune.page import FinetunePage
@@ -23,7 +25,6 @@ BRIDGE = (
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
 CHAT, WORKBENCH, FINETUNE, MODELS = "chat", "workbench", "finetune", "models"  # the tabs
-UNUSED_FILES = (3600, 24 * 3600)  # every hour, uploads older than a day are deleted (seconds)
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class Parts:
 
 def blocks() -> gr.Blocks:
     """An empty page with its settings."""
-    return gr.Blocks(
-        title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True, delete_cache=UNUSED_FILES
-    )
+    return gr.Blocks(title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True)
 
 
 def layout() -> Parts:
@@ -74,9 +73,9 @@ def layout() -> Parts:
             conversation = _conversation(rows, first)
         with gr.Tab("Workbench", id=WORKBENCH) as bench_tab:
             bench = BenchPage.build(rows, first.id)
-        with gr.Tab("Fine-tune", id=FINETUNE) as finetune_tab:
+        with gr.Tab("Fine-tune", id=FINETUNE) as finetune_tab, _unless_fixed():
             finetune = FinetunePage.build()
-        with gr.Tab("Models", id=MODELS) as models_tab:
+        with gr.Tab("Models", id=MODELS, elem_id="models-tab") as models_tab, _unless_fixed():
             models = ModelsPage.build(list(rows.values()))
     chat = gr.Textbox(visible=False, elem_id="chat")
     bridge = gr.HTML(elem_id="bridge", js_on_load=BRIDGE)
@@ -87,6 +86,13 @@ def layout() -> Parts:
         chats, tabs, bench_tab, bench, **taught, models_tab=models_tab, models=models,
         **conversation, **hidden, clock=gr.Timer(2),
     )  # fmt: skip
+
+
+def _unless_fixed() -> gr.Column:
+    """Room for what a place with fixed models lacks; there it is hidden, and a sentence says why."""
+    if settings().fixed:
+        gr.HTML(f'<p class="net" role="note">{FIXED}</p>', js_on_load=None)
+    return gr.Column(visible=not settings().fixed)
 
 
 def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str, Any]:

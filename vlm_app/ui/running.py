@@ -1,4 +1,4 @@
-"""Answers that are being written, so that a chat's Stop finds its own and no other."""
+"""Answers that are being written: a chat's Stop finds its own and no other, the end of the app all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vlm_app import limits
+from vlm_app.errors import ModelUnavailable
 
 Key = tuple[str, str]  # owner, chat
 
@@ -17,11 +18,17 @@ class Running:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._signals: dict[Key, list[threading.Event]] = {}
+        self._closed = False
 
     @contextmanager
     def answer(self, key: Key, signal: threading.Event) -> Iterator[None]:
-        """`signal` is set when this chat is stopped, for as long as its answer runs."""
+        """`signal` is set when this chat is stopped, for as long as its answer runs.
+
+        Raises `ModelUnavailable` once the app is ending.
+        """
         with self._lock:
+            if self._closed:
+                raise ModelUnavailable("The app is ending and begins nothing new: ask again when it is back.")
             self._signals.setdefault(key, []).append(signal)
         try:
             with limits.answering(key[0]):
@@ -32,8 +39,39 @@ class Running:
                 if not self._signals[key]:
                     del self._signals[key]
 
+    def stop_of(self, owner: str) -> None:
+        """Ends all that is being written for an owner."""
+        with self._lock:
+            for (whose, _), signals in self._signals.items():
+                for signal in signals if whose == owner else ():
+                    signal.set()
+
+    def busy_with(self, owner: str) -> bool:
+        """Whether an answer is being written for an owner."""
+        with self._lock:
+            return any(whose == owner for whose, _ in self._signals)
+
     def stop(self, key: Key) -> None:
         """Ends what this chat is writing; nothing happens where it writes nothing."""
         with self._lock:
             for signal in self._signals.get(key, ()):
+                signal.set()
+
+    # --- the end of the app -----------------------------------------------------------------
+
+    def close(self) -> None:
+        """No further answer begins; those that run go on."""
+        with self._lock:
+            self._closed = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is being written, of whomever."""
+        with self._lock:
+            return bool(self._signals)
+
+    def stop_all(self) -> None:
+        """Ends all answers; each is kept as far as it came."""
+        with self._lock:
+            for signal in [each for signals in self._signals.values() for each in signals]:
                 signal.set()

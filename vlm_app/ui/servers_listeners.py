@@ -17,21 +17,18 @@ import gradio as gr
 from gradio.components import Component
 
 from vlm_app import servers
+from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog
-from vlm_app.errors import BadInput
+from vlm_app.people import Act, check
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
-from vlm_app.ui.models_listeners import ModelListeners, is_at_home
+from vlm_app.ui.models_listeners import ModelListeners
 from vlm_app.ui.page import Parts
 from vlm_app.ui.servers_list import section
 from vlm_app.ui.servers_page import pick
 from vlm_app.ui.showing import Showing, Updates, Values, checkpoint_of
 from vlm_app.ui.told import Told
 
-AT_HOME = (
-    "Servers and their keys are added and removed at the computer that the app runs on: open it there as "
-    "127.0.0.1, or run 'vlm-app servers'."
-)
 MOST = 8  # servers that are asked at the same time
 
 
@@ -75,7 +72,7 @@ class ServersListeners:
             str(values[each] or "") for each in (form.name, form.url, form.kind, form.key)
         )
         with Told():
-            _at_home(request)
+            check(person_of(request), Act.SERVERS)
             added = servers.add(name, url, kind, key).name
             yield {form.key: "", form.name: ""}
             yield from self._looked(added, values)
@@ -87,6 +84,7 @@ class ServersListeners:
         asked = dict(event._data or {})
         name = str(asked.get("server") or "")
         with Told():
+            check(person_of(request), Act.SERVERS)
             match asked.get("act"):
                 case "look":
                     yield from self._looked(servers.find(name).name, values)
@@ -94,7 +92,6 @@ class ServersListeners:
                     servers.assign(name, str(asked.get("model")), str(asked.get("family")))
                     yield self._drawn(values)
                 case "remove":
-                    _at_home(request)
                     servers.remove(name)
                     yield self._drawn(values)
             return
@@ -143,8 +140,3 @@ class ServersListeners:
         if row.server:
             return self.showing.model(row, task)
         return {self.on.model: gr.update(choices=model_bar.models(catalog()))}
-
-
-def _at_home(request: gr.Request) -> None:
-    if not is_at_home(request):
-        raise BadInput(AT_HOME)

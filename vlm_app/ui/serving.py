@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
 from vlm_app.settings import Settings, settings
+from vlm_app.ui import ending
 
 OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
     f"{name}.js"
@@ -28,17 +27,31 @@ BENCH = ("workbench-report.js", "workbench.js")
 SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 
+WAITING = 256  # events that wait at most; on ZeroGPU it would be one
+
+
 def serve() -> None:
     """Serves the app until Ctrl-C or SIGTERM; then answers end, and so does the process."""
+    ending.leave_at_once()
     chosen = settings()
     _prepare(chosen)
     from vlm_app.chat import Chats
-    from vlm_app.engine import engine
     from vlm_app.store import Store
 
+    models = _models(chosen)
     store = Store(chosen.data)
-    models = engine()
     run(Chats(store, models), store, models, chosen.host, chosen.port)
+
+
+def _models(chosen: Settings) -> Any:
+    """The engine of this place."""
+    if chosen.fixed:
+        from vlm_app.ui.zerogpu import zerogpu_engine
+
+        return zerogpu_engine()
+    from vlm_app.engine import engine
+
+    return engine()
 
 
 def _prepare(chosen: Settings) -> None:
@@ -46,14 +59,10 @@ def _prepare(chosen: Settings) -> None:
     from vlm_app.engine import set_library_defaults
 
     set_library_defaults()
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads())
+    uploads = (chosen.data / "cache" / "uploads").resolve()  # without links on the way: see `seals`
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
-
-
-def uploads() -> Path:
-    """Where Gradio keeps what people upload, without links on the way."""
-    return (settings().data / "cache" / "uploads").resolve()
 
 
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
@@ -61,26 +70,33 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     from vlm_app.api.owner import Owners
     from vlm_app.engine.opening import opening
     from vlm_app.finetune.workshop import Workshop
+    from vlm_app.tidy import OwnData, sweeper
     from vlm_app.ui import build_page
+    from vlm_app.ui.running import Running
     from vlm_app.workbench.bench import Bench
 
     owners = Owners(settings().data)
     bench = Bench(store, models)
     workshop = Workshop(store, models)
-    page = build_page(chats, models, owners, bench, store, workshop)
-    ended = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: ended.set())
-    _, address, _ = page.queue(default_concurrency_limit=8, api_open=False).launch(
+    running, signals = Running(), ending.Signals()
+    own = OwnData(store, chats, bench, workshop)
+    own.go_on()
+    tidy = sweeper(store, own)
+    page = build_page(chats, models, bench, store, workshop, running)
+    _, address, _ = page.queue(default_concurrency_limit=8, api_open=False, max_size=WAITING).launch(
         **launch_options(chats, store, owners, bench, workshop, models),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
     )
+    signals.listen()
     print(f"vlm-app is running at {address} (Ctrl-C ends it)", flush=True)
     opening().begin(models)
     workshop.open()
-    ended.wait()
+    tidy.start()
+    signals.wait()
+    ending.finish(running, workshop, signals)
+    tidy.close()
     page.close(verbose=False)
     workshop.close()
     models.close()
@@ -91,11 +107,13 @@ def launch_options(
     chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any
 ) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
+    from gradio.utils import get_upload_folder
     from starlette.middleware import Middleware
 
     from vlm_app.api.adapter_routes import adapter_routes
     from vlm_app.api.arrival_routes import arrival_routes
     from vlm_app.api.bench_routes import bench_routes
+    from vlm_app.api.export_routes import export_routes
     from vlm_app.api.limited import Limited
     from vlm_app.api.middleware import outermost
     from vlm_app.api.ready import ready_routes
@@ -104,6 +122,9 @@ def launch_options(
     from vlm_app.api.run_routes import run_routes
     from vlm_app.api.sealing import Sealing
     from vlm_app.api.seals import Seals
+    from vlm_app.api.sign_in_routes import sign_in_routes
+    from vlm_app.api.uploading import Uploading
+    from vlm_app.store.uploads import Uploads
     from vlm_app.ui.theme import theme
 
     assets = settings().assets
@@ -114,14 +135,16 @@ def launch_options(
     )
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
-    own += [*adapter_routes(workshop.adapters), *ready_routes(models)]
+    own += [*adapter_routes(workshop.adapters), *ready_routes(models), *export_routes(chats)]
+    own += sign_in_routes(owners)
     return {
         "root_path": root or None,  # None: what the place itself says
         "app_kwargs": {
             "lifespan": outermost(owners),
             "middleware": [
                 Middleware(Limited, disk=store.disk),
-                Middleware(Sealing, seals=Seals(owners, uploads())),
+                Middleware(Sealing, seals=Seals(owners, Path(get_upload_folder()))),
+                Middleware(Uploading, uploads=Uploads(store.data)),
             ],
             "routes": own,
             "docs_url": None,

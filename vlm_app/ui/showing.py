@@ -13,12 +13,16 @@ import gradio as gr
 from gradio.components import Component
 from gradio.components.chatbot import ComponentMessage
 
+from vlm_app import limits
+from vlm_app.api.offered import askable
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings, Conversation, Progress
 from vlm_app.engine import Engine
 from vlm_app.engine.opening import opening
 from vlm_app.engine.states import ModelState
 from vlm_app.errors import AppError, ModelUnavailable, NotFound
+from vlm_app.people import Person
+from vlm_app.settings import settings
 from vlm_app.types import Answer, Checkpoint, Task
 from vlm_app.ui import beside, model_bar
 from vlm_app.ui.addresses import under_root
@@ -71,7 +75,7 @@ class Showing:
     def around(self, owner: str, conversation: Conversation, values: Values) -> Updates:
         """Everything about a chat but its messages and settings, which `values` has."""
         checkpoint = checkpoint_of(conversation.settings.model)
-        return self.model(checkpoint, conversation.settings.task, self.chosen(values)) | {
+        return self.model(checkpoint, conversation.settings.task, self.chosen(values), owner) | {
             self.on.chat: conversation.id,
             self.on.chats.chats: self.list(owner, conversation.id, values),
             self.on.export: _export(conversation.id),
@@ -80,7 +84,7 @@ class Showing:
     def blank(self, owner: str, values: Values) -> Updates:
         """A new chat: the model stays, the message box keeps what was typed."""
         checkpoint = checkpoint_of(opening().instead_of(str(values.get(self.on.model) or "")))
-        return self.model(checkpoint, Task.CHAT) | {
+        return self.model(checkpoint, Task.CHAT, owner=owner) | {
             self.on.chat: "",
             self.on.thread: messages([("assistant", welcome(checkpoint))]),
             self.on.message: gr.update(**IDLE),
@@ -95,22 +99,34 @@ class Showing:
         panel = self.on.panel
         return str(values.get(panel.precision) or "auto"), str(values.get(panel.adapter) or "")
 
-    def model(self, checkpoint: Checkpoint, task: Task, chosen: tuple[str, str] = ("auto", "")) -> Updates:
-        """What a model can do, what it knows, how it is in the precision that is `chosen`."""
+    def model(
+        self,
+        checkpoint: Checkpoint,
+        task: Task,
+        chosen: tuple[str, str] = ("auto", ""),
+        owner: str | None = None,
+    ) -> Updates:
+        """What a model can do, what it knows, how it is in the precision that is `chosen`; without an
+        owner all models are offered beside it."""
         task = model_bar.task_of(checkpoint, task)
+        rows = {row.id: row for row in catalog().values() if row is checkpoint or self._asks(owner, row)}
         return {
-            self.on.model: gr.update(choices=model_bar.models(catalog()), value=checkpoint.id),
+            self.on.model: gr.update(choices=model_bar.models(rows), value=checkpoint.id),
             self.on.task: gr.update(choices=model_bar.tasks(checkpoint), value=task.value),
             self.on.knows: model_bar.knows(checkpoint),
             self.on.chip: self.chip(checkpoint.id, *chosen),
         }
+
+    def _asks(self, owner: str | None, row: Checkpoint) -> bool:
+        """Whether an owner may ask a model."""
+        return owner is None or askable(Person(owner, "", limits.role_of(owner)), self.engine, row)
 
     def choices(self, model: str, owner: str = "") -> Choices:
         """What a visitor can choose for a model, with the verdicts of this moment; without an owner
         the adapters that are everybody's."""
         if model not in catalog():
             return Choices()
-        if catalog()[model].server:
+        if catalog()[model].server or settings().fixed:
             return Choices(remote=True)
         fits = {each: self.engine.fit(model, each) for each in PRECISIONS}
         return Choices(fits, self.engine.adapters(model, owner))
@@ -126,16 +142,16 @@ class Showing:
         """What `choice` updates."""
         return [part for part in self.picked if part is not self.on.tabs]
 
-    def pick(self, checkpoint: Checkpoint, task: Task, values: Values) -> Updates:
+    def pick(self, checkpoint: Checkpoint, task: Task, values: Values, owner: str | None = None) -> Updates:
         """A model was picked on the page of all models: it is chosen, and the chat is shown."""
         if not checkpoint.runs.here and not checkpoint.server:
             raise ModelUnavailable(f"{checkpoint.name} cannot run here: choose a model that can.")
-        return self.choice(checkpoint, task, values) | {self.on.tabs: gr.update(selected=CHAT)}
+        return self.choice(checkpoint, task, values, owner) | {self.on.tabs: gr.update(selected=CHAT)}
 
-    def choice(self, checkpoint: Checkpoint, task: Task, values: Values) -> Updates:
+    def choice(self, checkpoint: Checkpoint, task: Task, values: Values, owner: str | None = None) -> Updates:
         """Another model was picked, in a chat or a blank one. The precision stays, the adapter goes."""
         precision, _ = self.chosen(values)
-        updates = self.model(checkpoint, task, (precision, ""))
+        updates = self.model(checkpoint, task, (precision, ""), owner)
         updates |= self.on.panel.offer(checkpoint, self.choices(checkpoint.id))
         if not values[self.on.chat]:
             updates[self.on.thread] = messages([("assistant", welcome(checkpoint))])
@@ -162,9 +178,8 @@ class Showing:
         answer, question = conversation.messages[-1].answer, conversation.messages[-2]
         ready = {state.model for state in self.engine.models() if state.status == "ready"}
         images = len(question.media)
-        here = beside.models(
-            catalog().values(), question.task, images, ready=ready, room=self.engine.capacity()
-        )
+        rows = [row for row in catalog().values() if self._asks(conversation.owner, row)]
+        here = beside.models(rows, question.task, images, ready=ready, room=self.engine.capacity())
         return [*self._variants(conversation.owner, answer), *here]
 
     def _variants(self, owner: str, answer: Answer) -> list[Choice]:

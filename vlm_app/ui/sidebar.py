@@ -10,6 +10,7 @@ from html import escape
 import gradio as gr
 
 from vlm_app.chat import Summary
+from vlm_app.ui.own_data import OwnDataPart
 
 DELETE_ROW = (
     '<span class="confirm">Delete it?'
@@ -26,6 +27,8 @@ class ChatList:
     search: gr.Textbox
     chats: gr.HTML
     load: gr.UploadButton
+    own: OwnDataPart
+    who: gr.HTML  # who signed in; empty where nobody has to
 
     @classmethod
     def build(cls) -> ChatList:
@@ -45,6 +48,8 @@ class ChatList:
                 load=gr.UploadButton(
                     "Import a chat", file_types=[".json"], size="sm", elem_id="import", type="filepath"
                 ),
+                own=OwnDataPart.build(),
+                who=gr.HTML(elem_id="who", js_on_load=None),
             )
 
 

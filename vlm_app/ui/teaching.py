@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from vlm_app import catalog
-from vlm_app.api.owner import Owners
+from vlm_app.api.people import owner_of
 from vlm_app.chat import Alternative, Chats, Conversation, How, Message, Taking, Taught, split_thinking
 from vlm_app.chat.taking import Find
 from vlm_app.errors import BadInput, NotFound
@@ -258,11 +258,10 @@ def _sentence(how: How, dataset: Dataset, added: Added) -> str:
 class TeachingListeners:
     """The listeners of the buttons under answers, for a page that was just drawn."""
 
-    def __init__(self, parts: Parts, showing: Showing, teaching: Teaching, owners: Owners) -> None:
+    def __init__(self, parts: Parts, showing: Showing, teaching: Teaching) -> None:
         self.on = parts
         self.showing = showing
         self.teaching = teaching
-        self.owners = owners
 
     def connect(self) -> None:
         """Draws the bridge to the buttons where it is called, and ties them to it."""
@@ -276,7 +275,7 @@ class TeachingListeners:
         """A button under an answer: the chat as it is now, and news for the browser."""
         asked = dict(event._data or {})
         with Told():
-            owner = self.owners.of(request.cookies)
+            owner = owner_of(request)
             if asked.get("act") == "datasets":
                 return gr.skip(), told(datasets=self.teaching.listed(owner))
             made = self.teaching.pressed(owner, chat, asked)

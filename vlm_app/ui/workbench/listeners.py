@@ -14,9 +14,11 @@ from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.owner import Owners
+from vlm_app.api.offered import allowed
+from vlm_app.api.people import owner_of, person_of
 from vlm_app.engine import Engine
 from vlm_app.errors import NotFound
+from vlm_app.people import Person
 from vlm_app.types import Answer
 from vlm_app.ui.running import Running
 from vlm_app.ui.told import Told
@@ -42,14 +44,15 @@ RUN = "() => { window.vlmBenchRun() }"
 class BenchListeners:
     """The listeners of the tab, for a page that was just drawn."""
 
-    def __init__(self, on: BenchPage, bench: Bench, engine: Engine, owners: Owners, acts: Acts) -> None:
+    def __init__(
+        self, on: BenchPage, bench: Bench, engine: Engine, acts: Acts, running: Running
+    ) -> None:
         self.on = on
         self.bench = bench
         self.engine = engine
-        self.owners = owners
         self.acts = acts
         self.showing: BenchShowing = acts.showing
-        self.running = Running()
+        self.running = running
 
     def connect(self, tab: gr.Tab, clock: gr.Timer, loaded: Any) -> None:
         """Ties events to listeners. All that runs a model stands in the queue of the answers;
@@ -79,19 +82,19 @@ class BenchListeners:
         """Run, a ready question, or a part that was drawn."""
         asked = dict(event._data or {})
         with Told():
-            owner = self.owners.of(request.cookies)
+            owner = owner_of(request)
             sheet = self.bench.sheet(owner, values[self.on.sheet])
             stop = threading.Event()
             with self.running.answer((owner, str(asked.get("run"))), stop):
                 try:
-                    yield from self._answered(owner, sheet, values, asked, stop)
+                    yield from self._answered(person_of(request), sheet, values, asked, stop)
                 except NotFound:
                     if self._is_there(owner, sheet):
                         raise
             return
         with Told():  # what was there before
             yield self.showing.restored(
-                self.owners.of(request.cookies), values[self.on.sheet], values[self.on.finding]
+                owner_of(request), values[self.on.sheet], values[self.on.finding]
             )
 
     def _is_there(self, owner: str, sheet: Sheet) -> bool:
@@ -102,24 +105,31 @@ class BenchListeners:
             return False
 
     def _answered(
-        self, owner: str, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
+        self, person: Person, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
     ) -> Iterator[Updates]:
         """One answer, and that of a second model where one is chosen."""
-        chosen = self._chosen(values)
+        chosen, owner = self._chosen(values), person.owner
         first: Finding | None
         if asked.get("act") == "second":
             first = self.bench.finding(owner, str(asked.get("finding")))
             question, keys = first.question, first.pages
         else:
-            question = chosen.question(self.engine, asked)
+            question = self._allowed(person, chosen.question(self.engine, asked))
             keys = tuple(pages(asked, question))
             first = yield from self._growing(owner, sheet, keys, question, stop)
         other = chosen.second
         if other not in ("", choosing.NOBODY, question.model) and not stop.is_set():
             with Told():  # the first answer stays, whatever becomes of the second
                 beside = replace(question, model=other, precision="auto", adapter=None)
+                beside = self._allowed(person, beside)
                 yield from self._growing(owner, sheet, keys, beside, stop, first)
         yield self.showing.sheet(owner, self.bench.sheet(owner, sheet.id), first.id if first else "")
+
+    def _allowed(self, person: Person, question: Question) -> Question:
+        """Raises `NotAllowed` where the person may not ask that model."""
+        return replace(
+            question, precision=allowed(person, self.engine, question.model, question.precision)
+        )
 
     def _growing(
         self,
@@ -157,7 +167,7 @@ class BenchListeners:
     def stop(self, event: gr.EventData, request: gr.Request) -> None:
         """Stop was pressed: what was found so far is kept."""
         asked = dict(event._data or {})
-        self.running.stop((self.owners.of(request.cookies), str(asked.get("run"))))
+        self.running.stop((owner_of(request), str(asked.get("run"))))
 
     def _chosen(self, values: Values) -> Chosen:
         on = self.on
@@ -200,7 +210,7 @@ class BenchListeners:
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and the browser shows again what is kept."""
         with Told():
-            return make(self.owners.of(request.cookies))
+            return make(owner_of(request))
         return {self.on.told: self.acts.refused()}
 
     # --- who is asked -----------------------------------------------------------------------

@@ -8,8 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.owner import Owners
+from vlm_app.api.offered import is_offered
+from vlm_app.api.people import owner_of, person_of
+from vlm_app.catalog import catalog
 from vlm_app.finetune.workshop import Workshop
+from vlm_app.people import Act, check
 from vlm_app.ui.finetune.datasets.acts import Acts, Press
 from vlm_app.ui.finetune.datasets.part import DatasetsPart
 from vlm_app.ui.told import Told
@@ -22,9 +25,8 @@ START = "() => { window.vlmTuneStart() }"
 class DatasetsListeners:
     """The listeners of the place, for a page that was just drawn."""
 
-    def __init__(self, on: DatasetsPart, workshop: Workshop, owners: Owners) -> None:
+    def __init__(self, on: DatasetsPart, workshop: Workshop) -> None:
         self.on = on
-        self.owners = owners
         self.acts = Acts(on, workshop)
 
     def connect(self, tabs: Sequence[gr.Tab], loaded: Any) -> None:
@@ -43,13 +45,16 @@ class DatasetsListeners:
         """A press: what it changes; where it fails, a sentence, and the browser goes on."""
         asked = dict(event._data or {})
         with Told():
-            owner = self.owners.of(request.cookies)
+            owner = owner_of(request)
             return self.acts.do(Press(owner, asked))
         return {self.on.told: self.acts.refused(asked)}
 
     def teach(self, event: gr.EventData, request: gr.Request) -> Any:
         """The training text of the example that is shown."""
         with Told():
-            press = Press(self.owners.of(request.cookies), dict(event._data or {}))
+            press = Press(owner_of(request), dict(event._data or {}))
+            row = catalog().get(press.text("model"))
+            if row is not None and not is_offered(row):  # its processor may have to be fetched
+                check(person_of(request), Act.LOAD)
             return self.acts.teach(press)
         return {self.on.taught: gr.skip()}

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.owner import Owners
+from vlm_app.api.people import owner_of, person_of
 from vlm_app.errors import AppError
+from vlm_app.people import Act, Person, check
 from vlm_app.ui.finetune.runs.acts import RunsActs
 from vlm_app.ui.finetune.runs.reading import BadSetting
 from vlm_app.ui.finetune.runs.showing import Look, Updates, told
@@ -20,16 +21,16 @@ from vlm_app.ui.told import Told
 LOOK = "() => [window.vlmRunsLook()]"
 TELL = "(told) => window.vlmRunsTell(told)"
 OPENED = "() => { window.vlmRunsOpened() }"
+SLOW = {"measure": Act.TRAIN, "merge": Act.MERGE, "push": Act.PUSH}
 START = "() => { window.vlmRunsStart() }"
 
 
 class RunsListeners:
     """The listeners of the place, for a page that was just drawn."""
 
-    def __init__(self, acts: RunsActs, owners: Owners) -> None:
+    def __init__(self, acts: RunsActs) -> None:
         self.acts = acts
         self.on = acts.on
-        self.owners = owners
 
     def connect(self, tabs: list[gr.Tab], loaded: Any) -> None:
         """Ties events to listeners. `tabs` bring the place into sight; `loaded` is the end of the page's
@@ -57,18 +58,23 @@ class RunsListeners:
         if not look:
             return {self.on.watch: gr.Timer(active=False)}
         with Told():
-            updates = self.acts.showing.shown(self.owners.of(request.cookies), Look.read(json.loads(look)))
+            updates = self.acts.showing.shown(owner_of(request), Look.read(json.loads(look)))
             return updates or {self.on.news: gr.skip()}
         return {self.on.news: gr.skip()}
 
     def act(self, event: gr.EventData, request: gr.Request) -> Updates:
         """A press that takes no time."""
-        return self._told(lambda owner, asked: self.acts.do(owner, asked), event, request)
+        return self._told(self._acted, event, request)
+
+    def _acted(self, person: Person, asked: dict[str, Any]) -> Updates:
+        if asked.get("act") in ("start", "resume"):
+            check(person, Act.TRAIN)
+        return self.acts.do(person.owner, asked)
 
     def check(self, event: gr.EventData, request: gr.Request) -> Any:
         """The settings changed."""
         with Told():
-            return self.acts.check(self.owners.of(request.cookies), dict(event._data or {}))
+            return self.acts.check(owner_of(request), dict(event._data or {}))
         return gr.skip()
 
     def slow(self, event: gr.EventData, request: gr.Request) -> Iterator[str]:
@@ -81,7 +87,9 @@ class RunsListeners:
         )
         with Told():
             try:
-                yield from self.acts.slow(self.owners.of(request.cookies), asked)
+                if asked.get("act") in SLOW:
+                    check(person_of(request), SLOW[asked["act"]])
+                yield from self.acts.slow(owner_of(request), asked)
             except AppError as error:
                 yield told(**kind, wrong=getattr(error, "field", ""), sentence=error.sentence)
             return
@@ -91,19 +99,20 @@ class RunsListeners:
         """Chat with an adapter."""
         ways = self.acts.ways
         with Told():
-            return ways.chat(self.owners.of(request.cookies), str(dict(event._data or {}).get("run")), values)
+            return ways.chat(owner_of(request), str(dict(event._data or {}).get("run")), values)
         return {ways.parts.tabs: gr.skip()}
 
     def _told(
         self,
-        make: Callable[[str, dict[str, Any]], Updates],
+        make: Callable[[Person, dict[str, Any]], Updates],
         event: gr.EventData,
         request: gr.Request,
     ) -> Updates:
         """The updates; where a setting is wrong it is named, and where anything fails a sentence is said."""
         with Told():
             try:
-                return make(self.owners.of(request.cookies), dict(event._data or {}))
+                owner_of(request)  # there is one
+                return make(person_of(request), dict(event._data or {}))
             except BadSetting as error:
                 return {self.on.told: told(wrong=error.field, sentence=error.sentence)}
         return {self.on.told: told(refused=True)}

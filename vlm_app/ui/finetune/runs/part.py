@@ -26,6 +26,7 @@ BEAT = 1.5  # seconds between two looks at the runs while they are shown
 class RunsPart:
     """The components of the place."""
 
+    why: gr.HTML  # what is not the visitor's to do here
     list: gr.HTML  # the visitor's runs
     head: gr.HTML  # the one that is open: how it stands, and what can be done
     helped: gr.HTML  # whether it helped
@@ -46,6 +47,7 @@ class RunsPart:
                 gr.HTML(TOP, elem_id="runs-top", js_on_load=None)
                 listed = gr.HTML(elem_id="runs-list", js_on_load=None)
             with gr.Column(elem_id="runs-main", min_width=80):
+                why = gr.HTML(elem_id="runs-why", js_on_load=None)
                 gr.HTML(form(), elem_id="runs-form", js_on_load=None)
                 head = gr.HTML(elem_id="run-head", js_on_load=None)
                 helped = gr.HTML(elem_id="run-helped", js_on_load=None)
@@ -55,7 +57,7 @@ class RunsPart:
         news, told, checked, slow, look = (gr.Textbox(visible=False) for _ in range(5))
         bridge = gr.HTML(elem_id="runs-bridge", js_on_load=BRIDGE)
         watch = gr.Timer(BEAT, active=False)
-        return cls(listed, head, helped, then, news, told, checked, slow, look, bridge, watch)
+        return cls(why, listed, head, helped, then, news, told, checked, slow, look, bridge, watch)
 
     @property
     def shown(self) -> list[Component]:

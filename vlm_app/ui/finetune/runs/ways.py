@@ -58,7 +58,7 @@ class Ways:
         row, panel = find(run.config.base), self.parts.panel
         made = [(each.name, each.id) for each in self.engine.adapters(row.id, owner)]
         task = Task(values[self.parts.task] or Task.CHAT)
-        updates = self.showing.pick(row, task, values)
+        updates = self.showing.pick(row, task, values, owner)
         precision, _ = self.showing.chosen(values)
         updates[panel.adapter] = gr.update(choices=[BASE, *made], value=id, visible=True)
         updates[self.parts.chip] = self.showing.chip(row.id, precision, id)

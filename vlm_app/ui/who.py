@@ -1,0 +1,81 @@
+"""Who looks at the page, and what is not theirs to do: a line in the sidebar, and controls that go.
+
+What a role may not do is refused behind the page (`people.check`); here it is only not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from vlm_app.api.hub_sign_in import HubSignIn
+from vlm_app.api.people import person_of
+from vlm_app.errors import AppError
+from vlm_app.people import Act, Person, Role, may, why_not
+from vlm_app.settings import settings
+from vlm_app.store.persons import Persons
+from vlm_app.ui.addresses import under_root
+from vlm_app.ui.page import Parts
+
+NOT = "(acts) => { document.documentElement.dataset.not = acts || ''; }"
+ON_MODELS = (Act.LOAD, Act.UNLOAD, Act.MODELS, Act.SERVERS)
+ON_RUNS = (Act.TRAIN, Act.BRING, Act.MERGE, Act.PUSH)
+
+
+class WhoListeners:
+    """What a page shows of its visitor, for `Parts` that were just drawn."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.on = parts
+
+    def connect(self, loaded: Any) -> None:
+        """Once the page is loaded; `loaded` is the end of its first load."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        acts = gr.Textbox(visible=False)
+        shown = [self.on.chats.who, self.on.models.why, self.on.finetune.runs.why, acts]
+        loaded.then(self.show, None, shown, **quiet)
+        acts.change(None, [acts], None, js=NOT, **quiet)
+
+    def show(self, request: gr.Request) -> list[Any]:
+        """Nothing for an admin who did not have to sign in, as at a laptop."""
+        person = person_of(request)
+        if person.role is Role.ADMIN and not person.name:
+            return [gr.skip()] * 4
+        refused = [act for act in Act if not may(person, act)]
+        return [
+            line(person, can_sign_in()),
+            why(person, ON_MODELS),
+            why(person, ON_RUNS),
+            " ".join(refused),
+        ]
+
+
+def line(person: Person, sign_in: bool) -> str:
+    """Who it is, with the way in or out."""
+    if person.name:
+        return (
+            f'<form method="post" action="{under_root("/sign-out")}" class="who">'
+            f"<span><strong>{escape(person.name)}</strong>, {person.role}</span>"
+            '<button class="plain">Sign out</button></form>'
+        )
+    way = f' <a href="{under_root("/sign-in")}">Sign in</a>' if sign_in else ""
+    return f'<p class="who"><span>You are a {person.role} here.</span>{way}</p>'
+
+
+def why(person: Person, acts: Sequence[Act]) -> str:
+    """A sentence for each of the acts that are not theirs; empty where all are."""
+    said = [f"<li>{escape(why_not(person, act))}</li>" for act in acts if not may(person, act)]
+    return f'<ul class="not-yours" role="note">{"".join(said)}</ul>' if said else ""
+
+
+def can_sign_in() -> bool:
+    """Whether anybody can sign in on a page of ours."""
+    if HubSignIn.here() is not None:
+        return True
+    try:
+        return bool(Persons(settings().data).all())
+    except AppError:  # whoever tries is told that the file is damaged
+        return True
