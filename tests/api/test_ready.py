@@ -23,8 +23,8 @@ class Waking(FakeEngine):
         self.subscribe = self.events.subscribe
 
 
-def client(engine: Waking) -> TestClient:
-    return TestClient(Starlette(routes=ready_routes(engine)))
+def client(engine: Waking, ending: bool = False) -> TestClient:
+    return TestClient(Starlette(routes=ready_routes(engine, lambda: ending)))
 
 
 @pytest.mark.parametrize("status", ["unloaded", "waiting", "loading", "failed"])
@@ -67,6 +67,11 @@ def test_a_model_that_cannot_be_loaded_again_is_not_ready() -> None:
     engine.events.publish(Loaded("pebble", 1.0, 10, "fp32"))
     engine.events.publish(LoadFailed("pebble", "Its files are gone."))
     assert visitor.get("/ready").json()["status"] == "failed"
+
+
+def test_nobody_is_sent_here_while_the_app_ends() -> None:
+    answer = client(Waking("ready"), ending=True).get("/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "ending")
 
 
 def test_a_model_on_a_server_needs_no_loading() -> None:

@@ -35,8 +35,9 @@ class Readiness:
     nothing, as anybody's question could bring that about.
     """
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, ending: Callable[[], bool]) -> None:
         self._models = models
+        self._ending = ending
         self._able: set[str] = set()
         models.subscribe(self._heard)
 
@@ -49,8 +50,11 @@ class Readiness:
             self._able.add(event.model)
 
     async def reply(self, request: Request) -> Response:
-        """200 where a model answers, else 503 and how the first one is; no more is said to strangers."""
-        status = "ready" if self._able else self._first()
+        """200 where a model answers, else 503 and how the first one is; no more is said to strangers.
+
+        503 also while the app ends: running answers are finished, and nothing new is begun.
+        """
+        status = "ending" if self._ending() else "ready" if self._able else self._first()
         said = {"status": status, "version": __version__}
         if status == "ready":
             return JSONResponse(said, headers=NEVER)
@@ -64,6 +68,6 @@ class Readiness:
             return "failed"
 
 
-def ready_routes(models: Models) -> list[Route]:
-    """The route, for `launch(app_kwargs={"routes": ...})`."""
-    return [Route("/ready", Readiness(models).reply)]
+def ready_routes(models: Models, ending: Callable[[], bool]) -> list[Route]:
+    """The route, for `launch(app_kwargs={"routes": ...})`. `ending` says whether the app is."""
+    return [Route("/ready", Readiness(models, ending).reply)]

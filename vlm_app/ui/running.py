@@ -65,6 +65,12 @@ class Running:
             self._closed = True
 
     @property
+    def closed(self) -> bool:
+        """Whether the app is ending."""
+        with self._lock:
+            return self._closed
+
+    @property
     def busy(self) -> bool:
         """Whether an answer is being written, of whomever."""
         with self._lock:

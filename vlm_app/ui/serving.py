@@ -78,13 +78,13 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     owners = Owners(settings().data)
     bench = Bench(store, models)
     workshop = Workshop(store, models)
-    running, signals = Running(), ending.Signals()
     own = OwnData(store, chats, bench, workshop)
     own.go_on()
     tidy = sweeper(store, own)
+    running, signals = Running(), ending.Signals()
     page = build_page(chats, models, bench, store, workshop, running)
     _, address, _ = page.queue(default_concurrency_limit=8, api_open=False, max_size=WAITING).launch(
-        **launch_options(chats, store, owners, bench, workshop, models),
+        **launch_options(chats, store, owners, bench, workshop, models, running),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
@@ -104,7 +104,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
 
 
 def launch_options(
-    chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any
+    chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any, running: Any
 ) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from gradio.utils import get_upload_folder
@@ -135,7 +135,11 @@ def launch_options(
     )
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
-    own += [*adapter_routes(workshop.adapters), *ready_routes(models), *export_routes(chats)]
+    own += [
+        *adapter_routes(workshop.adapters),
+        *ready_routes(models, lambda: running.closed),
+        *export_routes(chats),
+    ]
     own += sign_in_routes(owners)
     return {
         "root_path": root or None,  # None: what the place itself says
