@@ -111,3 +111,35 @@ def _told(data: bytes) -> Iterator[str]:
         yield f"{image.format} with EXIF {json.dumps(sorted(exif))}"
     if {"xmp", "XML:com.adobe.xmp", "comment"} & set(image.info):
         yield f"{image.format} with {sorted(image.info)}"
+
+
+# --- slow ---------------------------------------------------------------------------------
+
+
+def slow_jpeg(side: int = 7000, scans: int = 60, empty_scans: int = 38) -> bytes:
+    """A grey progressive JPEG, made by hand, that lies within all limits and takes long: its first scan,
+    of one bit a block, again and again, and scans of nothing, of a few bytes each."""
+
+    def segment(mark: int, body: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, mark, len(body) + 2) + body
+
+    blocks = ((side + 7) // 8) ** 2
+    first = segment(0xDA, bytes([3, 1, 0, 2, 0, 3, 0, 0, 0, 0])) + bytes((3 * blocks + 7) // 8)
+    runs = -(-blocks // 32767)
+    run = "0" + "1" * 14  # the one code that there is: 'nothing in this block and the next 32,766'
+    bits = run * runs
+    packed = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8), "big")
+    nothing = segment(0xDA, bytes([1, 1, 0, 1, 63, 0])) + packed.replace(b"\xff", b"\xff\0")
+    colours = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    return b"".join(
+        (
+            b"\xff\xd8",
+            segment(0xDB, b"\0" + b"\1" * 64),
+            segment(0xC2, struct.pack(">BHHB", 8, side, side, 3) + colours),
+            segment(0xC4, b"\0" + b"\1" + bytes(15) + b"\0"),
+            segment(0xC4, b"\x10" + b"\1" + bytes(15) + b"\xe0"),
+            first * scans,
+            nothing * empty_scans,
+            b"\xff\xd9",
+        )
+    )
