@@ -21,6 +21,14 @@
       if (from) light(from, on);
     });
 
+  // --- a refused upload: Gradio puts the number of the answer before its sentence -----------
+  const plain = (toast) => {
+    const text = toast.firstChild;
+    if (text?.nodeType === Node.TEXT_NODE) text.data = text.data.replace(/^HTTP 4\d\d: /, "");
+  };
+  new MutationObserver(() => document.querySelectorAll('[data-testid="toast-text"]').forEach(plain))
+    .observe(document.documentElement, { childList: true, subtree: true });
+
   // --- copying ---------------------------------------------------------------------------
   const copy = async (button) => {
     const turn = button.closest(".side, .turn");

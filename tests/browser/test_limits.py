@@ -59,6 +59,7 @@ def test_a_message_with_too_much_is_refused_and_stays_as_it_was_written(
     expect(visitor.sentence).to_contain_text(
         "“large.png” is larger than the 0.2 MB that a visitor may upload"
     )
+    expect(visitor.sentence).not_to_contain_text("HTTP")
     expect(message).to_have_value("what is this?")
     visitor.page.locator(".toast-close").first.click()
     visitor.attach(*small)

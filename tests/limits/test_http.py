@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from gradio.route_utils import upload_fn
 from starlette.applications import Starlette
@@ -20,7 +22,9 @@ from starlette.testclient import TestClient
 from vlm_app.api.limited import Limited
 from vlm_app.api.middleware import Visitors
 from vlm_app.api.owner import COOKIE, Owners
+from vlm_app.api.uploading import Uploading
 from vlm_app.store import Store
+from vlm_app.store.uploads import Uploads
 
 MB = 1_000_000
 
@@ -31,7 +35,7 @@ class App:
     def __init__(self, data: Path) -> None:
         self.store = Store(data)
         self.owners = Owners(data)
-        self.uploads = data / "uploads"
+        self.uploads = data / "cache" / "uploads"
         self.read = 0
         routes = [
             Route("/", self._body, methods=["GET"]),
@@ -40,7 +44,11 @@ class App:
             Route("/gradio_api/run/predict", self._body, methods=["POST"]),
             Route("/media/x", self._body),
         ]
-        middleware = [Middleware(Visitors, owners=self.owners), Middleware(Limited, disk=self.store.disk)]
+        middleware = [
+            Middleware(Visitors, owners=self.owners),
+            Middleware(Limited, disk=self.store.disk),
+            Middleware(Uploading, uploads=Uploads(data)),
+        ]
         self.app = Starlette(routes=routes, middleware=middleware)
 
     async def _upload(self, request: Request) -> Response:
@@ -103,6 +111,12 @@ def test_a_new_cookie_for_each_page_does_not_help(app: App, narrow: Callable[...
         for _ in range(11)
     ]
     assert [each.status_code for each in pages] == [200] * 10 + [429]
+
+
+def test_a_new_cookie_for_each_question_does_not_help(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="visitor", visitor_requests=1)
+    asked = [app.visitor().post("/gradio_api/queue/join", json={}) for _ in range(11)]
+    assert [each.status_code for each in asked] == [200] * 10 + [429]
 
 
 def test_an_admin_has_no_such_limit(app: App, narrow: Callable[..., None]) -> None:
@@ -170,8 +184,6 @@ def test_a_body_without_end_is_refused_before_it_is_read_in_flat_memory(
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": headers, "scheme": "http", "client": ("192.0.2.1", 1), "server": ("app.example", 80),
              "root_path": "", "http_version": "1.1"}  # fmt: skip
-    import anyio
-
     tracemalloc.start()
     try:
         anyio.run(app.app, scope, receive, send)
@@ -206,6 +218,16 @@ def test_uploads_that_would_fill_the_visitors_share_of_the_disk_are_refused(
         "At most 3 MB are kept for a visitor, you have 2 MB and this takes 1 MB more"
     )
     assert app.visitor().post("/gradio_api/upload", files=form(("a.png", b"x"))).status_code == 200
+    for each in app.kept():  # as the sweep does
+        shutil.rmtree(each.parent)
+    assert vera.post("/gradio_api/upload", files=form(("b.png", b"x"))).status_code == 200
+
+
+def test_who_sends_no_cookie_has_a_share_of_the_disk_too(app: App, narrow: Callable[..., None]) -> None:
+    narrow(everyone="visitor", visitor_disk="3MB")
+    program = TestClient(app.app, base_url="http://app.example")
+    sent = [program.post("/gradio_api/upload", files=form((f"{n}.bin", bytes([n]) * MB))) for n in range(4)]
+    assert [each.status_code for each in sent] == [200, 200, 413, 413]
 
 
 @pytest.mark.parametrize("body", [b"", b"no form", b"--b\r\nContent-Disp", b"--b\r\n" + b"x" * 100_000])

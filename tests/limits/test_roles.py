@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.chat.fake_engine import FakeEngine
 from vlm_app import limits
+from vlm_app.chat import Chats
 from vlm_app.errors import TooMany, TooMuch
 from vlm_app.limits import Rates, known
 from vlm_app.media import picture_from
@@ -154,6 +156,21 @@ def test_what_is_kept_counts_until_it_is_deleted(
     store.drop_unused("vera", kept)
     store.add_picture("vera", noise[0])
     store.add_picture("ada", noise[3])  # nobody else has less room for it
+
+
+def test_words_count_too(store: Store, narrow: Set, visits: Callable[[str, Role], None]) -> None:
+    narrow(visitor_disk=100_000)
+    visits("vera", Role.VISITOR)
+    chats = Chats(store, FakeEngine())
+    for _ in range(2):
+        list(chats.send("vera", chats.new("vera"), ("word " * 8_000,)))
+    assert 80_000 <= store.disk.used("vera") < 90_000
+    list(chats.send("vera", chats.new("vera"), ("word " * 8_000,)))
+    store.disk.used("vera")
+    with pytest.raises(TooMuch, match="kept for a visitor"):
+        chats.send("vera", chats.new("vera"), ("once more",))
+    with pytest.raises(TooMuch, match="1,000,001 characters, at most 1,000,000"):
+        chats.send("ada", chats.new("ada"), ("x" * 1_000_001,))
 
 
 def test_a_file_that_has_no_room_is_not_copied(

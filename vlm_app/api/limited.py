@@ -70,9 +70,12 @@ class Limited:
             return
         small = scope["method"] in ("GET", "HEAD") or SMALL_POSTS.fullmatch(path) is not None
         most = allowed.requests * (SMALL if small else 1)
+        wait = self.rates.wait(f"{'small' if small else 'asked'} {owner}", most)
         # Whoever loads the page without a cookie gets another owner each time.
-        key = f"page {address}" if path == "/" else f"{'small' if small else 'asked'} {owner}"
-        if wait := self.rates.wait(key, most):
+        if not wait and address and (path == "/" or not small):
+            most = allowed.requests * SMALL
+            wait = self.rates.wait(f"{'page' if small else 'asked'} from {address}", most)
+        if wait:
             kind = "small requests" if small else "requests"
             raise TooMany(
                 f"At most {most:,} {kind} a minute are answered for {allowed.a_role}: wait "

@@ -10,10 +10,12 @@ from vlm_app.chat.conversation import ChatSettings, Conversation, Message
 from vlm_app.chat.taking import Find, Taking
 from vlm_app.chat.thinking import split_thinking
 from vlm_app.engine import can
-from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
+from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound, TooMuch
 from vlm_app.families.plain import task_in_words
 from vlm_app.store import writable
 from vlm_app.types import Answer, Part, Picture, Request, Role, StillPart, Task, Turn
+
+MOST_TEXT = 1_000_000  # characters of a message; the page takes no more either
 
 
 def checked_parts(owner: str, parts: Sequence[StillPart], task: Task) -> tuple[StillPart, ...]:
@@ -26,6 +28,10 @@ def checked_parts(owner: str, parts: Sequence[StillPart], task: Task) -> tuple[S
     images = sum(1 for part in kept if isinstance(part, Picture))
     if not kept and task is Task.CHAT:
         raise BadInput("The message is empty: write a question or add an image.")
+    if (text := sum(len(part) for part in kept if isinstance(part, str))) > MOST_TEXT:
+        raise TooMuch(
+            f"The message holds {text:,} characters, at most {MOST_TEXT:,} are taken: send it in parts."
+        )
     most = limits.of(owner).images
     if images > most:
         raise BadInput(

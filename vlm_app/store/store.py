@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select
+from sqlalchemy import Select, Text, and_, cast, delete, exists, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -19,7 +20,17 @@ from vlm_app.store.disk import Disk, size_of
 from vlm_app.store.files import FileFolder
 from vlm_app.store.ids import new_id
 from vlm_app.store.images import ImageFolder
-from vlm_app.store.tables import FILE_HOLDERS, IMAGE_HOLDERS, FileRow, MediaRow
+from vlm_app.store.tables import (
+    FILE_HOLDERS,
+    IMAGE_HOLDERS,
+    DatasetRow,
+    ExampleRow,
+    FileRow,
+    FindingRow,
+    MediaRow,
+    MessageRow,
+    SheetRow,
+)
 from vlm_app.store.uploads import Uploads
 from vlm_app.types import Picture
 
@@ -107,8 +118,7 @@ class Store:
         Raises `TooMuch` before, where the owner has no room for them.
         """
         paths = [self._images.path(picture.sha256) for picture in pictures]
-        if pictures:
-            self.disk.check(owner)
+        self.disk.check(owner)
         with self._told():
             for picture in pictures:
                 self._images.write(picture)
@@ -203,11 +213,17 @@ class Store:
         return written
 
     def _kept_bytes(self, owner: str) -> int:
-        """Bytes of an owner's images and files on the disk."""
+        """Bytes of an owner's images and files on the disk, and about those of what they wrote."""
+        written = (
+            select(func.sum(func.length(MessageRow.words))).filter_by(owner=owner),
+            _length(FindingRow.body).join(SheetRow).where(SheetRow.owner == owner),
+            _length(ExampleRow.body).join(DatasetRow).where(DatasetRow.owner == owner),
+        )
         with self.reading() as session:
+            text = sum(session.scalar(each) or 0 for each in written)
             images = session.scalars(select(MediaRow.sha256).filter_by(owner=owner)).all()
             files = session.scalar(select(func.sum(FileRow.bytes)).filter_by(owner=owner))
-        return sum(size_of(self._images.path(each)) for each in images) + int(files or 0)
+        return sum(size_of(self._images.path(each)) for each in images) + int(files or 0) + text
 
     def keep_file(
         self, session: Session, owner: str, source: Path, written: tuple[str, int], name: str, media_type: str
@@ -252,3 +268,8 @@ class Store:
             kept = set(session.scalars(select(FileRow.sha256).where(FileRow.sha256.in_(hashes))))
             for sha256 in hashes - kept:
                 self._files.remove(sha256)
+
+
+def _length(body: InstrumentedAttribute[dict[str, Any]]) -> Select[tuple[int]]:
+    """The characters of a column of JSON."""
+    return select(func.sum(func.length(cast(body, Text))))
