@@ -42,4 +42,5 @@ KILLED_IN_SCORING = bool(size(0, 1))  # whether the run of the whole way is kill
 EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
 PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
 TRAINING_MEASURED = bool(size(0, 1))  # whether training is timed against a plain TRL script
+ENDING_SECONDS = size(3, 10)  # that running answers get when the app ends
 ABORTED_UPLOADS = size(40, 200)  # of 0.3 MB each, after which the folder of uploads is looked at
