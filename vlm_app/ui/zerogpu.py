@@ -20,7 +20,7 @@ from vlm_app.engine.loading import load
 from vlm_app.engine.opening import opening
 from vlm_app.errors import AppError
 from vlm_app.settings import settings
-from vlm_app.types import Checkpoint, Clip, Request
+from vlm_app.types import Clip, Request
 
 _log = logging.getLogger(__name__)
 PRECISION = "bf16"
@@ -37,21 +37,20 @@ def zerogpu_engine() -> FixedEngine:
     import torch
 
     placed, missing = _placed()
-    rows = catalog()  # of this place: what was named for it, and the built-in model
 
     def apart(answer: Apart) -> Apart:
         def seconds(request: Request, stop: str) -> int:
-            return duration(request, rows[request.model], placed[request.model].bytes)
+            return duration(request, placed[request.model].bytes)
 
         run: Apart = spaces.GPU(duration=seconds)(answer)
         return run
 
     memory = int(torch.cuda.get_device_properties(0).total_memory)
-    return FixedEngine(rows, placed, apart, memory, missing)
+    return FixedEngine(catalog(), placed, apart, memory, missing)
 
 
-def duration(request: Request, row: Checkpoint, weights: int) -> int:
-    """Whole seconds to borrow a GPU for: its images, the most tokens of the answer, the model's size.
+def duration(request: Request, weights: int) -> int:
+    """Whole seconds to borrow a GPU for: its images, the most tokens of the answer, the weights in bytes.
 
     A shorter time stands nearer to the front of the place's line and takes less of a visitor's quota; an
     answer that needs longer may be cut off.
