@@ -147,13 +147,14 @@ def test_what_is_installed_here_is_what_is_required() -> None:
 
 
 def test_models_of_the_start_are_looked_at(set_to: Set, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_to(model="pebble,nowhere,florence-2-base", memory="200MB")
+    set_to(model="pebble,nowhere,florence-2-base,qwen3-vl-4b", memory="400MB")
     vlm_app.engine.engine.cache_clear()
-    pebble, nowhere, florence = software.models()
+    pebble, nowhere, far, large = software.models()
     vlm_app.engine.engine.cache_clear()
     assert pebble.level is Level.OK and pebble.found.startswith("Pebble is here, fits in ")
     assert nowhere.level is Level.PROBLEM and "'nowhere'" in nowhere.found and nowhere.advice
-    assert florence.level is Level.PROBLEM and "needs about" in florence.found
+    assert far.level is Level.PROBLEM and far.found == "Florence-2 base is not on the disk"  # and no network
+    assert large.level is Level.PROBLEM and "needs about" in large.found
 
 
 # --- the Hub, ports, visitors ---------------------------------------------------------------

@@ -81,6 +81,9 @@ def models() -> Iterator[Finding]:
         elif fit is not None and not fit.fits:
             advice = "Name a smaller one in VLM_APP_MODEL, or end what holds the memory."
             yield Finding("model", Level.PROBLEM, f"{row.name} {fit.words}", advice)
+        elif _to_fetch(row, on_disk) and hub.reachable() is False:
+            advice = "Let the app reach the Hub once, or name a model that is here in VLM_APP_MODEL."
+            yield Finding("model", Level.PROBLEM, f"{row.name} is not on the disk", advice)
         else:
             words = ", ".join(filter(None, (_where(row, on_disk), fit.words if fit else "")))
             yield Finding("model", Level.OK, f"{row.name} {words}")
@@ -89,6 +92,10 @@ def models() -> Iterator[Finding]:
 def _where(row: Checkpoint, on_disk: frozenset[str]) -> str:
     if row.server:
         return f"runs on the server '{row.server}'"
-    if row.runs is not Runs.IN_PROCESS or Path(row.source).is_dir():
-        return "is here"
-    return "is on the disk" if row.source in on_disk else "is downloaded when it is first asked"
+    return "is downloaded when it is first asked" if _to_fetch(row, on_disk) else "is here"
+
+
+def _to_fetch(row: Checkpoint, on_disk: frozenset[str]) -> bool:
+    """Whether its files have yet to come from the Hub."""
+    local = row.server or row.runs is not Runs.IN_PROCESS or Path(row.source).is_dir()
+    return not (local or row.source in on_disk)
