@@ -220,7 +220,7 @@ class Store:
             _length(ExampleRow.body).join(DatasetRow).where(DatasetRow.owner == owner),
         )
         with self.reading() as session:
-            text = sum(session.scalar(each) or 0 for each in written)
+            text = sum(int(session.scalar(each) or 0) for each in written)
             images = session.scalars(select(MediaRow.sha256).filter_by(owner=owner)).all()
             files = session.scalar(select(func.sum(FileRow.bytes)).filter_by(owner=owner))
         return sum(size_of(self._images.path(each)) for each in images) + int(files or 0) + text
