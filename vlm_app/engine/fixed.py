@@ -187,6 +187,13 @@ class FixedEngine(Engine):
         return ()
 
 
+def gpu_memory() -> int:
+    """The bytes of the GPU that is lent, as the place says it; none needs to be there."""
+    import torch
+
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
 def _told(run: Apart, request: Request, stop: threading.Event) -> Generator[Delta]:
     """What the other process says, read by a thread of its own: who waits for a GPU can leave.
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from vlm_app.catalog import catalog, find
 from vlm_app.catalog.rows import BUILT_IN
 from vlm_app.engine.backend import Plan
-from vlm_app.engine.fixed import Apart, FixedEngine
+from vlm_app.engine.fixed import Apart, FixedEngine, gpu_memory
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import load
 from vlm_app.engine.opening import opening
@@ -34,7 +34,6 @@ FASTEST = 30.0  # tokens a second, at best, of a small model
 def zerogpu_engine() -> FixedEngine:
     """The engine with the models of this place on it. Called in the main thread, before the launch."""
     import spaces
-    import torch
 
     placed, missing = _placed()
 
@@ -45,8 +44,7 @@ def zerogpu_engine() -> FixedEngine:
         run: Apart = spaces.GPU(duration=seconds)(answer)
         return run
 
-    memory = int(torch.cuda.get_device_properties(0).total_memory)
-    return FixedEngine(catalog(), placed, apart, memory, missing)
+    return FixedEngine(catalog(), placed, apart, gpu_memory(), missing)
 
 
 def duration(request: Request, weights: int) -> int:
