@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from vlm_app.errors import NotFound
+from vlm_app.settings import Settings
 from vlm_app.store import Store, StoreUnavailable, new_id
+from vlm_app.store.sweeping import rules, sweep
 from vlm_app.store.tables import SheetFileRow, SheetRow
 
 
@@ -118,6 +120,6 @@ def test_what_a_lost_power_left_half_copied_is_swept_away_later(store: Store, so
     for partial in (old, new):
         partial.write_bytes(b"half")
     os.utime(old, (0, 0))
-    kept(store, "ada", source)
+    sweep(rules(Settings(data=store.data)))
     assert not old.exists()
     assert new.exists()  # somebody may be writing it

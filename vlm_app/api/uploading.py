@@ -60,4 +60,5 @@ class Uploading:
 def _owner(scope: Scope) -> str | None:
     """Whose uploads these are; who has no cookie is told apart by an address, so that they count, too."""
     state = scope.get("state", {})
-    return state["visit"].person.owner if "visit" in state else state.get("owner")
+    owner: str | None = state["visit"].person.owner if "visit" in state else state.get("owner")
+    return owner

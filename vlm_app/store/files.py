@@ -6,8 +6,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from vlm_app.media.bare import bare_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
-_ABANDONED = 24 * 3600.0  # seconds after which nobody is copying any more
 
 
 class FileFolder:
@@ -37,7 +34,6 @@ class FileFolder:
         device, no time. The hash is that of the copy, also should the source change meanwhile.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
         handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=self._folder)
         try:
             with os.fdopen(handle, "wb") as copy, source.open("rb") as file:
@@ -56,13 +52,6 @@ class FileFolder:
             Path(partial).unlink(missing_ok=True)
             raise
         return digest.hexdigest(), count
-
-    def _sweep(self) -> None:
-        """Removes copies that broke off when the power or the app went: they may be large."""
-        for partial in self._folder.glob(".*.partial"):
-            with suppress(OSError):  # another process sweeps too
-                if partial.stat().st_mtime < time.time() - _ABANDONED:
-                    partial.unlink()
 
     def remove(self, sha256: str) -> None:
         self.path(sha256).unlink(missing_ok=True)

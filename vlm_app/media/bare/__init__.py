@@ -53,6 +53,8 @@ def bare_file(path: Path) -> bool:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(after)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
