@@ -44,5 +44,6 @@ PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
 TRAINING_MEASURED = bool(size(0, 1))  # whether training is timed against a plain TRL script
 ENDING_SECONDS = size(3, 10)  # that running answers get when the app ends
 IMAGE_WHOLE = size(0, 1)  # whether the Dockerfile's steps install everything anew, or take what is at hand
+IMAGE_WHOLE = size(0, 1)  # whether the Dockerfile's steps install everything anew, or take what is at hand
 STARTED_PLACES = (("space",), ("laptop", "container", "space"))[size(0, 1)]  # beside ZeroGPU, each a server
 ABORTED_UPLOADS = size(40, 200)  # of 0.3 MB each, after which the folder of uploads is looked at
