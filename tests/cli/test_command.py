@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import vlm_app.engine
 from tests.engine.ready import Ready
 from tests.engine.tiny import END, row, save_pebble, speak
 from vlm_app.cli import main
+from vlm_app.doctor import Finding, Level
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.grounding.formats import FORMATS, imported
@@ -298,6 +300,7 @@ def test_serve_starts_the_page_where_it_is_told_to(monkeypatch: pytest.MonkeyPat
     for name in ("HOST", "PORT", "ROOT_PATH"):
         monkeypatch.setenv(f"VLM_APP_{name}", "")  # and taken back afterwards
     served: list[tuple[str, int, str]] = []
+    monkeypatch.setattr("vlm_app.doctor.network.port", lambda host, number: Finding("port", Level.OK, "free"))
 
     def serve() -> None:
         served.append((settings().host, settings().port, settings().root_path))
@@ -306,6 +309,18 @@ def test_serve_starts_the_page_where_it_is_told_to(monkeypatch: pytest.MonkeyPat
     assert main(["serve", "--port", "7999"]) == 0
     assert main(["serve", "--host", "0.0.0.0", "--root-path", "/vlm/"]) == 0
     assert served == [("127.0.0.1", 7999, ""), ("0.0.0.0", 7999, "/vlm")]
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VLM_APP_PORT", "")
+    monkeypatch.setattr("vlm_app.doctor.network._HEALTH", 0.2)  # it never answers
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        number = other.getsockname()[1]
+        assert main(["serve", "--port", str(number)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"127.0.0.1 port {number} is taken by another program: choose another, as ")
 
 
 def test_a_root_path_that_is_none_is_refused(

@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page."""
+    from vlm_app.doctor.network import port
     from vlm_app.engine import set_library_defaults
 
     set_library_defaults()  # before gradio is imported, which imports the Hub's client
@@ -29,6 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         raise BadInput(f"A port lies between 0 and 65535, found {arguments.port}.")
-    choose(host=arguments.host, port=arguments.port, root_path=arguments.root_path)
+    chosen = choose(host=arguments.host, port=arguments.port, root_path=arguments.root_path)
+    place = port(chosen.host, chosen.port)
+    if place.advice:
+        raise BadInput(f"{place.found}: {place.advice[:1].lower()}{place.advice[1:]}")
     serve()
     return 0
