@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
+from statistics import median
 
 import httpx
+import psutil
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -112,3 +116,27 @@ def test_other_programs_get_the_same_sentences(narrow: Server, tmp_path: Path) -
     asked = [httpx.post(f"{narrow.url}/gradio_api/call/export", json={}) for _ in range(25)]
     told = next(each for each in asked if each.status_code == 429)
     assert told.json()["detail"].startswith("At most 20 requests a minute are answered for a visitor")
+
+
+def test_refusals_cost_the_server_no_memory_and_little_time(narrow: Server) -> None:
+    """Six uploads of 40 MB each, announced and not, where 0.3 MB are allowed."""
+    process, client = psutil.Process(narrow.process.pid), httpx.Client(base_url=narrow.url, timeout=60)
+    client.get("/", headers={"accept": "text/html"})  # with a cookie: a visitor of its own
+
+    def refused(announced: bool) -> float:
+        form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        body = chain([form], repeat(bytes(65_536), 600))
+        begun = time.monotonic()
+        content = b"".join(body) if announced else body
+        answer = client.post("/gradio_api/upload", content=content, headers=headers)
+        assert (answer.status_code, "“a.png” is larger than" in answer.text) == (413, True)
+        return time.monotonic() - begun
+
+    refused(True)  # warms up
+    before, seconds = process.memory_info().rss, []
+    for number in range(6):
+        seconds.append(refused(number % 2 == 0))
+        assert process.memory_info().rss - before < 60_000_000
+    client.close()
+    assert median(seconds) < 2
