@@ -6,7 +6,7 @@ the page: a control that is not shown is a courtesy, and no protection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,13 +78,13 @@ class Rule:
 _ASK = "ask whoever runs this app"
 RULES: Mapping[Act, Rule] = {
     Act.LOAD: Rule(Role.ADMIN, "Loading another model", "choose one that is loaded or offered here"),
-    Act.UNLOAD: Rule(Role.ADMIN, "Unloading a model", "it is unloaded by itself when nobody uses it"),
+    Act.UNLOAD: Rule(Role.ADMIN, "Unloading a model", "leave it, as what nobody uses is unloaded by itself"),
     Act.REMOTE: Rule(Role.MEMBER, "Asking a model on a server", "choose one that runs here"),
     Act.TRAIN: Rule(Role.ADMIN, "Training", _ASK),
     Act.BRING: Rule(Role.MEMBER, "Bringing an adapter", _ASK),
     Act.PUSH: Rule(Role.MEMBER, "Pushing an adapter to the Hub", "download it instead"),
     Act.MERGE: Rule(Role.ADMIN, "Merging an adapter", "download it, and merge it at home"),
-    Act.SERVERS: Rule(Role.ADMIN, "Adding and changing servers", _ASK),
+    Act.SERVERS: Rule(Role.ADMIN, "Changing servers", _ASK),
     Act.MODELS: Rule(Role.ADMIN, "Adding models", _ASK),
     Act.ACCOUNT: Rule(Role.ADMIN, "Signing this app in to the Hub", _ASK),
 }
@@ -104,6 +104,24 @@ def check(person: Person, act: Act) -> None:
 def why_not(person: Person, act: Act) -> str:
     """The sentence for somebody whose role is not enough for the act."""
     rule = RULES[act]
-    whom = "admins" if rule.least is Role.ADMIN else f"{rule.least}s and admins"
+    return f"{rule.what} is {_for(person, rule.least)}{rule.instead}."
+
+
+def not_theirs(person: Person, acts: Sequence[Act]) -> tuple[str, ...]:
+    """Sentences that name those of the acts for which the person's role is not enough, one for each role
+    that is."""
+    sentences = []
+    for least in Role:
+        names = [RULES[act].what for act in acts if RULES[act].least is least > person.role]
+        if names:
+            first, *others = names[:1] + [f"{name[0].lower()}{name[1:]}" for name in names[1:]]
+            listed = f"{', '.join([first, *others[:-1]])} and {others[-1]}" if others else first
+            verb = "are" if others else "is"
+            sentences.append(f"{listed} {verb} {_for(person, least)}{_ASK}.")
+    return tuple(sentences)
+
+
+def _for(person: Person, least: Role) -> str:
+    whom = "admins" if least is Role.ADMIN else f"{least}s and admins"
     sign_in = "" if person.name else "sign in as one, or "
-    return f"{rule.what} is for {whom} here, and you are a {person.role}: {sign_in}{rule.instead}."
+    return f"for {whom} here, and you are a {person.role}: {sign_in}"

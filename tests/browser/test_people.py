@@ -27,7 +27,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_a_laptop_shows_nothing_of_people(visitor: Visitor) -> None:
     page = visitor.page
-    expect(page.locator("#who .who")).to_have_count(0)
+    expect(page.locator("#who .person")).to_have_count(0)
     page.get_by_role("tab", name="Models").click()
     expect(page.locator("#loaded [data-act=unload]").first).to_be_visible()
     expect(page.locator("#hub")).to_be_visible()
@@ -41,13 +41,15 @@ def test_a_visitor_is_told_what_is_not_theirs_and_an_admin_signs_in(
     page = newcomer(public.url).page
     expect(page.locator("#who")).to_contain_text("You are a visitor here.")
     page.get_by_role("tab", name="Models").click()
-    expect(page.locator("#models-why")).to_contain_text("Adding models is for admins here")
+    expect(page.locator("#models-why .not-yours")).to_be_visible()
+    expect(page.locator("#models-why")).to_contain_text("adding models and changing servers are for admins")
     expect(page.locator("#loaded .ready").first).to_be_visible()
     for hidden in ("[data-act=unload]", "[data-act=cancel]", "#hub", "#add-a-server", "#sign-in"):
         expect(page.locator(f"#models {hidden}").first).to_be_hidden()
     page.get_by_role("tab", name="Fine-tune").click()
     page.get_by_role("tab", name="Runs").click()
-    expect(page.locator("#runs-why")).to_contain_text("Training is for admins here")
+    expect(page.locator("#runs-why .not-yours")).to_be_visible()
+    expect(page.locator("#runs-why")).to_contain_text("Training and merging an adapter are for admins here")
     expect(page.locator("[data-run=new]")).to_be_hidden()
 
     page.get_by_role("link", name="Sign in").click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlm_app.errors import NotAllowed
-from vlm_app.people import RULES, Act, Person, Role, check, may
+from vlm_app.people import RULES, Act, Person, Role, check, may, not_theirs
 
 
 def person(role: Role, name: str = "") -> Person:
@@ -48,6 +48,18 @@ def test_a_refusal_is_one_sentence_that_says_for_whom_it_is_and_what_to_do(act: 
 def test_who_is_signed_in_is_not_told_to_sign_in() -> None:
     with pytest.raises(NotAllowed, match=r"for admins here, and you are a member: ask whoever"):
         check(person(Role.MEMBER, "anna"), Act.TRAIN)
+
+
+def test_what_is_not_theirs_is_told_together_for_each_role_that_may_do_it() -> None:
+    acts = (Act.LOAD, Act.MODELS, Act.SERVERS, Act.PUSH)
+    assert not_theirs(person(Role.VISITOR), acts) == (
+        "Pushing an adapter to the Hub is for members and admins here, and you are a visitor: "
+        "sign in as one, or ask whoever runs this app.",
+        "Loading another model, adding models and changing servers are for admins here, and you are a "
+        "visitor: sign in as one, or ask whoever runs this app.",
+    )
+    assert len(not_theirs(person(Role.MEMBER, "ben"), acts)) == 1
+    assert not_theirs(person(Role.ADMIN), acts) == ()
 
 
 def test_nobody_is_without_an_owner() -> None:

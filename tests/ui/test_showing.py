@@ -13,6 +13,7 @@ from tests.ui.fake_manager import PEBBLE
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings
 from vlm_app.engine.states import ModelState
+from vlm_app.people import Person, Role
 from vlm_app.store import Store
 from vlm_app.types import Task
 from vlm_app.ui.engine_listeners import EngineListeners
@@ -98,9 +99,14 @@ def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -
     asyncio.run(made())
 
 
+ADMIN = Person("somebody", "", Role.ADMIN)
+
+
 def test_what_failed_before_it_had_a_precision_is_dismissed_alone(showing: Showing) -> None:
     listeners = EngineListeners(showing.on, showing, lambda known: {})
     for precision in ("", "nf4"):
         asked = {"act": "unload", "model": "pebble", "precision": precision}
-        listeners._acted(asked, {**values(showing, "auto"), showing.on.chip: "", showing.on.offers: ""})
+        listeners._acted(
+            ADMIN, asked, {**values(showing, "auto"), showing.on.chip: "", showing.on.offers: ""}
+        )
     assert showing.engine.unloaded == [("pebble", ""), ("pebble", "nf4")]  # type: ignore[attr-defined]

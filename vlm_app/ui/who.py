@@ -14,7 +14,7 @@ import gradio as gr
 from vlm_app.api.hub_sign_in import HubSignIn
 from vlm_app.api.people import person_of
 from vlm_app.errors import AppError
-from vlm_app.people import Act, Person, Role, may, why_not
+from vlm_app.people import Act, Person, Role, may, not_theirs
 from vlm_app.settings import settings
 from vlm_app.store.persons import Persons
 from vlm_app.ui.addresses import under_root
@@ -57,18 +57,18 @@ def line(person: Person, sign_in: bool) -> str:
     """Who it is, with the way in or out."""
     if person.name:
         return (
-            f'<form method="post" action="{under_root("/sign-out")}" class="who">'
+            f'<form method="post" action="{under_root("/sign-out")}" class="person">'
             f"<span><strong>{escape(person.name)}</strong>, {person.role}</span>"
             '<button class="plain">Sign out</button></form>'
         )
     way = f' <a href="{under_root("/sign-in")}">Sign in</a>' if sign_in else ""
-    return f'<p class="who"><span>You are a {person.role} here.</span>{way}</p>'
+    return f'<p class="person"><span>You are a {person.role} here.</span>{way}</p>'
 
 
 def why(person: Person, acts: Sequence[Act]) -> str:
-    """A sentence for each of the acts that are not theirs; empty where all are."""
-    said = [f"<li>{escape(why_not(person, act))}</li>" for act in acts if not may(person, act)]
-    return f'<ul class="not-yours" role="note">{"".join(said)}</ul>' if said else ""
+    """What of the acts is not theirs, and for whom it is; empty where all are."""
+    said = "<br>".join(map(escape, not_theirs(person, acts)))
+    return f'<p class="not-yours" role="note">{said}</p>' if said else ""
 
 
 def can_sign_in() -> bool:

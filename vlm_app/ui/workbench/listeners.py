@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.offered import allowed
+from vlm_app.api.offered import allowed, askable
 from vlm_app.api.people import owner_of, person_of
 from vlm_app.engine import Engine
 from vlm_app.errors import NotFound
@@ -44,9 +45,7 @@ RUN = "() => { window.vlmBenchRun() }"
 class BenchListeners:
     """The listeners of the tab, for a page that was just drawn."""
 
-    def __init__(
-        self, on: BenchPage, bench: Bench, engine: Engine, acts: Acts, running: Running
-    ) -> None:
+    def __init__(self, on: BenchPage, bench: Bench, engine: Engine, acts: Acts, running: Running) -> None:
         self.on = on
         self.bench = bench
         self.engine = engine
@@ -93,9 +92,7 @@ class BenchListeners:
                         raise
             return
         with Told():  # what was there before
-            yield self.showing.restored(
-                owner_of(request), values[self.on.sheet], values[self.on.finding]
-            )
+            yield self.showing.restored(owner_of(request), values[self.on.sheet], values[self.on.finding])
 
     def _is_there(self, owner: str, sheet: Sheet) -> bool:
         """Whether a sheet was not deleted while it was asked about: whoever did that knows."""
@@ -127,9 +124,7 @@ class BenchListeners:
 
     def _allowed(self, person: Person, question: Question) -> Question:
         """Raises `NotAllowed` where the person may not ask that model."""
-        return replace(
-            question, precision=allowed(person, self.engine, question.model, question.precision)
-        )
+        return replace(question, precision=allowed(person, self.engine, question.model, question.precision))
 
     def _growing(
         self,
@@ -215,10 +210,10 @@ class BenchListeners:
 
     # --- who is asked -----------------------------------------------------------------------
 
-    def choose(self, values: Values) -> Updates:
+    def choose(self, values: Values, request: gr.Request) -> Updates:
         """The tab was opened, or another model or task was chosen."""
         with Told():
-            return self.showing.model(values)
+            return self.showing.model(values, partial(askable, person_of(request), self.engine))
         return {self.on.chip: gr.skip()}
 
     def tick(self, model: str, choice: str, chip: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -15,6 +15,7 @@ from vlm_app.catalog import catalog
 from vlm_app.engine import Engine
 from vlm_app.engine.opening import opening
 from vlm_app.errors import NotFound
+from vlm_app.types import Checkpoint
 from vlm_app.ui import server_words
 from vlm_app.ui.state_words import status
 from vlm_app.ui.workbench import choosing, render
@@ -153,9 +154,11 @@ class BenchShowing:
 
     # --- who is asked -----------------------------------------------------------------------
 
-    def model(self, values: Values) -> Updates:
-        """Another model or task was chosen: what can be asked, and who would answer."""
-        rows, on, default = catalog(), self.on, self.default
+    def model(self, values: Values, asks: Callable[[Checkpoint], bool]) -> Updates:
+        """Another model or task was chosen: what can be asked, and who would answer, of those whom
+        the visitor `asks`."""
+        on, default = self.on, self.default
+        rows = {row.id: row for row in catalog().values() if row.id == default or asks(row)}
         model = values[on.model] if values[on.model] in rows else choosing.AUTOMATIC
         choices = choosing.tasks(rows, model, default)
         kept = [value for _, value in choices if value == values[on.task]]
