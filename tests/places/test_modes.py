@@ -13,6 +13,7 @@ from tests.places.walker import Walker
 from tests.places.zero_api import Lender, lender
 from tests.sizes import STARTED_PLACES
 
+TOKEN = "head.e30.tail"  # as the Hub adds it: a JSON web token without any facts
 SPACE = {"SPACE_ID": "someone/vlm-app", "VLM_APP_HOST": "127.0.0.1"}
 STARTS = {
     "laptop": ("app.py", {}),
@@ -76,10 +77,12 @@ def test_a_visitor_of_each_place_gets_an_answer_with_its_regions(place: Server) 
 def test_on_zerogpu_each_answer_borrows_a_gpu_for_a_while_of_its_own(zerogpu: Server, gpus: Lender) -> None:
     walker = Walker.come(zerogpu.url)
     assert gpus.asked == ["/startup-report"]
+    walker.headers["x-ip-token"] = TOKEN
     check(walker.press(act="example", name="shapes"), zerogpu)
     assert gpus.asked[1:] == ["/schedule", "/allow", "/release"]
     (seconds,) = gpus.seconds
     assert 10 <= seconds < 60
+    assert gpus.tokens == [TOKEN]  # it is the visitor's quota, not that of the Space
 
 
 def test_on_zerogpu_the_page_says_when_there_is_no_gpu(zerogpu: Server, gpus: Lender) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm_app.cli.command import main
-from vlm_app.settings import Place, Settings, lasts, settings
+from vlm_app.settings import ROOT, Place, Settings, lasts, settings
 
 
 def of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -77,3 +77,10 @@ def test_a_folder_lasts_only_on_a_mounted_disk(folder: str, outlasts: bool, tmp_
         "/dev/sdb /my\\040disk ext4 rw 0 0\n"
     )
     assert lasts(Path(folder), mounts) is outlasts
+
+
+def test_only_the_settings_look_where_the_app_runs() -> None:
+    signs = ("SPACE_ID", "SPACES_ZERO_GPU", "dockerenv")
+    sources = [*(ROOT / "vlm_app").rglob("*.py"), ROOT / "app.py"]
+    looking = {path.name for path in sources if any(sign in path.read_text() for sign in signs)}
+    assert looking == {"settings.py"}

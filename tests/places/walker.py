@@ -17,6 +17,7 @@ class Walker:
 
     port: int
     cookie: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  # that the place adds to each request
     tab: str = field(default_factory=lambda: uuid4().hex)
     config: dict[str, Any] = field(default_factory=dict)
     values: dict[int, Any] = field(default_factory=dict)  # of the parts of the page, as they are now
@@ -99,7 +100,7 @@ class Walker:
     ) -> tuple[http.client.HTTPResponse, str]:
         """The answer and its text; of one that never ends, up to the line with `last`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        headers = {"content-type": "application/json", "accept": accept, "cookie": self.cookie}
+        headers = {"content-type": "application/json", "accept": accept, "cookie": self.cookie} | self.headers
         connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         try:

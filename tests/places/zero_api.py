@@ -19,6 +19,7 @@ class Lender(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []  # the paths, in order
         self.seconds: list[int] = []  # for which a GPU was wanted
+        self.tokens: list[str] = []  # of the visitors for whom it was
         self.empty = False  # whether there is none
 
     @property
@@ -37,7 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.server.empty:
             self._reply(503, {})
         else:
-            self.server.seconds.append(int(parse_qs(asked.query)["durationSeconds"][0]))
+            words = parse_qs(asked.query)
+            self.server.seconds.append(int(words["durationSeconds"][0]))
+            self.server.tokens += words.get("token", [])
             lent = {"idle": False, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "a token"}
             self._reply(200, lent)
 
