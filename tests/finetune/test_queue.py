@@ -12,7 +12,7 @@ from tests.finetune.app import STUB
 from tests.finetune.test_child import SOON, soon
 from tests.finetune.test_runs import ME, Desk, desk, steps
 from vlm_app.finetune.events import State, Stepped
-from vlm_app.finetune.processes import taken
+from vlm_app.finetune.processes import end, taken
 from vlm_app.finetune.runs import Run, Runs
 from vlm_app.settings import ROOT
 
@@ -49,6 +49,31 @@ def test_two_apps_on_one_folder_train_each_run_once_and_one_at_a_time(
         soon(lambda run=run: desk.state(run) is State.DONE)
         assert steps(run) == list(range(1, 21))
     assert times(runs[0])[1] < times(runs[1])[0] and times(runs[1])[1] < times(runs[2])[0]
+
+
+def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(desk: Desk) -> None:
+    run, other = desk.start(steps=80, save_every=10), desk.start("Other", steps=3)
+    soon(lambda: len(steps(run)) > 12)
+    desk.runs.pause()
+    soon(lambda: not desk.runs.trains())
+    assert desk.state(run) is State.QUEUED and len(steps(run)) < 80
+    assert desk.state(other) is State.QUEUED and not steps(other), "nothing new began"
+
+    desk.runs = Runs(desk.store, desk.engine, STUB)
+    desk.runs.drive()
+    told = len(steps(run))
+    soon(lambda: len(steps(run)) > told)
+    desk.runs.close()
+    assert end(run.folder, 20)  # the machine went before it had a checkpoint
+    assert desk.state(run) is State.BROKEN
+    run.folder.pause.touch()
+    assert desk.state(run) is State.QUEUED
+    desk.runs.stop(ME, other.id)
+
+    desk.runs = Runs(desk.store, desk.engine, STUB)
+    desk.runs.drive()
+    soon(lambda: desk.state(run) is State.DONE)
+    assert desk.state(other) is State.STOPPED and not run.folder.pause.exists()
 
 
 def test_a_run_outlives_the_app_that_started_it_and_the_next_one_holds_its_memory(
