@@ -35,6 +35,7 @@ SHAPES = (
     Region("star", Point(0.8, 0.2), span=(49, 53)),
     Region("triangle", Polygon((Point(0.2, 0.65), Point(0.35, 0.95), Point(0.05, 0.95))), span=(60, 68)),
 )
+NAMES_IT = "Call it "  # what follows is the label of the one region of the answer
 SENTENCE = "There is a red circle left of a blue square, one star and a triangle."
 
 
@@ -90,6 +91,10 @@ def _scripted(request: Request) -> Answer:
         precision="fp32" if request.precision == "auto" else request.precision,
         raw=f"You said: {question.text}",
     )
+    if (said := question.text).startswith(NAMES_IT):
+        name = said.removeprefix(NAMES_IT)
+        named = Region(name, Box(0.1, 0.1, 0.5, 0.5), span=(7, 7 + len(name)), image=last)
+        return replace(answer, text=f"It is: {name}", raw=said, regions=(named,))
     if before := _unfinished(request):
         text = f"{before} and this is the rest of it."
         return replace(answer, text=text, raw=text)

@@ -112,9 +112,6 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
         path = str(scope["path"])
-        if FETCHES_ELSEWHERE.search(path):
-            await PlainTextResponse("Only files of this app are served.", 404)(scope, receive, send)
-            return
         host = urlsplit("//" + Headers(scope=scope).get("host", "")).hostname
         policy = FILE_POLICY if SERVES_FILES.search(path) else PAGE_POLICY
         policy = f"{policy}; {LOCAL_EMBEDDERS if host in LOCAL else EMBEDDERS}"
@@ -131,6 +128,9 @@ class SecurityHeaders:
                 headers["cross-origin-resource-policy"] = "same-origin"
             await send(message)
 
+        if FETCHES_ELSEWHERE.search(path):
+            await PlainTextResponse("Only files of this app are served.", 404)(scope, receive, answer)
+            return
         await self.app(scope, receive, answer)
 
 
