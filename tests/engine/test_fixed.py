@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine.tiny import END, picture, request, speak
 from vlm_app.engine import Engine, LoadedModel
+from vlm_app.engine.events import Event, Loaded
 from vlm_app.engine.fixed import FIXED, Apart, FixedEngine, Told
 from vlm_app.errors import BadInput, GenerationFailed, ModelUnavailable
 from vlm_app.types import Checkpoint, Finish, Request, Task
@@ -94,7 +95,10 @@ def test_what_breaks_there_is_told_without_its_name(loaded: LoadedModel) -> None
 
 
 def test_nothing_is_loaded_unloaded_or_trained(fixed: FixedEngine) -> None:
+    heard: list[Event] = []
+    fixed.subscribe(heard.append)
     fixed.warm("pebble")
+    assert isinstance(heard[0], Loaded)  # whoever asks whether the app is ready hears so
     assert fixed.state("pebble").status == "ready" and [each.model for each in fixed.models()] == ["pebble"]
     for refused in (lambda: fixed.unload("pebble"), lambda: fixed.reserve(1, "a training")):
         with pytest.raises(ModelUnavailable) as said:

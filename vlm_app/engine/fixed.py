@@ -23,7 +23,7 @@ from vlm_app.catalog import find
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.devices import Device
-from vlm_app.engine.events import Answered, Answering
+from vlm_app.engine.events import Answered, Answering, Loaded
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.local import LocalBackend
 from vlm_app.engine.local_answer import BEAT, LocalAnswer
@@ -139,8 +139,12 @@ class FixedEngine(Engine):
     def warm(self, model: str, precision: str = "auto") -> None:
         """It is there already, or cannot be."""
         row = find(model, self._rows)
-        if row.id not in self._placed and not row.server:
+        if row.server:
+            return
+        if row.id not in self._placed:
             raise ModelUnavailable(self._missing.get(row.id, FIXED))
+        loaded = self._placed[row.id]
+        self._events.publish(Loaded(row.id, 0.0, loaded.bytes, loaded.precision))
 
     def state(self, model: str) -> ModelState:
         row = find(model, self._rows)
