@@ -10,8 +10,7 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import Data, RunFolder
 from vlm_app.finetune.trial import SECONDS, Trial, trial
 from vlm_app.store import Store, new_id
-from vlm_app.store.database import as_sentence
+from vlm_app.store.database import told
 from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import RunRow
 
@@ -121,12 +120,12 @@ class Runs:
             sha256=_hash(divided.train, divided.held_out),
         )
         id = new_id()
-        with self._told():
+        with told(self._store.data):
             self._make(id, config, data, divided.train, divided.held_out)
         row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset.id}, created=_now())
         with self._store.writing() as session:
             session.add(row)
-        with self._told():
+        with told(self._store.data):
             self._folder(id).update(state=State.QUEUED, queued=time.time())
         self.drive()
         return self.run(owner, id)
@@ -157,7 +156,7 @@ class Runs:
             while not reservation.ready(_LOOK_SECONDS):
                 if stop.is_set() or time.monotonic() > until:
                     raise ModelUnavailable(f"{reservation.sentence[:-1]}; end what uses it, or try it later.")
-            with self._told():
+            with told(self._store.data):
                 sides = (divided.train, divided.held_out)
                 return trial(self._root, config, sides, self._images(), stop.is_set, seconds)
 
@@ -238,7 +237,7 @@ class Runs:
         """End a run with a checkpoint, or take it out of the line; it can be resumed."""
         run = self.run(owner, id)
         if run.state in (State.QUEUED, *ACTIVE):
-            with self._told():
+            with told(self._store.data):
                 run.folder.stop.touch()
             self._queue.start()
         return self.run(owner, id)
@@ -253,7 +252,7 @@ class Runs:
             raise BadInput(run.status.sentence)
         if run.state not in RESUMABLE:
             raise BadInput(f"'{run.name}' is {run.state}: only a run that stopped or broke can be resumed.")
-        with self._told():
+        with told(self._store.data):
             run.folder.stop.unlink(missing_ok=True)
             run.folder.spare()
             run.folder.update(state=State.QUEUED, queued=time.time(), sentence="", pid=None)
@@ -268,7 +267,7 @@ class Runs:
         run = self.run(owner, id)
         if run.state is not state:
             raise BadInput(f"'{run.name}' was {state} and is {run.state} now: look again before deleting it.")
-        with self._told():
+        with told(self._store.data):
             self._remove(run.folder)
         with self._store.writing() as session:
             session.delete(_row(session, owner, id))
@@ -303,14 +302,6 @@ class Runs:
         needed = needs(config, folder.data.train)
         precision = "" if config.precision == "auto" else config.precision
         return self._engine.reserve(needed.bytes, config.name, precision, used)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what the disk refuses into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise as_sentence(error, self._store.data) from error
 
 
 def _row(session: Session, owner: str, id: str) -> RunRow:
