@@ -200,7 +200,7 @@ def _pixels(shot: bytes) -> list[tuple[int, int, int]]:
     from PIL import Image
 
     image = Image.open(io.BytesIO(shot)).convert("RGB")
-    return [image.getpixel((x, 0)) for x in range(image.width)]  # type: ignore[misc]
+    return [image.getpixel((x, 0)) for x in range(image.width)]
 
 
 def test_the_place_under_the_pointer_stays_when_zooming(table: Table) -> None:

@@ -116,7 +116,7 @@ def _built() -> DatasetsPart:
 
 @pytest.fixture
 def tab(tmp_path: Path) -> Iterator[Tab]:
-    workshop = Workshop(Store(settings().data), FakeEngine())  # type: ignore[arg-type]
+    workshop = Workshop(Store(settings().data), FakeEngine())
     yield Tab(workshop)
     workshop.close()
 
