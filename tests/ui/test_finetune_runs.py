@@ -28,7 +28,7 @@ from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.api.run_routes import run_routes
 from vlm_app.catalog import catalog
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.finetune import runs as runs_module
+from vlm_app.finetune import plans
 from vlm_app.finetune.adapters import Adapters, Card, Taught
 from vlm_app.finetune.curves import MOST_POINTS, Curves, thinned
 from vlm_app.finetune.events import Evaluated, Sampled, State, Stepped
@@ -44,6 +44,7 @@ from vlm_app.finetune.runs import Run, Runs
 from vlm_app.finetune.scoring import scored
 from vlm_app.grounding import region_to_dict
 from vlm_app.store import Store
+from vlm_app.store.tables import RunRow
 from vlm_app.types import Runs as Places
 from vlm_app.types import Task
 from vlm_app.ui.finetune.runs import fields, render
@@ -103,7 +104,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(runs_module, "needs", needs)
+    monkeypatch.setattr(plans, "needs", needs)
     made = Desk(tmp_path / "data")
     yield made
     made.close()
@@ -251,7 +252,7 @@ def test_a_failed_run_says_why_and_shows_the_end_of_its_log_without_paths(desk: 
     client, owner = _visitor(desk)
     assert client.get(f"/runs/{id}/log").status_code == 404, "it is somebody else's"
     with desk.store.writing() as session:
-        session.query(runs_module.RunRow).filter_by(id=id).update({"owner": owner})
+        session.query(RunRow).filter_by(id=id).update({"owner": owner})
     log = client.get(f"/runs/{id}/log")
     assert "KeyError" in log.text and "runs.py" in log.text and str(Path(__file__).parents[2]) not in log.text
     picture = desk.runs.run(owner, id).folder.examples("train")[0].pictures[0].sha256
