@@ -245,3 +245,16 @@ def test_what_cannot_start_leaves_nothing_behind(desk: Desk, monkeypatch: pytest
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         desk.start()
     assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())
+
+
+def test_a_run_that_cannot_be_written_down_leaves_no_folder(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise StoreUnavailable("The data folder is busy with another write: try again in a moment.")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.store, "writing", busy)
+        with pytest.raises(StoreUnavailable, match="is busy with another write"):
+            desk.start()
+    assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())

@@ -77,12 +77,16 @@ class Runs:
         `StoreUnavailable`.
         """
         id = new_id()
-        self.plans.make(id, owner, config, dataset_id)
+        folder = self.plans.make(id, owner, config, dataset_id)
         row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset_id}, created=_now())
-        with self._store.writing() as session:
-            session.add(row)
+        try:
+            with self._store.writing() as session:
+                session.add(row)
+        except BaseException:  # without its row nobody could find the folder, or delete it
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         with told(self._store.data):
-            self._folder(id).update(state=State.QUEUED, queued=time.time())
+            folder.update(state=State.QUEUED, queued=time.time())
         self.drive()
         return self.run(owner, id)
 
