@@ -1,4 +1,4 @@
-"""What every test gets: a data folder of its own, no way to the Hub, and a temporary folder that goes with it."""
+"""What every test gets: a data folder of its own, no way to the Hub, a temporary folder that goes with it."""
 
 from __future__ import annotations
 
