@@ -42,3 +42,5 @@ KILLED_IN_SCORING = bool(size(0, 1))  # whether the run of the whole way is kill
 EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
 PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
 TRAINING_MEASURED = bool(size(0, 1))  # whether training is timed against a plain TRL script
+TAUGHT_PASSED = size(1, 2)  # seeds of three with which Pebble has to learn what it is taught
+TAUGHT_SCENES = size(60, 100)  # held-out scenes with what was taught
