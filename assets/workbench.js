@@ -19,11 +19,6 @@
     element.append(...children);
     return element;
   };
-  const clock = (seconds) => {
-    const whole = Math.floor(seconds), two = (number) => String(number).padStart(2, "0");
-    const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-    return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
-  };
 
   // What this tab shows. `page` is the key of the page on the stage, `picked` the keys that are asked about.
   const now = { sheet: null, finding: null, beside: null, names: null, page: "", picked: new Set(), run: "",
@@ -168,44 +163,13 @@
   };
 
   // --- video -----------------------------------------------------------------------------
-  const drawVideo = () => {
-    const place = at("bench-video"), video = place.querySelector("video"), is = now.sheet?.kind === "video";
-    place.hidden = !is;
-    if (!is) { if (video.src) video.removeAttribute("src"); return; }
-    const source = address("file");
-    if (video.getAttribute("src") !== source) {
-      place.querySelector(".unplayable").hidden = true;
-      video.hidden = false;
-      video.src = source;
-    }
-    at("few-frames").hidden = now.sheet.pages.length > 1;
-    const range = place.querySelector("input[type=range]");
-    range.max = now.sheet.seconds;
-    if (!range.dataset.held) setTime(Number(range.value), false);
-  };
-  const setTime = (seconds, seek = true) => {
-    const place = at("bench-video"), range = place.querySelector("input[type=range]"), video = place.querySelector("video");
-    range.value = seconds;
-    place.querySelector("output").textContent = `${clock(range.value)} / ${clock(now.sheet?.seconds || 0)}`;
-    if (seek && !video.hidden && Math.abs(video.currentTime - seconds) > 0.02) video.currentTime = seconds;
-  };
-  const time = () => Number(at("bench-video").querySelector("input[type=range]").value);
+  const drawVideo = () => vlmVideo.draw(now.sheet?.kind === "video"
+    ? { source: address("file"), seconds: now.sheet.seconds, few: now.sheet.pages.length <= 1 } : null);
   const jump = (seconds) => {
-    setTime(seconds);
+    vlmVideo.go(seconds);
     const close = (now.sheet?.pages || []).find((page) => Math.abs((page.seconds ?? 1e9) - seconds) < 0.05);
     if (close) goTo(close.key); else quick("frame", { seconds });
   };
-  document.addEventListener("error", (event) => {
-    if (!(event.target instanceof HTMLVideoElement) || !event.target.closest("#bench-video")) return;
-    event.target.hidden = true;
-    at("bench-video").querySelector(".unplayable").hidden = false;
-  }, true);
-  document.addEventListener("timeupdate", (event) => {
-    if (event.target instanceof HTMLVideoElement && event.target.closest("#bench-video")) setTime(event.target.currentTime, false);
-  }, true);
-  document.addEventListener("input", (event) => {
-    if (near(event, "#bench-video input[type=range]")) setTime(Number(event.target.value));
-  });
 
   // --- asking ----------------------------------------------------------------------------
   const ask = (act, more = {}) => {
@@ -323,7 +287,7 @@
     delete: () => { if (now.run) window.vlmBench.stop({ run: now.run }); quick("delete"); },
     page: (on, event) => pickPage(on.parentElement.dataset.key, event),
     all: () => { now.picked = new Set(now.sheet.pages.map((page) => page.key)); draw(); },
-    frame: () => quick("frame", { seconds: time() }),
+    frame: () => quick("frame", { seconds: vlmVideo.time() }),
     "sample-count": () => quick("sample", { count: at("sample-count").value }),
     "sample-every": () => quick("sample", { every: at("sample-every").value }),
     run: () => ask("run"),

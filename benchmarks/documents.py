@@ -21,6 +21,7 @@ import psutil
 from fpdf import FPDF
 from PIL import Image
 
+from vlm_app.media import documents
 from vlm_app.media.documents import Document, open_document
 from vlm_app.settings import settings
 

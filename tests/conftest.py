@@ -1,8 +1,9 @@
-"""What every test gets: a data folder of its own and no way to the Hub."""
+"""What every test gets: a data folder of its own, no way to the Hub, a temporary folder that goes with it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,11 @@ import pytest
 # Before anything is imported that reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["VLM_APP_DATA"] = tempfile.mkdtemp(prefix="vlm-app-tests-")
+_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # it writes into the folder of the process that started it
+if not _WORKER:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()  # pytest keeps the last ones to look at
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="vlm-tests-")
+os.environ["VLM_APP_DATA"] = tempfile.mkdtemp(prefix="data-")
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +29,12 @@ def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+def pytest_unconfigure() -> None:
+    """The tiny checkpoints of a whole run are hundreds of megabytes."""
+    if not _WORKER:
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

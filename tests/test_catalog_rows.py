@@ -85,7 +85,7 @@ def test_files_and_comments_stay_small() -> None:
 
 
 def test_files_of_transformers_that_are_named_as_a_source_hold_the_repository() -> None:
-    (package,) = find_spec("transformers").submodule_search_locations  # type: ignore[union-attr, misc]
+    (package,) = find_spec("transformers").submodule_search_locations
     begin = "https://github.com/huggingface/transformers/blob/main/src/transformers/"
     for row in ROWS.values():
         for source in row.sources:
@@ -101,7 +101,7 @@ def test_files_of_transformers_that_are_named_as_a_source_hold_the_repository() 
 
 def row(id: str, **facts: object) -> Checkpoint:
     known = {"name": id, "family": "pebble", "source": f"some/{id}", "tasks": frozenset({Task.CHAT})}
-    return Checkpoint(id=id, **(known | facts))  # type: ignore[arg-type]
+    return Checkpoint(id=id, **(known | facts))
 
 
 SMALL = row("small", parameters=1_000_000_000, permissive=True, languages=("en",), backbone="Qwen2")
@@ -129,7 +129,7 @@ ALL = [SMALL, LARGE, UNKNOWN, HOSTED, READ]
     ],
 )
 def test_rows_are_chosen_by_what_they_say(wanted: dict[str, object], found: list[Checkpoint]) -> None:
-    assert choose(ALL, **wanted) == found  # type: ignore[arg-type]
+    assert choose(ALL, **wanted) == found
 
 
 def test_memory_is_parameters_times_bytes() -> None:

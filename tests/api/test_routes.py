@@ -62,7 +62,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def image_of(response: object) -> Image.Image:
-    return Image.open(io.BytesIO(response.content))  # type: ignore[attr-defined]
+    return Image.open(io.BytesIO(response.content))
 
 
 def test_health_answers_without_a_cookie(app: App) -> None:

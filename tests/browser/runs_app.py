@@ -103,7 +103,7 @@ def serve(port: int) -> None:
     from vlm_app.store import Store
     from vlm_app.ui.serving import run
 
-    workshop.Runs = partial(Runs, child=("-u", "-m", "tests.browser.runs_app"))  # type: ignore[misc,assignment]
+    workshop.Runs = partial(Runs, child=("-u", "-m", "tests.browser.runs_app"))
     store, models = Store(settings().data), engine()
     run(Chats(store, models), store, models, "127.0.0.1", port)
 

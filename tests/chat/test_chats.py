@@ -206,7 +206,7 @@ def test_a_search_looks_into_titles_questions_and_answers(chats: Chats, engine: 
     ],
 )
 def test_a_chat_is_titled_by_its_first_message(chats: Chats, parts: tuple[object, ...], title: str) -> None:
-    shown = said(chats, *parts)  # type: ignore[arg-type]
+    shown = said(chats, *parts)
     assert shown.title == chats.list(OWNER)[0].title == title
     assert said(chats, "something else", to=shown).title == title
 

@@ -16,6 +16,7 @@ from tests.finetune.app import STUB, engine, needs
 from tests.finetune.runs import example
 from tests.finetune.test_child import soon
 from vlm_app.cli import finetune, main
+from vlm_app.finetune import plans
 from vlm_app.finetune import runs as runs_module
 from vlm_app.finetune.events import State
 from vlm_app.finetune.examples import Examples
@@ -29,7 +30,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The command with models that are numbers, and the tests' trainer."""
     made = engine()
     monkeypatch.setattr(vlm_app.engine, "engine", lambda: made)
-    monkeypatch.setattr(runs_module, "needs", needs)
+    monkeypatch.setattr(plans, "needs", needs)
     real = runs_module.Runs
     monkeypatch.setattr(runs_module, "Runs", lambda store, engine: real(store, engine, STUB))
     yield

@@ -6,21 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.engine.ready import Ready
 from tests.engine.tiny import row, save_pebble
+from tests.threads import one_thread
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny models run on one thread: more only wait for each other, by the minute on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]
 
 
 @pytest.fixture(scope="session")

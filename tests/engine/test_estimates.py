@@ -149,8 +149,8 @@ def _rough(**changes: Any) -> Checkpoint:
 def test_without_files_the_number_of_parameters_gives_a_rough_estimate() -> None:
     found = estimate(_rough(), "bf16")
     assert found and not found.exact and found.weights == 8_000_000_000 < found.total < 12_000_000_000
-    assert fit(_rough(), 20 * 10**9).words.startswith("fits in ")  # type: ignore[union-attr]
-    assert " with about " in fit(_rough(), 20 * 10**9).words  # type: ignore[union-attr]
+    assert fit(_rough(), 20 * 10**9).words.startswith("fits in ")
+    assert " with about " in fit(_rough(), 20 * 10**9).words
 
 
 def test_of_what_nothing_is_known_nothing_is_said() -> None:
@@ -165,7 +165,7 @@ def test_files_that_are_quantized_already_weigh_what_they_weigh(tmp_path: Path) 
     row = replace(checkpoints.row("llava"), source=str(folder))
     stored = (folder / "model.safetensors").stat().st_size
     assert memory.choices(row) == ("own (gptq)",)
-    assert fit(row, 10**9).estimate.weights == pytest.approx(stored, rel=0.05)  # type: ignore[union-attr]
+    assert fit(row, 10**9).estimate.weights == pytest.approx(stored, rel=0.05)
     assert "quantized already (gptq)" in memory.unquantizable(row, "nf4")
 
 
@@ -254,12 +254,12 @@ def test_the_verdict_is_told_in_words() -> None:
 
 def test_auto_is_the_best_precision_that_fits() -> None:
     row = scaled("qwen3_vl")
-    totals = {name: estimate(row, name).total for name in memory.choices(row)}  # type: ignore[union-attr]
+    totals = {name: estimate(row, name).total for name in memory.choices(row)}
     names = list(totals)
     assert names[1:] == ["int8", "nf4"]
     for name in names:
-        assert fit(row, totals[name]).precision == name  # type: ignore[union-attr]
-    assert not fit(row, totals["nf4"] - 1).fits  # type: ignore[union-attr]
+        assert fit(row, totals[name]).precision == name
+    assert not fit(row, totals["nf4"] - 1).fits
 
 
 def test_what_bitsandbytes_cannot_do_on_this_device_is_not_tried() -> None:

@@ -71,7 +71,7 @@ def seen_by(asked: Request, checkpoint: Checkpoint) -> list[str]:
     view = shown(asked, checkpoint, families.get(checkpoint.family))
     (turn,) = view.turns(view.request.turns)
     assert not any(isinstance(part, Clip) for part in turn.parts)
-    return [part if isinstance(part, str) else every[part] for part in turn.parts]  # type: ignore[index]
+    return [part if isinstance(part, str) else every[part] for part in turn.parts]
 
 
 # --- numbered images ------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def test_without_a_network_a_model_of_the_hub_says_what_was_tried(monkeypatch: p
     # The tests run with HF_HUB_OFFLINE=1: the real client refuses as it does without a network.
     set_library_defaults()
     with pytest.raises(ModelUnavailable) as failure:
-        load_checkpoint(row("some/model", name="Other"))  # type: ignore[arg-type]
+        load_checkpoint(row("some/model", name="Other"))
     assert str(failure.value) == (
         "Other could not be downloaded from the Hugging Face Hub (some/model): check the network and "
         "the free disk space and try again, or choose the built-in model."

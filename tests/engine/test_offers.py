@@ -70,7 +70,7 @@ def test_everything_offered_fits_and_may_be_used_for_anything(
     for offer in found:
         row = offer.checkpoint
         assert row.permissive and not row.gated and row.runs is Runs.IN_PROCESS and "/" in row.source
-        assert memory.fit(row, gb * GB, offer.precision).fits  # type: ignore[union-attr]
+        assert memory.fit(row, gb * GB, offer.precision).fits
         assert offer.draws == bool(row.tasks & {Task.DETECT, Task.GROUND}) or offer.chats
         assert offer.download > 0 and offer.tokens_per_second > 0
 
@@ -93,7 +93,7 @@ def test_what_has_a_catch_is_not_offered(changes: dict[str, object], monkeypatch
     monkeypatch.setattr(memory, "_device", lambda: "cpu")
     row = catalog()["florence-2-base"]
     assert offers.offers([row], 4 * GB, LAPTOP)
-    caught: Checkpoint = replace(row, **changes)  # type: ignore[arg-type]
+    caught: Checkpoint = replace(row, **changes)
     assert offers.offers([caught], 4 * GB, LAPTOP) == ()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.fake_backend import MB, FakeBackend
-from tests.engine.test_manager import ANT, BEE, DOG, PARAMETERS, SOON, held, soon
+from tests.engine.managed import ANT, BEE, DOG, PARAMETERS, SOON, held, soon
 from vlm_app.engine import manager as manager_module
 from vlm_app.engine.events import Broadcaster
 from vlm_app.engine.manager import Manager

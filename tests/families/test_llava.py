@@ -61,7 +61,7 @@ def test_llava_s_boxes_lie_on_the_padded_square(
     raw: str, size: tuple[int, int], boxes: list[tuple[float, ...]]
 ) -> None:
     parsed = families.get("llava").parse(raw, image_size=size)
-    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for box in boxes]  # type: ignore[union-attr]
+    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for box in boxes]
     assert parsed.text == (raw if raw.count("[") == raw.count("]") else "")  # a sentence keeps its words
 
 

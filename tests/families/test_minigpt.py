@@ -36,7 +36,7 @@ def test_minigpt_v2_s_boxes_are_hundredths(
     parsed = families.get("minigpt4").parse(raw, image_size=(300, 200), asked=(Task.CHAT, "a dog"))
     assert parsed.text == text
     assert [region.label for region in parsed.regions] == [label for label, _ in found]
-    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for _, box in found]  # type: ignore[union-attr]
+    assert [region.shape.xyxy for region in parsed.regions] == [pytest.approx(box) for _, box in found]
 
 
 def test_minigpt_v2_s_boxes_are_written_as_they_are_read() -> None:

@@ -13,7 +13,7 @@ from vlm_app.families import Parsed
 from vlm_app.pebble.markup import BINS, region
 from vlm_app.pebble.questions import dialogues
 from vlm_app.pebble.world import draw_scene
-from vlm_app.types import Box, Point, Task
+from vlm_app.types import Box, Point, Region, Task
 
 PEBBLE = families.get("pebble")
 END = "<end_of_utterance>"
@@ -134,3 +134,17 @@ def check_growth(short: str, long: str, task: Task) -> None:
             assert after.text[slice(*found.span)] == found.label
             assert found.span[0] >= end
             end = found.span[1]
+
+
+def test_boxes_are_taught_from_left_to_right_in_whatever_order_somebody_drew_them() -> None:
+    drawn = [
+        Region("heart", Box(0.7, 0.1, 0.9, 0.3)),
+        Region("star", Box(0.1, 0.6, 0.3, 0.8)),
+        Region("ring", Box(0.1, 0.2, 0.3, 0.4)),
+    ]
+    raw = PEBBLE.write(drawn, image_size=(256, 256), asked=(Task.DETECT, ""))
+    read = PEBBLE.parse(raw, image_size=(256, 256), asked=(Task.DETECT, ""))
+    assert [one.label for one in read.regions] == ["ring", "star", "heart"]
+    lines = PEBBLE.write(drawn, image_size=(256, 256), asked=(Task.OCR_REGIONS, ""))  # as they are read
+    read = PEBBLE.parse(lines, image_size=(256, 256), asked=(Task.OCR_REGIONS, ""))
+    assert [one.label for one in read.regions] == ["heart", "star", "ring"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.engine.fake_backend import MB, FakeBackend, row
 from vlm_app.engine import Engine
-from vlm_app.finetune import runs
+from vlm_app.finetune import plans, runs
 from vlm_app.finetune.estimate import Needs
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.store import Store
@@ -32,7 +32,7 @@ def needs(config: RunConfig, train: int, tokens: int | None = None) -> Needs:
 
 
 if __name__ == "__main__":
-    runs.needs = needs
+    plans.needs = needs
     app = runs.Runs(Store(Path(sys.argv[1])), engine(), STUB)
     app.drive()
     print("ready", flush=True)

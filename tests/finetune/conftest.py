@@ -1,17 +1,7 @@
-"""Tiny models run on one thread: more of them only wait for each other on a busy machine."""
+"""What every test here gets: tiny models on one thread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.threads import one_thread
 
-import pytest
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from benchmarks.finetune import Folder
 from tests.families import checkpoints
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, Stepped
 from vlm_app.finetune.examples import Example, Reply
@@ -43,22 +44,11 @@ def example(number: int, *, rejected: bool = False) -> Example:
 
 
 @dataclass
-class Run:
-    """A run's folder, as training sees it, and what it said."""
+class Run(Folder):
+    """A run's folder that also holds examples out, and keeps what training said."""
 
-    path: Path
-    config: RunConfig
-    train: Sequence[Example]
     held_out: Sequence[Example] = ()
     said: list[Event] = field(default_factory=list)
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def adapter(self) -> Path:
-        return self.path / "adapter"
 
     def examples(self, kind: str) -> Sequence[Example]:
         return self.train if kind == "train" else self.held_out

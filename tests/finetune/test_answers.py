@@ -61,7 +61,7 @@ def test_a_correction_keeps_the_old_answer_as_the_wrong_one() -> None:
     )
     assert example.rejected == Reply(TEXT, (CIRCLE, STAR))
     assert (example.source, example.maker) == (Source.ANSWER, PERSON)
-    assert [(each.label, example.text[slice(*each.span)]) for each in example.regions] == [  # type: ignore[index,misc]
+    assert [(each.label, example.text[slice(*each.span)]) for each in example.regions] == [
         ("red circle", "red circle"),
         ("star", "star"),
     ]
@@ -114,7 +114,7 @@ def test_an_answer_without_its_end_is_not_taught() -> None:
 
 def test_what_was_thought_aloud_is_not_taught() -> None:
     thought = "<think>A star?</think>"
-    spans = [(each, (each.span[0] + len(thought), each.span[1] + len(thought))) for each in (CIRCLE, STAR)]  # type: ignore[index]
+    spans = [(each, (each.span[0] + len(thought), each.span[1] + len(thought))) for each in (CIRCLE, STAR)]
     regions = [Region(each.label, each.shape, span=span) for each, span in spans]
     inside = Region("star", RIGHT, span=(9, 13))
     example = answers.approved(asked(RED, "?"), Given(Answer(thought + TEXT, (*regions, inside)), TEXT))

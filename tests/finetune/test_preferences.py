@@ -18,9 +18,9 @@ from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
 from vlm_app.finetune.asking import question
 from vlm_app.finetune.examples import Example, Reply
-from vlm_app.finetune.training.collating import Shelf, in_turns, judged, paired
-from vlm_app.finetune.training.lessons import judged as judged_lessons
+from vlm_app.finetune.training.collating import Shelf, in_turns, paired, unpaired
 from vlm_app.finetune.training.lessons import lesson, pairs
+from vlm_app.finetune.training.lessons import unpaired as unpaired_lessons
 from vlm_app.settings import settings
 
 pytestmark = [pytest.mark.filterwarnings(line) for line in QUIET]
@@ -80,8 +80,8 @@ def test_a_pair_is_asked_as_chat_asks_it(how: str) -> None:
         batch = paired(Shelf(in_turns(made), 0))([{"row": row} for row in range(2)])
         answers = [each.text for each in several] + [each.rejected.text for each in several if each.rejected]
     else:
-        rows, _ = judged_lessons(loaded, several, None)
-        batch = judged(Shelf(rows, 0))([{"row": row} for row in range(4)])
+        rows, _ = unpaired_lessons(loaded, several, None)
+        batch = unpaired(Shelf(rows, 0))([{"row": row} for row in range(4)])
         answers = [text for each in several for text in (each.text, each.rejected and each.rejected.text)]
         assert batch["label"].tolist() == [True, False, True, False]
         assert batch["KL_input_ids"].shape == batch["input_ids"].shape
@@ -107,7 +107,7 @@ def test_an_example_without_a_wrong_answer_is_no_pair(tmp_path: Path) -> None:
 def test_a_thumb_down_alone_teaches_kto(tmp_path: Path) -> None:
     loaded = load_checkpoint(checkpoints.row("smolvlm"), "fp32")
     down = replace(example(0), text=None, rejected=Reply("A square."))
-    made, left = judged_lessons(loaded, [down, example(1)], None)
+    made, left = unpaired_lessons(loaded, [down, example(1)], None)
     assert [each.good for each in made] == [False, True] and not left
 
 

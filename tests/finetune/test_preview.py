@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.families import checkpoints
-from tests.finetune.test_writing import BOX, example, picture, tiny_example
+from tests.finetune.test_labels import tiny_example
+from tests.finetune.written_examples import BOX, example, picture
 from vlm_app import families
 from vlm_app.catalog import find
 from vlm_app.errors import BadInput

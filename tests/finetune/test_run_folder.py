@@ -14,9 +14,9 @@ import pytest
 
 from tests.finetune.runs import example, folder
 from vlm_app.errors import BadInput
-from vlm_app.finetune.events import Event, Said, Saved, State, Stepped
+from vlm_app.finetune.events import Event, State, Stepped
 from vlm_app.finetune.run_config import RunConfig
-from vlm_app.finetune.run_folder import RunFolder, curve
+from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.store.images import ImageFolder
 
 
@@ -74,13 +74,6 @@ def test_an_event_that_a_newer_app_wrote_is_passed_over(run: RunFolder) -> None:
 def test_a_place_beyond_the_end_reads_from_the_beginning(run: RunFolder) -> None:
     run.append(step(1))
     assert steps(run.events(10_000)[0]) == [1]
-
-
-def test_steps_that_were_told_again_after_going_back_count_once() -> None:
-    told: tuple[Event, ...] = (step(1), step(2), Saved(step=2), step(3), step(4), Said(sentence="Back."))
-    assert steps(curve((*told, step(3), step(4), step(5)))) == [1, 2, 3, 4, 5]
-    again = curve((*told, step(3)))
-    assert steps(again) == [1, 2, 3] and again[-1] == step(3)
 
 
 # --- versions and damage ----------------------------------------------------------------

@@ -15,8 +15,7 @@ from tests.finetune.runs import example
 from tests.finetune.test_child import soon
 from vlm_app.engine import Engine
 from vlm_app.errors import BadInput, NotFound
-from vlm_app.finetune import fitting
-from vlm_app.finetune import runs as runs_module
+from vlm_app.finetune import fitting, plans
 from vlm_app.finetune.events import State, Stepped
 from vlm_app.finetune.examples import Examples, Reply
 from vlm_app.finetune.processes import ACTIVE, end
@@ -56,7 +55,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(runs_module, "needs", needs)
+    monkeypatch.setattr(plans, "needs", needs)
     made = Desk(tmp_path / "data")
     yield made
     made.close()
@@ -150,7 +149,7 @@ def test_a_run_waits_for_a_busy_model_and_says_so(desk: Desk) -> None:
 
 
 def test_a_run_that_can_never_have_its_memory_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs_module, "needs", lambda *about: runs_module.Needs(10**12, 0, 0, 0, 1, 0))
+    monkeypatch.setattr(plans, "needs", lambda *about: plans.Needs(10**12, 0, 0, 0, 1, 0))
     run = desk.start(precision="nf4")
     soon(lambda: desk.state(run) is State.FAILED)
     sentence = desk.runs.run(ME, run.id).status.sentence
@@ -167,7 +166,7 @@ def test_nobody_sees_or_touches_the_runs_of_others(desk: Desk) -> None:
         lambda: desk.runs.events("you", run.id),
         lambda: desk.runs.delete("you", run.id, State.QUEUED),
         lambda: desk.runs.start("you", RunConfig(), desk.dataset),
-        lambda: desk.runs.estimate("you", RunConfig(), desk.dataset),
+        lambda: desk.runs.plans.estimate("you", RunConfig(), desk.dataset),
         lambda: desk.runs.run(ME, "../" + run.id),
     ]
     for touch in touching:
@@ -216,10 +215,10 @@ def test_a_run_that_could_learn_from_no_example_does_not_start(
         desk.examples.add(ME, dataset, made if right else replace(made, text=None, regions=()))
     config = RunConfig(stage=stage, preference=preference, batch=2)
     if found is None:
-        assert desk.runs.sides(ME, config, dataset) == (4, 1)
+        assert desk.runs.plans.sides(ME, config, dataset) == (4, 1)
         assert desk.runs.start(ME, config, dataset).data is not None
         return
-    for way in (desk.runs.estimate, desk.runs.start, desk.runs.trial):
+    for way in (desk.runs.plans.estimate, desk.runs.start, desk.runs.plans.trial):
         with pytest.raises(BadInput, match=found):
             way(ME, config, dataset)
     assert desk.runs.runs(ME) == ()
@@ -242,19 +241,20 @@ def test_what_cannot_start_leaves_nothing_behind(desk: Desk, monkeypatch: pytest
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs_module.RunFolder, "write_data", full)
+    monkeypatch.setattr(plans.RunFolder, "write_data", full)
     with pytest.raises(StoreUnavailable, match="No space left on device"):
         desk.start()
     assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())
 
 
-def test_a_run_that_the_database_refuses_leaves_no_folder(
+def test_a_run_that_cannot_be_written_down_leaves_no_folder(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy() -> None:
         raise StoreUnavailable("The data folder is busy with another write: try again in a moment.")
 
-    monkeypatch.setattr(desk.store, "writing", busy)
-    with pytest.raises(StoreUnavailable, match="busy"):
-        desk.start()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.store, "writing", busy)
+        with pytest.raises(StoreUnavailable, match="is busy with another write"):
+            desk.start()
     assert desk.runs.runs(ME) == () and not list((desk.store.data / "runs").iterdir())

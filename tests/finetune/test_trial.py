@@ -103,23 +103,23 @@ def test_what_cannot_be_trained_is_said(bench: Callable[..., Trial]) -> None:
 
 
 def test_a_trial_waits_for_no_run_and_no_busy_model(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vlm_app.finetune.runs._MEMORY_SECONDS", 0.5)
+    monkeypatch.setattr("vlm_app.finetune.plans._MEMORY_SECONDS", 0.5)
     leases = [desk.engine._manager.lease(desk.engine._rows[id]) for id in ("ant", "bee")]
     for lease in leases:
         assert lease.ready(30)
     with pytest.raises(ModelUnavailable, match="a trial of Hearts waits for 100 MB: it is next; end"):
-        desk.runs.trial(ME, RunConfig(name="Hearts"), desk.dataset)
+        desk.runs.plans.trial(ME, RunConfig(name="Hearts"), desk.dataset)
     for lease in leases:
         lease.release()
     run = desk.start(steps=100_000)
     soon(lambda: desk.state(run) is State.TRAINING)
     with pytest.raises(ModelUnavailable, match="A run trains here now"):
-        desk.runs.trial(ME, RunConfig(), desk.dataset)
+        desk.runs.plans.trial(ME, RunConfig(), desk.dataset)
     with pytest.raises(NotFound):
-        desk.runs.trial("you", RunConfig(), desk.dataset)
+        desk.runs.plans.trial("you", RunConfig(), desk.dataset)
     empty = desk.examples.create(ME, "Nothing").id
     with pytest.raises(BadInput, match="'Nothing' has no examples"):
-        desk.runs.trial(ME, RunConfig(), empty)
+        desk.runs.plans.trial(ME, RunConfig(), empty)
     desk.runs.delete(ME, run.id, State.TRAINING)
 
 
@@ -134,7 +134,7 @@ def test_a_real_trial_measures_pebble_and_leaves_the_line_alone(
         return reserve(bytes, name)
 
     monkeypatch.setattr(desk.engine, "reserve", reserved)
-    found = desk.runs.trial(ME, RunConfig(name="Hearts", epochs=30, batch=2), desk.dataset, seconds=240)
+    found = desk.runs.plans.trial(ME, RunConfig(name="Hearts", epochs=30, batch=2), desk.dataset, seconds=240)
     assert found.steps >= 100 and found.seconds > found.steps * found.seconds_per_step > 0
     assert found.bytes > 100_000_000 and "with evaluations and scoring" in found.sentence
     assert names == ["a trial of Hearts"] and desk.engine.models() == ()

@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from tests.families import checkpoints
-from tests.sizes import LABELLED_FAMILIES, WRITTEN_EXAMPLES
+from tests.finetune.written_examples import BOX, example, picture, read, shapes
+from tests.sizes import WRITTEN_EXAMPLES
 from vlm_app import families
-from vlm_app.engine.checks import asked_turns
 from vlm_app.errors import AppError, BadInput, ModelUnavailable
 from vlm_app.families import Family, Size
 from vlm_app.finetune.examples import Example, Reply
 from vlm_app.finetune.replies import PLACING
-from vlm_app.finetune.writing import Written, inputs, learnable, seen_size, written, written_for
+from vlm_app.finetune.writing import learnable, written
 from vlm_app.grounding import bounds
-from vlm_app.media import picture_from
-from vlm_app.types import Box, Mask, Picture, Point, Polygon, Region, Request, Role, Shape, Task, Turn
+from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape, Task
 
-BOX = Box(0.1, 0.2, 0.35, 0.9)
 MASK = Mask(Box(0.2, 0.2, 0.8, 0.6), (4, 2), bytes([0, 1, 1, 0, 1, 1, 1, 1]))
 OUTLINE = Polygon((Point(0.1, 0.1), Point(0.9, 0.2), Point(0.8, 0.7), Point(0.3, 0.9), Point(0.1, 0.5)))
 GROUNDING = [name for name in families.names() if type(families.get(name)).write is not Family.write]
 PROSE = [name for name in families.names() if families.get(name).phrases]
-
-
-@cache
-def picture(size: Size = (400, 300), colour: str = "red") -> Picture:
-    return picture_from(Image.new("RGB", size, colour))
-
-
-def example(task: Task, *shapes: Shape, query: str = "red circle", text: str = "", **more: Any) -> Example:
-    label = query if task in PLACING else "a red circle"
-    read = label if task is Task.OCR_REGIONS else None
-    regions = tuple(Region(label, shape, text=read) for shape in shapes)
-    return Example(
-        **({"pictures": (picture(),), "regions": regions} | more), task=task, query=query, text=text
-    )
-
-
-def read(family: Family, made: Written, input_size: Size | None = None) -> Any:
-    assert made.answer is not None
-    sizes = [one.size for turn in made.turns for one in turn.pictures]
-    return family.parse(
-        made.answer + family.end,
-        image_size=sizes[-1],
-        input_size=input_size,
-        asked=(made.task, made.query),
-        images=sizes,
-    )
 
 
 def units(family: Family, size: Size) -> tuple[float, float]:
@@ -75,17 +42,6 @@ def near(family: Family, size: Size, found: Shape, truth: Shape) -> bool:
     if isinstance(found, Polygon) and isinstance(truth, Mask):  # an outline runs through its last pixels
         unit = (unit[0] + 1.5 / size[0], unit[1] + 1.5 / size[1])
     return all(abs(a - b) <= unit[index % 2] for index, (a, b) in enumerate(zip(told, wanted, strict=True)))
-
-
-@st.composite
-def shapes(draw: st.DrawFn) -> Shape:
-    x0, y0 = draw(st.floats(0, 0.9)), draw(st.floats(0, 0.9))
-    x1, y1 = draw(st.floats(x0 + 0.05, 1)), draw(st.floats(y0 + 0.05, 1))
-    if draw(st.booleans()):
-        return Box(x0, y0, x1, y1)
-    if draw(st.booleans()):
-        return Polygon((Point(x0, y0), Point(x1, y0), Point(x1, y1), Point(x0, y1)))
-    return Mask(Box(x0, y0, x1, y1), (2, 2), bytes([1, 1, 1, 1]))
 
 
 @pytest.mark.parametrize("name", GROUNDING)
@@ -117,7 +73,8 @@ def test_a_family_reads_back_what_it_is_taught(name: str, data: st.DataObject) -
     assert not left
 
 
-# --- words with phrases ---------------------------------------------------------------------
+# --- words with phrases -----------------------------------------------------------------
+
 
 TEXT = "There is a red circle beside the small house."
 PHRASES = ((9, 21), (29, 44))  # 'a red circle', 'the small house'
@@ -195,7 +152,7 @@ def test_a_chat_answer_that_is_only_a_list_of_things_is_written_as_the_family_li
     assert [region.label for region in parsed.regions] == ["cat", "dog"]
 
 
-# --- tasks ----------------------------------------------------------------------------------
+# --- tasks ------------------------------------------------------------------------------
 
 
 def test_a_task_is_asked_in_the_familys_own_words() -> None:
@@ -264,7 +221,8 @@ def test_masks_become_outlines_where_the_family_writes_them_and_boxes_where_it_d
     assert isinstance(found.shape, Box)
 
 
-# --- what cannot be learned -----------------------------------------------------------------
+# --- what cannot be learned -------------------------------------------------------------
+
 
 UNLEARNED = [
     ("paligemma", example(Task.SEGMENT, MASK), "PaliGemma writes no such regions"),
@@ -360,77 +318,3 @@ def test_a_wrong_answer_is_written_beside_the_right_one() -> None:
     masked = Region("red circle", Point(0.5, 0.5))
     made = written(example(Task.DETECT, BOX, rejected=Reply("", (masked,))), families.get("internvl"))
     assert made.answer and made.rejected is None and "Its wrong answer is left out" in made.note
-
-
-# --- inputs and labels ----------------------------------------------------------------------
-
-FIRST = ("smolvlm", "qwen2_5_vl", "internvl", "paligemma", "florence2", "kosmos2", "llava")
-TINY = sorted(checkpoints.names(), key=lambda name: (name not in FIRST, name))[:LABELLED_FAMILIES]
-
-
-@cache
-def processor(name: str) -> Any:
-    from transformers import AutoProcessor
-
-    return AutoProcessor.from_pretrained(checkpoints.checkpoint(name))
-
-
-def tiny_example(name: str) -> Example:
-    tasks = checkpoints.family(name).tasks
-    if Task.DETECT in tasks or Task.GROUND in tasks:
-        return example(Task.DETECT, BOX)
-    task = next(task for task in (Task.CAPTION, Task.OCR) if task in tasks)
-    return example(task, text="A red circle left of a house. " * 40)
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_only_the_answer_and_its_end_carry_loss_and_nothing_is_cut(name: str) -> None:
-    family, made = checkpoints.family(name), processor(name)
-    taught = tiny_example(name)
-    batch = inputs(family, made, taught)
-    answer = written_for(taught, family, made).answer
-    assert answer
-    labels = batch["labels"][0].tolist()
-    learned = [label for label in labels if label != -100]
-    tokenizer = made.tokenizer
-    known = family.end in tokenizer.get_vocab()
-    closing = family.end if known else tokenizer.eos_token  # of a base model of the family
-    end = tokenizer.convert_tokens_to_ids(closing)
-    assert learned[-1] == end and learned.count(end) == 1
-    said = tokenizer.decode(learned, skip_special_tokens=False).removesuffix(closing)
-    assert said.replace(" ", "").removeprefix("<s>") == answer.strip().replace(" ", "")
-    image = tokenizer.convert_tokens_to_ids(str(getattr(made, "image_token", "<image>")))
-    assert image not in learned
-    if batch["labels"].shape == batch["input_ids"].shape:  # an encoder-decoder learns apart from its prompt
-        assert labels[-len(learned) :] == learned  # one run, at the end
-        assert batch["input_ids"][0, -len(learned) :].tolist() == learned
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_an_example_is_asked_with_the_tokens_of_chat(name: str) -> None:
-    family, made = checkpoints.family(name), processor(name)
-    taught = tiny_example(name)
-    task = written(taught, family).task
-    request = Request((Turn(Role.USER, taught.pictures),), name, task, taught.query)
-    chat = family.encode(made, asked_turns(request, family), task=task)[0]["input_ids"][0].tolist()
-    ids = inputs(family, made, taught)["input_ids"][0].tolist()
-    assert ids[: len(chat)] == chat
-
-
-@pytest.mark.parametrize("pixels", [None, 40_000])
-def test_pixels_are_those_of_the_image_as_the_model_sees_it(pixels: int | None) -> None:
-    family, made = families.get("qwen2_5_vl"), processor("qwen2_5_vl")
-    taught = example(Task.DETECT, BOX, pictures=(picture((903, 517)),))
-    asked = written(taught, family)
-    size = seen_size(taught, family, made, pixels)
-    assert size == family.encode(made, asked.turns, task=Task.DETECT, pixels=pixels)[1].size != (903, 517)
-    resized = written_for(taught, family, made, pixels)
-    assert resized.answer != asked.answer
-    (found,) = read(family, resized, size).regions
-    for value, wanted, side in zip(found.shape.xyxy, BOX.xyxy, (*size, *size), strict=True):
-        assert abs(value - wanted) <= 1 / side
-
-
-def test_an_example_without_that_answer_has_no_inputs() -> None:
-    with pytest.raises(AppError, match="no wrong answer"):
-        inputs(families.get("qwen2_5_vl"), processor("qwen2_5_vl"), example(Task.DETECT, BOX), rejected=True)

@@ -60,7 +60,7 @@ def start(
     }
     inside: Sequence[str] = ["sh", "-c", f"cd /{PROJECT} && {command}"]
     chroot = ["chroot", f"--userspec={user}:{user}", str(root), *inside]
-    return subprocess.Popen(chroot, env=environment, text=True, start_new_session=True, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(chroot, env=environment, text=True, start_new_session=True, **options)
 
 
 def is_possible() -> str:

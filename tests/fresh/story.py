@@ -61,7 +61,7 @@ class Story:
         try:
             address = _address(server)
             self.step(f"{name}: the address is printed", time.monotonic() - began)
-            threading.Thread(target=server.stdout.read, daemon=True).start()  # type: ignore[union-attr]
+            threading.Thread(target=server.stdout.read, daemon=True).start()
             page = urllib.request.urlopen(address, timeout=10).read()
             assert b"<html" in page
             while_up()

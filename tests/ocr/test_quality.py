@@ -27,7 +27,7 @@ def test_pages_are_read_as_well_as_promised(models: Engine) -> None:
     assert ocr.rate(ocr.clean(found)) <= ocr.MOST_CLEAN
     assert ocr.rate(ocr.degraded(found)) <= ocr.MOST_DEGRADED
     for row in ocr.table(found):
-        assert row["CER %"] <= 100 * ocr.MOST_DEGRADED, row  # type: ignore[operator]
+        assert row["CER %"] <= 100 * ocr.MOST_DEGRADED, row
 
 
 def test_the_thirty_pages_hold_every_kind_and_every_way_to_spoil_one() -> None:

@@ -44,7 +44,7 @@ def request(*parts: str | Picture, **more: object) -> Request:
     before = more.pop("before", ())
     return Request(
         (*before, Turn(Role.USER, parts)), str(more.pop("model", QWEN3)), sampling=sampling, **more
-    )  # type: ignore[arg-type, misc]
+    )
 
 
 def whole(engine: Engine, asked: Request) -> Answer:

@@ -103,7 +103,7 @@ def _scripted(request: Request) -> Answer:
         return replace(answer, text=SENTENCE, regions=here, raw=SENTENCE)
     for word, change in SCRIPTS.items():
         if word in question.text.lower():
-            scripted = replace(answer, **change)  # type: ignore[arg-type]
+            scripted = replace(answer, **change)
             return replace(scripted, raw=scripted.text)
     return answer
 

@@ -63,7 +63,7 @@ class FakeManager:
     def state(self, model: str) -> ModelState:
         row = find(model)
         if self.status != "ready":
-            return ModelState(self.status, "A model without weights.", model=model, name=row.name)  # type: ignore[arg-type]
+            return ModelState(self.status, "A model without weights.", model=model, name=row.name)
         nothing = ModelState("unloaded", f"{row.name} is not loaded.", model=model, name=row.name)
         return self.held.get(model, nothing)
 

@@ -37,6 +37,12 @@ def test_card_says_base_data_settings_scores_and_date() -> None:
     assert HOSTILE not in html
 
 
+def test_mean_distance_from_a_count_is_no_share() -> None:
+    error = SCORE.model_copy(update={"task": "count", "figure": "count_error", "before": 1.5, "after": 0.25})
+    html = card_html(CARD.model_copy(update={"scores": (error,)}))
+    assert "<td>1.50</td><td>0.25</td>" in html and "%" not in html
+
+
 def test_card_of_an_adapter_that_somebody_brought_says_what_is_known() -> None:
     html = card_html(Card(name="Theirs", base=HOSTILE, revision="a" * 40))
     assert UNMEASURED in html

@@ -64,7 +64,7 @@ def test_load_tells_how_far_it_is_and_how_long_it_takes() -> None:
     ],
 )
 def test_state_is_told_in_a_word_or_two(changed: dict[str, object], words: str) -> None:
-    assert status(replace(READY, **changed)) == words  # type: ignore[arg-type]
+    assert status(replace(READY, **changed)) == words
 
 
 # --- the machine ------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_loaded_model_shows_its_memory_its_last_use_and_its_adapters_by_name() -
 def test_each_state_has_its_way_out() -> None:
     ways = {"loading": "cancel", "waiting": "cancel", "ready": "unload", "failed": "load"}
     for now, act in ways.items():
-        assert f'data-act="{act}"' in loaded([replace(READY, status=now)], 0.0, {})  # type: ignore[arg-type]
+        assert f'data-act="{act}"' in loaded([replace(READY, status=now)], 0.0, {})
     assert "data-act" not in loaded([replace(READY, status="unloading")], 0.0, {})
     failed = loaded([replace(READY, status="failed")], 0.0, {})
     assert 'data-act="unload" aria-label="Dismiss: One">Dismiss<' in failed
@@ -125,7 +125,7 @@ def test_model_that_leaves_after_its_answers_says_so() -> None:
 
 def test_waiting_and_failed_models_say_why_in_a_sentence() -> None:
     for now in ("waiting", "failed"):
-        assert "2 before it" in loaded([replace(READY, status=now, detail="2 before it")], 0.0, {})  # type: ignore[arg-type]
+        assert "2 before it" in loaded([replace(READY, status=now, detail="2 before it")], 0.0, {})
 
 
 def test_load_shows_a_bar_that_a_screen_reader_reads() -> None:
@@ -169,7 +169,7 @@ def test_loaded_and_loading_rows_are_marked() -> None:
 def test_row_names_the_state_and_not_the_stage_of_a_load() -> None:
     names = {"loading": "Loading", "waiting": "Waiting", "unloading": "Unloading"}
     for now, name in names.items():
-        state = replace(READY, model="pebble", status=now, progress=Progress("planning"))  # type: ignore[arg-type]
+        state = replace(READY, model="pebble", status=now, progress=Progress("planning"))
         told = verdicts.column([catalog()["pebble"]], [state], lambda id, precision: None)
         assert f">{name}<" in json.loads(told)["cells"]["pebble"]["html"]
 
@@ -273,7 +273,7 @@ def test_nothing_that_somebody_named_becomes_markup() -> None:
     state = replace(READY, detail=HOSTILE, precision=HOSTILE, device=HOSTILE, model=HOSTILE, name=HOSTILE)
     state = replace(state, adapters=(HOSTILE,))
     row = replace(catalog()["smolvlm2-500m"], id=HOSTILE, name=HOSTILE, licence=HOSTILE)
-    states = [replace(state, status=each) for each in ("ready", "waiting", "failed", "loading")]  # type: ignore[arg-type]
+    states = [replace(state, status=each) for each in ("ready", "waiting", "failed", "loading")]
     told = [
         machine([Device(HOSTILE, HOSTILE, GB, 0), Device("x", HOSTILE, 0, 0, HOSTILE)], states, GB),
         loaded(states, 0.0, {}),

@@ -18,7 +18,7 @@ from vlm_app.ui.models_table import counted, parameters, table, where
 
 def row(id: str = "one", **facts: object) -> Checkpoint:
     given = {"name": "One", "family": "smolvlm", "source": "org/one", "tasks": frozenset({Task.CHAT})}
-    return Checkpoint(id=id, **(given | facts))  # type: ignore[arg-type]
+    return Checkpoint(id=id, **(given | facts))
 
 
 def html(**facts: object) -> str:

@@ -50,8 +50,8 @@ def test_programs_are_offered_the_export_and_nothing_of_the_page(tmp_path: Path)
     engine = FakeEngine()
     store = Store(tmp_path)
     chats, bench = Chats(store, engine), Bench(store, engine)
-    workshop = Workshop(store, engine)  # type: ignore[arg-type]
-    page = in_a_loop(lambda: build_page(chats, engine, bench, store, workshop))  # type: ignore[arg-type]
+    workshop = Workshop(store, engine)
+    page = in_a_loop(lambda: build_page(chats, engine, bench, store, workshop))
     offered = [fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"]
     assert offered == ["export"]
     assert page.analytics_enabled is False

@@ -46,7 +46,7 @@ def showing(tmp_path: Path) -> Showing:
 
     async def made() -> Showing:
         with blocks():
-            return Showing(layout(), chats, engine, lambda _: {})  # type: ignore[arg-type]
+            return Showing(layout(), chats, engine, lambda _: {})
 
     return asyncio.run(made())
 
@@ -89,7 +89,7 @@ def test_every_listener_that_picks_a_model_knows_the_precision(tmp_path: Path) -
         with blocks() as page:
             parts = layout()
             teaching = Teaching(chats, store)
-            Listeners(parts, chats, engine, teaching, Running()).connect(page)  # type: ignore[arg-type]
+            Listeners(parts, chats, engine, teaching, Running()).connect(page)
         on = parts.panel
         models = [fn for fn in page.fns.values() if {parts.model, on.precision} <= set(fn.outputs)]
         picks = [fn for fn in models if fn.name in ("choose", "ask", "send") or on.system not in fn.outputs]
@@ -109,4 +109,4 @@ def test_what_failed_before_it_had_a_precision_is_dismissed_alone(showing: Showi
         listeners._acted(
             ADMIN, asked, {**values(showing, "auto"), showing.on.chip: "", showing.on.offers: ""}
         )
-    assert showing.engine.unloaded == [("pebble", ""), ("pebble", "nf4")]  # type: ignore[attr-defined]
+    assert showing.engine.unloaded == [("pebble", ""), ("pebble", "nf4")]

@@ -41,7 +41,7 @@ def finding(**changes: object) -> Finding:
     )
     question = Question(Task.DETECT, "cats", "pebble")
     whole = Finding("f1", "me", "s1", ("p1", "p2"), question, answer, (CAT, DOG), answer.text, NOW, NOW)
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, **changes)
 
 
 def around(**sides: str) -> render.Around:
@@ -81,25 +81,25 @@ def test_only_what_the_chosen_model_can_do_is_offered() -> None:
 
 def test_reading_goes_to_who_knows_real_pages_unless_somebody_was_chosen() -> None:
     engine, rows = FakeEngine(), catalog()
-    read = choosing.answering(engine, rows, "", "pebble", Task.OCR)  # type: ignore[arg-type]
+    read = choosing.answering(engine, rows, "", "pebble", Task.OCR)
     assert read == "rapidocr"
-    assert choosing.answering(engine, rows, "", "pebble", Task.DETECT) == "pebble"  # type: ignore[arg-type]
-    assert choosing.answering(engine, rows, "pebble", "pebble", Task.OCR) == "pebble"  # type: ignore[arg-type]
+    assert choosing.answering(engine, rows, "", "pebble", Task.DETECT) == "pebble"
+    assert choosing.answering(engine, rows, "pebble", "pebble", Task.OCR) == "pebble"
 
 
 def test_press_becomes_a_question() -> None:
     engine, chosen = FakeEngine(), Chosen("", "-", "detect", " red circle ", True, "pebble")
-    made = chosen.question(engine, {"act": "run"})  # type: ignore[arg-type]
+    made = chosen.question(engine, {"act": "run"})
     assert (made.task, made.query, made.model, made.detail) == (Task.DETECT, "red circle", "pebble", True)
-    read = replace(chosen, choice="ocr").question(engine, {"act": "run"})  # type: ignore[arg-type]
+    read = replace(chosen, choice="ocr").question(engine, {"act": "run"})
     assert (read.model, read.query, read.detail) == ("rapidocr", "", False)
-    part = chosen.question(engine, {"act": "describe", "region": [0.1, 0.2, 0.3, 0.4]})  # type: ignore[arg-type]
+    part = chosen.question(engine, {"act": "describe", "region": [0.1, 0.2, 0.3, 0.4]})
     assert (part.task, part.region) == (Task.DESCRIBE_REGION, Box(0.1, 0.2, 0.3, 0.4))
-    ready = chosen.question(engine, {"act": "ready", "name": "alt_text"})  # type: ignore[arg-type]
+    ready = chosen.question(engine, {"act": "ready", "name": "alt_text"})
     assert ready.model == "pebble"
     for bad in ({"act": "describe", "region": "x"}, {"act": "ready", "name": "no such"}):
         with pytest.raises(BadInput):
-            chosen.question(engine, bad)  # type: ignore[arg-type]
+            chosen.question(engine, bad)
 
 
 def test_ready_questions_say_what_they_are_about() -> None:

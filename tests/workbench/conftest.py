@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.chat.fake_engine import FakeEngine
+from tests.chat.given import engine, finder, store
 from tests.media.pdf_files import many_pages
 from tests.media.video_files import make_video
-from vlm_app.errors import ModelUnavailable
 from vlm_app.store import Store
-from vlm_app.types import Checkpoint, Task
+from vlm_app.types import Task
 from vlm_app.workbench.bench import Bench
 
+__all__ = ["engine", "find", "store"]
 ROWS = {
     "able": ("pebble", None, frozenset(Task)),
     "two-images": ("pebble", 2, frozenset(Task)),
     "captions": ("blip2", 1, frozenset({Task.CAPTION})),
     "talker": ("smolvlm", None, frozenset({Task.CHAT})),
 }
+find = finder(ROWS)
 Files = list[tuple[Path, str]]
-
-
-def find(id: str) -> Checkpoint:
-    """A catalog of four."""
-    if id not in ROWS:
-        raise ModelUnavailable(f"There is no model '{id}'.")
-    family, most, tasks = ROWS[id]
-    return Checkpoint(id, id.capitalize(), family, "", tasks, max_images=most)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "kept")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ def finding(bench: Bench, engine: FakeEngine, images: Callable[..., Files]) -> F
             Region("text", BOX, text=LINES[0], score=0.9, span=(0, 7)),
             Region("text", OTHER, text=LINES[1], score=0.8, span=(8, 19)),
         )
-        return replace(FakeEngine.whole(engine, *args), regions=regions)  # type: ignore[arg-type]
+        return replace(FakeEngine.whole(engine, *args), regions=regions)
 
-    engine.whole = whole  # type: ignore[assignment,method-assign]
+    engine.whole = whole
     *_, step = bench.ask(OWNER, sheet.id, ["i0"], Question(Task.OCR_REGIONS, model="able"))
     assert step.finding is not None
     assert step.finding.text == "INVOICE\nTotal 12.50"
@@ -48,7 +48,7 @@ def finding(bench: Bench, engine: FakeEngine, images: Callable[..., Files]) -> F
 
 
 def with_region(mark: Mark, **changes: object) -> Mark:
-    return replace(mark, region=replace(mark.region, **changes))  # type: ignore[arg-type]
+    return replace(mark, region=replace(mark.region, **changes))
 
 
 def linked(finding: Finding) -> list[str | None]:

@@ -185,7 +185,7 @@ def test_a_sampling_that_cannot_be_gets_a_sentence(
 ) -> None:
     sheet = bench.open(OWNER, film)
     with pytest.raises(BadInput):
-        bench.sample(OWNER, sheet.id, **asked)  # type: ignore[arg-type]
+        bench.sample(OWNER, sheet.id, **asked)
 
 
 def test_frames_are_not_taken_of_images(bench: Bench, images: Make) -> None:

@@ -16,7 +16,7 @@ def row(*tasks: Task, family: str = "qwen2_5_vl", chat: bool = True) -> Checkpoi
 
 
 def found(*tasks: Task, **more: object) -> dict[str, Ready]:
-    return {each.name: each for each in ready(row(*tasks, **more))}  # type: ignore[arg-type]
+    return {each.name: each for each in ready(row(*tasks, **more))}
 
 
 def test_a_model_that_chats_writes_alt_text_of_a_stated_length() -> None:

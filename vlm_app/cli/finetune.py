@@ -86,7 +86,7 @@ def _started(store: Store, runs: Runs, owner: str, path: Path) -> Run:
         raise BadInput(f"The run '{path}' names no dataset: add a line such as dataset = \"Hearts\".")
     config = RunConfig.read(table)
     dataset = _dataset(store, owner, wanted, path.parent)
-    print(runs.estimate(owner, config, dataset).sentence, file=sys.stderr)
+    print(runs.plans.estimate(owner, config, dataset).sentence, file=sys.stderr)
     return runs.start(owner, config, dataset)
 
 

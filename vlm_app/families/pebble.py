@@ -97,8 +97,10 @@ class Pebble(TemplatedFamily):
         input_size: Size | None = None,
         asked: Asked | None = None,
     ) -> str:
-        written = "".join(region(one.text or one.label, corners(one.shape)) for one in regions)
-        return f"{written} Total: {len(regions)}." if asked and asked[0] is Task.COUNT else written
+        task = asked[0] if asked else Task.CHAT
+        told = regions if task is Task.OCR_REGIONS else sorted(regions, key=_from_the_left)
+        written = "".join(region(one.text or one.label, corners(one.shape)) for one in told)
+        return f"{written} Total: {len(regions)}." if task is Task.COUNT else written
 
     def parse(
         self,
@@ -120,6 +122,12 @@ class Pebble(TemplatedFamily):
                 return reader.parsed()
         reader.text(text[position:])
         return reader.parsed()
+
+
+def _from_the_left(one: Region) -> tuple[float, float]:
+    """The order in which its world names things: an order of chance would have to be guessed anew."""
+    places = corners(one.shape)
+    return min(places[::2]) + max(places[::2]), min(places[1::2]) + max(places[1::2])
 
 
 class _Reader:

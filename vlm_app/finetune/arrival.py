@@ -16,7 +16,7 @@ from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.uploads import Report
 from vlm_app.finetune.uploads.archive import MOST_BYTES, SPARE
 from vlm_app.finetune.uploads.workroom import free_bytes, workroom
-from vlm_app.store.database import as_sentence
+from vlm_app.store.database import told
 from vlm_app.store.disk import Disk
 
 _WAITS = 24 * 3600.0  # seconds for a decision, and for which what became of it is kept
@@ -111,14 +111,11 @@ class Receiving:
                 check_room(room.arrival.name, so_far)
                 self._disk.check(room.arrival.owner, len(piece))  # more comes than was announced
                 room.now(total=so_far)
-            self._file.write(piece)
+            with told(room.folder):
+                self._file.write(piece)
             self._disk.add(room.arrival.owner, len(piece))
             room.now(bytes=so_far)
-        except OSError as error:
-            told = as_sentence(error, room.folder)
-            self._failed(told)
-            raise told from error
-        except BadInput as error:
+        except AppError as error:
             self._failed(error)
             raise
 

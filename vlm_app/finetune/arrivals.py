@@ -19,7 +19,7 @@ from vlm_app.finetune.arrival import ENDED, GONE, Arrival, Receiving, Room, Stag
 from vlm_app.finetune.examples import Dataset, Examples
 from vlm_app.finetune.uploads import Report, check, read_dataset, take_in
 from vlm_app.store import new_id
-from vlm_app.store.database import as_sentence
+from vlm_app.store.database import told
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 2  # datasets that are read together; others wait
@@ -95,10 +95,12 @@ class Arrivals:
         path = folder / safe(name, {each.name for each in room.files})
         room.files.append(path)
         try:
-            folder.mkdir(exist_ok=True)
-            return Receiving(room, path.open("xb"), lambda error: self._fail(room, error), self._disk)
-        except OSError as error:
-            raise self._full(room, error) from error
+            with told(room.folder):
+                folder.mkdir(exist_ok=True)
+                return Receiving(room, path.open("xb"), lambda error: self._fail(room, error), self._disk)
+        except AppError as error:
+            self._fail(room, error)
+            raise
 
     def came(self, owner: str, id: str) -> Arrival:
         """All files are there: they are checked."""
@@ -193,19 +195,13 @@ class Arrivals:
             self._forget(room)
             return
         try:
-            work(room)
+            with told(room.folder):
+                work(room)
         except AppError as error:
             self._fail(room, error)
-        except OSError as error:
-            self._full(room, error)
         except Exception:  # noqa: BLE001 - in a thread of its own nobody else would hear of it
             _log.exception("A dataset could not be taken in")
             self._fail(room, BadInput("Something went wrong while this dataset was read: try again."))
-
-    def _full(self, room: Room, error: OSError) -> AppError:
-        told = as_sentence(error, room.folder)
-        self._fail(room, told)
-        return told
 
     @staticmethod
     def _fail(room: Room, error: AppError) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from vlm_app.finetune.run_config import RunConfig, Stage
 
-_SEEN = 360  # examples that a run on a few of them sees in all, so that they are learned
+_SEEN = 400  # examples that a run on a few of them sees in all, so that they are learned
 _LOOKS = 10  # evaluations in a run, about
 _LARGE = 10_000  # examples that need be seen only once
 _REHEARSED = "pebble"  # the base that has a world of its own to rehearse; it is small, so all of it learns
@@ -61,9 +61,9 @@ def _few(base: str, size: int) -> dict[str, Any]:
     if base != _REHEARSED:
         return {"epochs": float(epochs), **_paced(size * epochs, 4)}
     # As measured by benchmarks/taught.py, where 40 examples teach Pebble a shape that it had never seen.
-    rehearsal = min(max(15 * size, 150), 2000)
-    settings = {"towers": _ALL, "rate": 2e-3, "warmup": 0.1, "batch": 8, "epochs": float(epochs)}
-    return settings | {"rehearsal": rehearsal, **_paced(size * epochs + rehearsal, 8)}
+    rehearsal = min(max(3 * size * epochs, 150), 2000)
+    settings = {"towers": _ALL, "rate": 1e-3, "warmup": 0.1, "batch": 4, "epochs": float(epochs)}
+    return settings | {"rehearsal": rehearsal, **_paced(size * epochs + rehearsal, 4)}
 
 
 def _dataset(base: str, size: int) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _preferences(base: str, size: int) -> dict[str, Any]:
     """LoRA takes about ten times the 5e-7 to 5e-6 of a whole model (arXiv:2305.18290)."""
     settings: dict[str, Any] = {"stage": Stage.PREFERENCE, "rate": 5e-5, "epochs": 3.0, "batch": 2}
     if base == _REHEARSED:  # by benchmarks/taught.py as well
-        settings |= {"towers": _ALL, "rate": 1e-4, "epochs": 4.0, "batch": 4}
+        settings |= {"towers": _ALL, "rate": 2.5e-4, "epochs": 2.0, "batch": 4}
     return settings | _paced(round(size * settings["epochs"]), settings["batch"])
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from vlm_app.engine import Reservation
 from vlm_app.errors import AppError
 from vlm_app.finetune.events import State, Status
+from vlm_app.finetune.locking import locked
 from vlm_app.finetune.processes import ACTIVE, CHILD, spawn, standing, taken
-from vlm_app.finetune.run_folder import RunFolder, locked
+from vlm_app.finetune.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5  # between two looks at the folders
@@ -68,7 +69,7 @@ class Queue:
         """
         self.close()
         if self._drove:
-            for folder, status in self._standings():
+            for folder, status in _standings(self._root):
                 if status.state in ACTIVE:
                     folder.pause.touch()
 
@@ -103,7 +104,7 @@ class Queue:
             _log.exception("The runs could not be looked after")
 
     def _look(self) -> None:
-        standings = list(self._standings())
+        standings = list(_standings(self._root))
         for folder, status in standings:
             _write_down(folder, status)
         active = [(folder, status) for folder, status in standings if status.state in ACTIVE]
@@ -114,21 +115,6 @@ class Queue:
             self._begin(*min(waiting, key=lambda each: (each[1].queued, each[0].path.name)))
         else:
             self._release()
-
-    def _standings(self) -> Iterator[tuple[RunFolder, Status]]:
-        """Every run that ever joined the line and can be read."""
-        for path in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            folder = RunFolder(path)
-            if path.name.startswith(".") or not path.is_dir() or not folder.begun:
-                continue
-            try:
-                yield folder, standing(folder)
-            except AppError as error:
-                _log.debug("%s: %s", folder.path.name, error.sentence)
-
-    def trains(self) -> bool:
-        """Whether a run, of whomever, has a process now."""
-        return any(status.state in ACTIVE for _, status in self._standings())
 
     def _begin(self, folder: RunFolder, status: Status) -> None:
         """The next run starts as soon as its memory is free."""
@@ -172,6 +158,23 @@ class Queue:
         if self._reserved is not None:
             self._reserved[1].release()
             self._reserved = None
+
+
+def trains(root: Path) -> bool:
+    """Whether a run in this folder, of whomever, has a process now."""
+    return any(status.state in ACTIVE for _, status in _standings(root))
+
+
+def _standings(root: Path) -> Iterator[tuple[RunFolder, Status]]:
+    """Every run that ever joined the line and can be read."""
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        folder = RunFolder(path)
+        if path.name.startswith(".") or not path.is_dir() or not folder.begun:
+            continue
+        try:
+            yield folder, standing(folder)
+        except AppError as error:
+            _log.debug("%s: %s", folder.path.name, error.sentence)
 
 
 def _write_down(folder: RunFolder, status: Status) -> None:

@@ -23,7 +23,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal, TypeVar
@@ -31,10 +31,11 @@ from typing import IO, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from vlm_app.errors import BadInput
-from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, State, Status, Stepped
+from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.examples import Example, example_to_dict
 from vlm_app.finetune.kept_examples import KeptExamples
 from vlm_app.finetune.lines import append_line, whole_lines
+from vlm_app.finetune.locking import locked
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.store.images import ImageFolder
 from vlm_app.types import Picture
@@ -271,34 +272,6 @@ class RunFolder:
             return False
         with locked(self.path / "lock") as file:
             return file is None
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[IO[bytes] | None]:
-    """The file, locked until it is closed; None where somebody else has it."""
-    import fcntl
-
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield file
-
-
-def curve(events: Sequence[Event]) -> tuple[Event, ...]:
-    """The events without what came after a checkpoint that a run went back to: it was told again."""
-    kept: list[Event] = []
-    least: dict[str, int] = {}
-    for event in reversed(events):
-        if isinstance(event, Stepped | Evaluated | Sampled | Saved):
-            place = f"{event.kind} {event.example}" if isinstance(event, Sampled) else event.kind
-            if event.step >= least.get(place, event.step + 1):
-                continue
-            least[place] = event.step
-        kept.append(event)
-    return tuple(reversed(kept))
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[Event]:

@@ -6,44 +6,30 @@ where the folder is lost or damaged, so that such a run is listed with a sentenc
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from vlm_app import catalog, limits
-from vlm_app.engine import Engine, Reservation, adapters
-from vlm_app.errors import BadInput, ModelUnavailable, NotFound, TooMany
-from vlm_app.finetune import fitting
-from vlm_app.finetune.earlier import taught_before
-from vlm_app.finetune.estimate import Needs, needs
+from vlm_app import limits
+from vlm_app.engine import Engine
+from vlm_app.errors import BadInput, NotFound, TooMany
 from vlm_app.finetune.events import Event, State, Status
-from vlm_app.finetune.examples import Dataset, Example, Examples, digest
 from vlm_app.finetune.judging import Judged, judged
+from vlm_app.finetune.plans import Plans
 from vlm_app.finetune.processes import ACTIVE, CHILD, RESUMABLE, end, standing
-from vlm_app.finetune.queue import Queue
+from vlm_app.finetune.queue import Queue, trains
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import Data, RunFolder
-from vlm_app.finetune.trial import SECONDS, Trial, trial
 from vlm_app.store import Store, new_id
-from vlm_app.store.database import as_sentence
+from vlm_app.store.database import told
 from vlm_app.store.disk import size_below
-from vlm_app.store.images import ImageFolder
 from vlm_app.store.tables import RunRow
 
-if TYPE_CHECKING:
-    from vlm_app.finetune.split import Split
-
-_MEMORY_SECONDS = 15.0  # for idle models to make room for a trial
-_LOOK_SECONDS = 0.2
 _END_SECONDS = 10.0  # for the process of a run that is deleted
 
 
@@ -68,15 +54,15 @@ class Run:
 class Runs:
     """The runs on a data folder. What is somebody else's is `NotFound`, as what does not exist.
 
-    `child` is what trains, as arguments of Python to which the folder is added.
+    `plans` knows what a run would take before it starts. `child` is what trains, as arguments of
+    Python to which the folder is added.
     """
 
     def __init__(self, store: Store, engine: Engine, child: Sequence[str] = CHILD) -> None:
         self._store = store
-        self._engine = engine
-        self._examples = Examples(store)
+        self.plans = Plans(store, engine)
         self._root = store.data / "runs"
-        self._queue = Queue(self._root, self._reserve, child)
+        self._queue = Queue(self._root, self.plans.reserve, child)
         store.disk.also("runs", self._bytes)
 
     def drive(self) -> None:
@@ -85,35 +71,16 @@ class Runs:
 
     def pause(self) -> None:
         """What trains ends with a checkpoint, and goes on when the app is there again; see `trains`."""
-        with self._told():
+        with told(self._store.data):
             self._queue.pause()
 
     def trains(self) -> bool:
         """Whether a run, of whomever, has a process now."""
-        return self._queue.trains()
+        return trains(self._root)
 
     def close(self) -> None:
         """What trains goes on without us."""
         self._queue.close()
-
-    # --- before it starts -----------------------------------------------------------------
-
-    def estimate(self, owner: str, config: RunConfig, dataset_id: str, tokens: int | None = None) -> Needs:
-        """Memory and steps of a run; `tokens` of its longest example, where that is known.
-
-        Raises `BadInput` for a dataset that the run cannot learn from, `ModelUnavailable` for a base that
-        cannot be trained so, and `NotFound`.
-        """
-        return needs(config, self.sides(owner, config, dataset_id)[0], tokens)
-
-    def sides(self, owner: str, config: RunConfig, dataset_id: str) -> tuple[int, int]:
-        """How many examples would be taught and how many held out, about. Raises as `estimate` does."""
-        dataset = self._dataset(owner, dataset_id)
-        counts = self._examples.answers(owner, dataset.id)
-        fitting.check(config, dataset.name, counts)
-        size = fitting.fitting(config, counts)
-        held = min(round(size * config.held_out), size - 1)
-        return size - held, held
 
     def start(self, owner: str, config: RunConfig, dataset_id: str) -> Run:
         """Put a run in the line, with a copy of the dataset's examples as they are now.
@@ -122,96 +89,19 @@ class Runs:
         runs of theirs as the owner may have wait or train, `TooMuch`, and `StoreUnavailable`.
         """
         self._check_room(owner)
-        dataset = self._dataset(owner, dataset_id)
-        divided = self._divided(owner, dataset, config)
-        data = Data(
-            owner=owner,
-            dataset=dataset.id,
-            name=dataset.name,
-            train=fitting.fitting(config, fitting.counts(divided.train)),
-            held_out=len(divided.held_out),
-            sha256=_hash(divided.train, divided.held_out),
-        )
         id = new_id()
-        with self._told():
-            self._make(id, config, data, divided.train, divided.held_out)
-        row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset.id}, created=_now())
+        folder = self.plans.make(id, owner, config, dataset_id)
+        row = RunRow(id=id, owner=owner, name=config.name, body={"dataset": dataset_id}, created=_now())
         try:
             with self._store.writing() as session:
                 session.add(row)
-        except BaseException:
-            shutil.rmtree(self._root / id, ignore_errors=True)  # nobody would ever see it
+        except BaseException:  # without its row nobody could find the folder, or delete it
+            shutil.rmtree(folder.path, ignore_errors=True)
             raise
-        with self._told():
-            self._folder(id).update(state=State.QUEUED, queued=time.time())
+        with told(self._store.data):
+            folder.update(state=State.QUEUED, queued=time.time())
         self.drive()
         return self.run(owner, id)
-
-    def trial(
-        self,
-        owner: str,
-        config: RunConfig,
-        dataset_id: str,
-        stop: threading.Event | None = None,
-        seconds: float = SECONDS,
-    ) -> Trial:
-        """Measure a few steps of a run, with memory set aside as for one and without joining the line.
-
-        Takes at most about `seconds`, and ends when `stop` is set. Raises `ModelUnavailable` with a
-        sentence for that, while a run trains or memory is short, and as `start` does.
-        """
-        stop = stop or threading.Event()
-        divided = self._divided(owner, self._dataset(owner, dataset_id), config)
-        if self._queue.trains():
-            raise ModelUnavailable(
-                "A run trains here now, and would make a trial slow: measure again when it has ended."
-            )
-        name = f"a trial of {config.name}"
-        bytes = needs(config, len(divided.train)).bytes
-        with self._engine.reserve(bytes, name) as reservation:
-            until = time.monotonic() + _MEMORY_SECONDS
-            while not reservation.ready(_LOOK_SECONDS):
-                if stop.is_set() or time.monotonic() > until:
-                    raise ModelUnavailable(f"{reservation.sentence[:-1]}; end what uses it, or try it later.")
-            with self._told():
-                sides = (divided.train, divided.held_out)
-                return trial(self._root, config, sides, self._images(), stop.is_set, seconds)
-
-    def _divided(self, owner: str, dataset: Dataset, config: RunConfig) -> Split:
-        """What would be taught and what held out.
-
-        Raises `BadInput` where there is nothing, and what `adapters` raises for one to go on from.
-        """
-        from vlm_app.finetune.split import split
-
-        if config.adapter:
-            adapters.check(adapters.find(config.adapter, owner), catalog.find(config.base))
-        examples = self._examples.examples(owner, dataset.id)
-        fitting.check(config, dataset.name, fitting.counts(examples))
-        divided = split(examples, config.held_out, config.seed, taught_before(self._root, config.adapter))
-        fitting.check_taught(config, divided.train)
-        return divided
-
-    def _images(self) -> ImageFolder:
-        return ImageFolder(self._store.data / "images")
-
-    def _make(
-        self, id: str, config: RunConfig, data: Data, train: Sequence[Example], held_out: Sequence[Example]
-    ) -> None:
-        """The whole folder, or none."""
-        images, part = self._images(), self._root / f".{id}"
-        part.mkdir(parents=True)
-        try:
-            folder = RunFolder(part)
-            folder.write_examples("train", train, images)
-            folder.write_examples("held_out", held_out, images)
-            folder.write_data(data)
-            folder.write_config(config)
-            folder.spare()
-            part.rename(self._root / id)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -254,7 +144,7 @@ class Runs:
         """End a run with a checkpoint, or take it out of the line; it can be resumed."""
         run = self.run(owner, id)
         if run.state in (State.QUEUED, *ACTIVE):
-            with self._told():
+            with told(self._store.data):
                 run.folder.stop.touch()
             self._queue.start()
         return self.run(owner, id)
@@ -270,7 +160,7 @@ class Runs:
         if run.state not in RESUMABLE:
             raise BadInput(f"'{run.name}' is {run.state}: only a run that stopped or broke can be resumed.")
         self._check_room(owner)
-        with self._told():
+        with told(self._store.data):
             run.folder.stop.unlink(missing_ok=True)
             run.folder.spare()
             run.folder.update(state=State.QUEUED, queued=time.time(), sentence="", pid=None)
@@ -285,7 +175,7 @@ class Runs:
         run = self.run(owner, id)
         if run.state is not state:
             raise BadInput(f"'{run.name}' was {state} and is {run.state} now: look again before deleting it.")
-        with self._told():
+        with told(self._store.data):
             self._remove(run.folder)
         with self._store.writing() as session:
             session.delete(_row(session, owner, id))
@@ -312,9 +202,6 @@ class Runs:
     def _folder(self, id: str) -> RunFolder:
         return RunFolder(self._root / id)  # an id of a row: never what came from outside
 
-    def _dataset(self, owner: str, id: str) -> Dataset:
-        return self._examples.dataset(owner, id)
-
     def _check_room(self, owner: str) -> None:
         """Whether an owner may have one more run now, and has room for its files."""
         allowed = limits.of(owner)
@@ -334,32 +221,12 @@ class Runs:
             ids = session.scalars(select(RunRow.id).filter_by(owner=owner)).all()
         return sum(size_below(self._folder(id).path) for id in ids)
 
-    def _reserve(self, folder: RunFolder, used: int) -> Reservation:
-        config = folder.config
-        needed = needs(config, folder.data.train)
-        precision = "" if config.precision == "auto" else config.precision
-        return self._engine.reserve(needed.bytes, config.name, precision, used)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what the disk refuses into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise as_sentence(error, self._store.data) from error
-
 
 def _row(session: Session, owner: str, id: str) -> RunRow:
     row = session.scalar(select(RunRow).filter_by(owner=owner, id=id))
     if row is None:
         raise NotFound("This run does not exist or is not yours: choose another one.")
     return row
-
-
-def _hash(*sides: Sequence[Example]) -> str:
-    """Of what is taught and what is held out, in whatever order."""
-    lines = [sorted(digest(each) for each in side) for side in sides]
-    return hashlib.sha256(repr(lines).encode()).hexdigest()
 
 
 def _now() -> datetime:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,15 @@ def migrate(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def told(data: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise as_sentence(error, data) from error
 
 
 def as_sentence(error: DBAPIError | sqlite3.Error | OSError, data: Path) -> StoreUnavailable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 
 from vlm_app.catalog import catalog
@@ -18,11 +19,7 @@ UNMEASURED = "Nobody has measured whether it helps."
 
 def card_html(card: Card) -> str:
     """The card; whatever a person or a file wrote is escaped."""
-    facts = {
-        "Base": _base(card), "Taught": _taught(card), "How": _how(card.settings) if card.settings else "",
-        "Made": card.created.date().isoformat() if card.created else "",
-    }  # fmt: skip
-    listed = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items() if fact)
+    listed = "".join(f"<dt>{fact.title}</dt><dd>{escape(fact.line)}</dd>" for fact in facts(card))
     return (
         f'<div class="adapter-card"><p>{escape(card.verdict or UNMEASURED)}</p>{_table(card)}'
         f"<dl>{listed}</dl></div>"
@@ -34,18 +31,37 @@ def unknown(sentence: str) -> str:
     return f'<div class="adapter-card"><p>{escape(sentence)}</p></div>'
 
 
-def _base(card: Card) -> str:
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something known of an adapter, and beside it what tells it apart from others."""
+
+    title: str
+    value: str
+    beside: str = ""
+
+    @property
+    def line(self) -> str:
+        return " · ".join(filter(None, (self.value, self.beside)))
+
+
+def facts(card: Card) -> tuple[Fact, ...]:
+    """What it was made for, from what, how and when, as far as that is known; nothing is escaped yet."""
+    made = Fact("Made", card.created.date().isoformat() if card.created else "")
+    how = Fact("How", _how(card.settings) if card.settings else "")
+    return tuple(fact for fact in (_base(card), _taught(card), how, made) if fact.line)
+
+
+def _base(card: Card) -> Fact:
     row = catalog().get(card.base)
     revision = f"revision {card.revision[:SHORT]}" if card.revision else ""
-    return " · ".join(filter(None, (row.name if row else card.base, revision, card.precision)))
+    return Fact("Base", row.name if row else card.base, " · ".join(filter(None, (revision, card.precision))))
 
 
-def _taught(card: Card) -> str:
+def _taught(card: Card) -> Fact:
     data = card.data
-    if not data.train:
-        return ""
     counts = f"{data.train:,} examples" + (f", {data.held_out:,} held out" if data.held_out else "")
-    return " · ".join(filter(None, (data.name, counts, f"data {data.sha256[:SHORT]}" if data.sha256 else "")))
+    hashed = f"data {data.sha256[:SHORT]}" if data.sha256 else ""
+    return Fact("Taught", data.name, " · ".join(filter(None, (counts if data.train else "", hashed))))
 
 
 def _how(settings: RunConfig) -> str:
@@ -71,14 +87,16 @@ def _rows(scores: tuple[Score, ...]) -> Iterator[str]:
         seen.add(score.task)
         figure = FIGURES.get(score.figure)
         title = figure.title if figure else score.figure
+        share = figure is None or figure.share
         yield (
             f'<tr title="{escape(score.words, quote=True)}"><td>{escape(_task(score.task))}</td>'
-            f"<td>{escape(title)}</td><td>{_points(score.before)}</td><td>{_points(score.after)}</td></tr>"
+            f"<td>{escape(title)}</td><td>{_number(score.before, share)}</td>"
+            f"<td>{_number(score.after, share)}</td></tr>"
         )
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _number(value: float, share: bool) -> str:
+    return f"{100 * value:.0f} %" if share else f"{value:.2f}"
 
 
 def _task(name: str) -> str:

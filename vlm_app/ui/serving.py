@@ -22,8 +22,8 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
         "overlay",
     )
 )
-FINETUNE = ("finetune-datasets.js", "finetune-runs.js")
-BENCH = ("workbench-report.js", "workbench.js")
+FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
+BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
 SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 

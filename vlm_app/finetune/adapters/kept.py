@@ -23,7 +23,7 @@ from vlm_app.finetune.events import State
 from vlm_app.finetune.processes import ACTIVE, standing
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.store import Store, new_id
-from vlm_app.store.database import as_sentence
+from vlm_app.store.database import told
 from vlm_app.store.disk import size_below
 from vlm_app.store.tables import RunRow
 
@@ -79,7 +79,7 @@ class Adapters:
         card = _card(adapter)
         zipped = self._packed / f"{adapter.id}-{_state(adapter)}.zip"
         if not zipped.is_file():
-            with self._told(), self._folder(adapter, card) as folder:
+            with told(self._data), self._folder(adapter, card) as folder:
                 pack(folder, zipped)
         return zipped
 
@@ -89,7 +89,7 @@ class Adapters:
     def arriving(self) -> Iterator[Path]:
         """Where a zip is written that comes for `take_in`, for the time of the block."""
         path = self._packed / f".{new_id()}.zip"
-        with self._told():
+        with told(self._data):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 yield path
@@ -102,7 +102,7 @@ class Adapters:
         Raises `BadInput` or `ModelUnavailable` with a sentence for what cannot be taken.
         """
         id = new_id()
-        with self._told():
+        with told(self._data):
             take_in(path, name, id, owner, self._data)
         return id
 
@@ -116,7 +116,7 @@ class Adapters:
         for run in self._runs_from(id):
             raise BadInput(f"The run '{run}' goes on from this adapter: stop it first, or wait for its end.")
         merged = self._data / MERGED / adapter.id
-        with self._told(), alone(merged):
+        with told(self._data), alone(merged):
             self._remove(adapter, merged)
 
     def _remove(self, adapter: Adapter, merged: Path) -> None:
@@ -137,7 +137,7 @@ class Adapters:
         """
         adapter = adapters.find(id, owner)
         card = _card(adapter)
-        with self._told():
+        with told(self._data):
             return merge(self._engine, adapter, card, self._data / MERGED / adapter.id, tell)
 
     def push(
@@ -154,7 +154,7 @@ class Adapters:
             if merged.parent != self._data / MERGED / adapter.id:
                 raise NotFound("This is no model that was merged from the adapter: merge it again.")
             return hub.publish(merged, repo, token, private)
-        with self._told(), self._folder(adapter, card) as folder:
+        with told(self._data), self._folder(adapter, card) as folder:
             return hub.publish(folder, repo, token, private)
 
     def room(self, owner: str) -> int:
@@ -201,14 +201,6 @@ class Adapters:
                     yield folder.config.name
             except AppError:  # of a damaged one nothing is started
                 continue
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what the disk refuses into a sentence."""
-        try:
-            yield
-        except OSError as error:
-            raise as_sentence(error, self._data) from error
 
 
 def _kept(adapter: Adapter, owner: str | None) -> Kept:

@@ -24,7 +24,7 @@ from vlm_app.errors import AppError, BadInput, ModelUnavailable, NotFound
 from vlm_app.finetune.adapters.card import Card
 from vlm_app.finetune.adapters.keeping import README, row_of
 from vlm_app.finetune.adapters.readme import readme
-from vlm_app.finetune.run_folder import locked
+from vlm_app.finetune.locking import locked
 from vlm_app.settings import ROOT
 from vlm_app.types import Checkpoint
 

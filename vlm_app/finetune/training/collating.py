@@ -130,7 +130,7 @@ def paired(shelf: Shelf) -> Collate:
     return collate
 
 
-def judged(shelf: Shelf) -> Collate:
+def unpaired(shelf: Shelf) -> Collate:
     """For KTO: each row's answer, whether it is a right one, and beside it another row's answer.
 
     From those, one that does not belong to the question, TRL tells how far the model has moved.

@@ -22,7 +22,7 @@ from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.training import Folder, Stopped, Tell, checkpoints
 from vlm_app.finetune.training.collating import Shelf, in_turns
 from vlm_app.finetune.training.features import features
-from vlm_app.finetune.training.lessons import Lesson, judged, lessons, order, pairs, rehearsal
+from vlm_app.finetune.training.lessons import Lesson, lessons, order, pairs, rehearsal, unpaired
 from vlm_app.finetune.training.towers import lora
 from vlm_app.finetune.training.trainers import fused, trainer
 from vlm_app.finetune.training.watching import Watcher
@@ -169,7 +169,7 @@ def _taught(
         )
     if config.preference == "kto" and config.batch < 2:
         raise BadInput("KTO compares the answers of a batch, which has at least 2 examples: set batch to 2.")
-    return (pairs if config.preference == "dpo" else judged)(loaded, examples, config.pixels)
+    return (pairs if config.preference == "dpo" else unpaired)(loaded, examples, config.pixels)
 
 
 def _paired(config: RunConfig) -> bool:

@@ -91,7 +91,7 @@ def pairs(
     return made, left
 
 
-def judged(
+def unpaired(
     loaded: LoadedModel, examples: Sequence[Example], pixels: int | None
 ) -> tuple[list[Lesson], list[Left]]:
     """Every right and every wrong answer, each by itself, as KTO takes them."""

@@ -62,7 +62,7 @@ class Pairs(_OurBatches, DPOTrainer):
     """Direct preference optimization."""
 
 
-class Judged(_OurBatches, KTOTrainer):
+class Unpaired(_OurBatches, KTOTrainer):
     """Kahneman-Tversky optimization: answers that were right or wrong, each by itself."""
 
 
@@ -105,7 +105,7 @@ def trainer(
 _KINDS: dict[str, tuple[Any, Any, Callable[[Shelf], Collate]]] = {
     "sft": (Answers, SFTConfig, collating.answers),
     "dpo": (Pairs, DPOConfig, collating.paired),
-    "kto": (Judged, KTOConfig, collating.judged),
+    "kto": (Unpaired, KTOConfig, collating.unpaired),
 }
 
 

@@ -123,8 +123,8 @@ class RunsActs:
         number = asked.get("number")
         try:
             config, dataset = self._wanted(owner, asked)
-            needed = self.runs.estimate(owner, config, dataset.id)
-            taught, held = self.runs.sides(owner, config, dataset.id)
+            needed = self.runs.plans.estimate(owner, config, dataset.id)
+            taught, held = self.runs.plans.sides(owner, config, dataset.id)
             html = render.before(needed, taught, held, self.engine.capacity())
             html += render.fitting(taught + held, dataset.size, wanted(config))
         except BadSetting as error:
@@ -165,7 +165,7 @@ class RunsActs:
     def _measured(self, owner: str, asked: Mapping[str, Any]) -> str:
         """What the whole run would take, by a few real steps with the settings in the form."""
         config, dataset = self._wanted(owner, asked)
-        return self.runs.trial(owner, config, dataset.id).sentence
+        return self.runs.plans.trial(owner, config, dataset.id).sentence
 
 
 def suits(dataset: Dataset | None) -> Preset:

@@ -21,7 +21,7 @@ _ASKED = 120  # characters of a question
 
 
 def curve_data(run: Run, curve: Curve) -> dict[str, Any]:
-    """Curves as `assets/finetune-runs.js` draws them: memory in bytes, speed in examples/s."""
+    """Curves as `assets/finetune-plots.js` draws them: memory in bytes, speed in examples/s."""
     return {
         "id": run.id,
         "name": run.name,

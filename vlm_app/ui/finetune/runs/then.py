@@ -5,15 +5,16 @@ from __future__ import annotations
 from html import escape
 
 from vlm_app.finetune.adapters import Card
+from vlm_app.ui.adapter_card import Fact, facts
 from vlm_app.ui.addresses import under_root
 from vlm_app.ui.pieces import attribute
 
 
 def then(id: str, card: Card) -> str:
     """The section of an adapter's card, with its buttons."""
-    facts = "".join(f"<div><dt>{title}</dt><dd>{value}</dd></div>" for title, value in _facts(card) if value)
+    listed = "".join(_fact(fact) for fact in facts(card))
     return (
-        f'<section class="run-card" data-adapter="{attribute(id)}"><h2>The adapter</h2><dl>{facts}</dl>'
+        f'<section class="run-card" data-adapter="{attribute(id)}"><h2>The adapter</h2><dl>{listed}</dl>'
         '<div class="run-ways">'
         '<button type="button" class="plain strong" data-run="chat">Chat with it</button>'
         f'<a class="plain" href="{under_root(f"/adapter/{attribute(id)}")}" download>Download</a>'
@@ -24,18 +25,9 @@ def then(id: str, card: Card) -> str:
     )
 
 
-def _facts(card: Card) -> list[tuple[str, str]]:
-    revision = f" <small>at {escape(card.revision[:12])}</small>" if card.revision else ""
-    data = card.data
-    taught = f"“{escape(data.name)}” <small>{data.train:,} taught, {data.held_out:,} held out</small>"
-    made = card.created.astimezone() if card.created else None
-    return [
-        ("Base", f"{escape(card.base)}{revision}"),
-        ("Precision", escape(card.precision)),
-        ("Learned from", taught if data.name else ""),
-        ("Hash of the data", f"<code>{escape(data.sha256[:16])}</code>" if data.sha256 else ""),
-        ("Made", f"{made.day} {made:%b %Y, %H:%M}" if made else ""),
-    ]
+def _fact(fact: Fact) -> str:
+    beside = f" <small>{escape(fact.beside)}</small>" if fact.beside else ""
+    return f"<div><dt>{fact.title}</dt><dd>{escape(fact.value)}{beside}</dd></div>"
 
 
 def _push(card: Card) -> str:
