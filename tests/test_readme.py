@@ -15,7 +15,7 @@ import yaml
 
 from tests.servers import fault_server
 from vlm_app.first_run import DOWNLOAD_GB, OLDEST, VENV_GB
-from vlm_app.settings import ROOT, Settings
+from vlm_app.settings import ROOT
 
 README = (ROOT / "README.md").read_text()
 _, FRONT, TEXT = README.split("---\n", 2)
@@ -121,23 +121,3 @@ def _names(folder: Path) -> set[str]:
     ignored = (ROOT / ".gitignore").read_text().split()
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - NOT_LISTED
     return {name for name in names if f"/{name}/" not in ignored and not name.endswith(".egg-info")}
-
-
-def _default(name: str) -> str:
-    value = Settings.model_fields[name].default
-    if name == "data":
-        return "your user data folder"
-    if value is None:
-        return "empty"
-    if isinstance(value, Path):
-        return f"`{value.relative_to(ROOT)}/`"
-    return f"`{value}`"
-
-
-def test_its_settings_are_those_of_the_code() -> None:
-    rows = [
-        f"| `VLM_APP_{name.upper()}` | {_default(name)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    table = re.findall(r"^\| `VLM_APP_.*$", TEXT, re.MULTILINE)
-    assert table == rows, "the table should be:\n" + "\n".join(rows)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from vlm_app.engine import Engine
     from vlm_app.finetune.workshop import Workshop
     from vlm_app.store import Store
+    from vlm_app.ui.page import Parts
     from vlm_app.ui.running import Running
+    from vlm_app.ui.showing import Showing
     from vlm_app.workbench.bench import Bench
 
 
@@ -26,13 +28,7 @@ def build_page(
     """The whole page, not yet served. `running` knows the answers that are being written, for whoever
     has to end them."""
     from vlm_app.tidy import OwnData
-    from vlm_app.ui.adapters import AdapterListeners
     from vlm_app.ui.endpoints import Endpoints
-    from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
-    from vlm_app.ui.finetune.runs.acts import RunsActs
-    from vlm_app.ui.finetune.runs.listeners import RunsListeners
-    from vlm_app.ui.finetune.runs.showing import RunsShowing
-    from vlm_app.ui.finetune.runs.ways import Ways
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.own_data import OwnDataListeners
     from vlm_app.ui.page import blocks, layout
@@ -50,21 +46,32 @@ def build_page(
         listeners = Listeners(parts, chats, engine, Teaching(chats, store), running)
         loaded = listeners.connect(page)
         WhoListeners(parts).connect(loaded)
-        AdapterListeners(parts, engine, workshop.adapters).connect()
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
-        BenchListeners(parts.bench, bench, engine, acts, running).connect(
-            parts.bench_tab, parts.clock, loaded
-        )
-        DatasetsListeners(parts.finetune.datasets, workshop).connect(
-            [parts.finetune_tab, parts.finetune.datasets_tab], loaded
-        )
+        on_bench = BenchListeners(parts.bench, bench, engine, acts, running)
+        on_bench.connect(parts.bench_tab, parts.clock, loaded)
+        _connect_finetune(parts, engine, workshop, listeners.showing, loaded)
         own = OwnData(store, chats, bench, workshop)
         OwnDataListeners(parts.chats.own, own, running).connect(loaded)
-        ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
-        shown = RunsShowing(parts.finetune.runs, workshop.runs, workshop.adapters)
-        runs = RunsActs(shown, workshop.examples, engine, ways)
-        RunsListeners(runs).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
     return page
+
+
+def _connect_finetune(
+    parts: Parts, engine: Engine, workshop: Workshop, showing: Showing, loaded: gr.events.Dependency
+) -> None:
+    """Datasets, runs, and the adapters that come of them."""
+    from vlm_app.ui.adapters import AdapterListeners
+    from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
+    from vlm_app.ui.finetune.runs.acts import RunsActs
+    from vlm_app.ui.finetune.runs.listeners import RunsListeners
+    from vlm_app.ui.finetune.runs.showing import RunsShowing
+    from vlm_app.ui.finetune.runs.ways import Ways
+
+    tab, on = parts.finetune_tab, parts.finetune
+    AdapterListeners(parts, engine, workshop.adapters).connect()
+    DatasetsListeners(on.datasets, workshop).connect([tab, on.datasets_tab], loaded)
+    ways = Ways(workshop.adapters, workshop.runs, engine, showing)
+    shown = RunsShowing(on.runs, workshop.runs, workshop.adapters)
+    RunsListeners(RunsActs(shown, workshop.examples, engine, ways)).connect([tab, on.runs_tab], loaded)
 
 
 def serve() -> None:
