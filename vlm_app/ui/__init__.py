@@ -58,8 +58,7 @@ def build_page(
         DatasetsListeners(parts.finetune.datasets, workshop).connect(
             [parts.finetune_tab, parts.finetune.datasets_tab], loaded
         )
-        own = OwnData(store, chats, bench, workshop)
-        OwnDataListeners(parts.chats.own, own, running).connect(loaded)
+        OwnDataListeners(parts.chats.own, OwnData(store, chats, bench, workshop), running).connect(loaded)
         ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
         shown = RunsShowing(parts.finetune.runs, workshop.runs, workshop.adapters)
         runs = RunsActs(shown, workshop.examples, engine, ways)
