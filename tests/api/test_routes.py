@@ -158,6 +158,8 @@ def test_every_response_carries_the_security_headers(app: App) -> None:
 def test_off_localhost_only_named_sites_may_frame_the_page(app: App) -> None:
     away = TestClient(app.app, base_url="http://app.example.org")
     assert "frame-ancestors 'self'" in away.get("/").headers["content-security-policy"]
+    here = TestClient(app.app, base_url="http://localhost:7860").get("/").headers["content-security-policy"]
+    assert "frame-ancestors 'self' http://localhost:*" in here and "huggingface" not in here
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("people") / "data"
     for name, role in (("anna", Role.ADMIN), ("ben", Role.MEMBER)):
         Persons(data).add(name, role, PASSWORD)
-    with served(data, "-m", "tests.browser.fake_app", "PORT", "0", "busy", VLM_APP_EVERYONE="visitor") as app:
+    given = {"EVERYONE": "visitor", "PROXY_HEADER": "X-Forwarded-User", "TRUSTED_PROXIES": "127.0.0.1"}
+    variables = {f"VLM_APP_{name}": value for name, value in given.items()}
+    with served(data, "-m", "tests.browser.fake_app", "PORT", "0", "busy", **variables) as app:
         yield app
 
 
@@ -154,3 +156,9 @@ def test_an_admin_is_heard(admin: Caller) -> None:
     added = admin.press("add-server", "click", values={**REMOTE, "server-kind": "other"})
     assert "is for admins" not in added and "mine" in added
     assert "is for admins" not in admin.press("server-bridge", "click", act="remove", server="mine")
+
+
+def test_the_server_believes_its_proxy_by_where_it_is_and_not_by_what_it_sends(visitor: Caller) -> None:
+    """Its own server would take the sender's address from the proxy's header, and forget the proxy's."""
+    sent = {"x-forwarded-for": "203.0.113.9", "x-forwarded-user": "carl"}
+    assert "signed in as <strong>carl</strong>, member" in visitor.http.get("/sign-in", headers=sent).text

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from tests.people.test_signing_in import AFAR, App, who
+from tests.people.app import AFAR, App, who
 from vlm_app.settings import settings
 
 HOST = "me-app.hf.space"

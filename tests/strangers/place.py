@@ -66,8 +66,8 @@ class Place:
         return self.server.data / "cache" / "uploads"
 
     def pressed(self, who: Browser, name: str, act: str, session: str) -> None:
-        """Every function of that name is asked for by that act."""
-        for function in self.functions(name):
+        """The function of that name is asked for by that act; several listeners may share one."""
+        for function in self.functions(name)[:1]:
             for texts in self._unnamed(function):
                 event = self.carried(act) if act else None
                 assert who.joined(function["number"], self.data(function, texts), event, session).is_success

@@ -94,15 +94,14 @@ def test_no_input_makes_the_server_fetch_an_address(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as door:
         away = f"http://127.0.0.1:{door.getsockname()[1]}/a.png"
         hollow = {"url": away, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
-        here = [each for each in place.functions() if each["name"] != "ServersListeners.add"]
-        for function in here:
-            for value in (away, {**hollow, "path": None}, {"text": away, "files": [hollow], **hollow}):
+        every = {each["name"]: each for each in place.functions() if each["name"] != "ServersListeners.add"}
+        for function in every.values():
+            for value in (away, {"text": away, "files": [hollow], **hollow, "path": None}):
                 data = [value] * len(function["inputs"])
                 assert place.stranger.joined(function["number"], data, {"url": away}, "away").is_success
             refused = place.stranger.joined(function["number"], [{**hollow, "path": away}], None, "away")
             assert refused.status_code == 404
-        said = place.stranger.stream("away")
-        assert said.count("process_completed") >= 3 * len(here)
+        assert place.stranger.stream("away").count("process_completed") >= 2 * len(every)
         for path in (f"/gradio_api/file={away}", f"/gradio_api/proxy={away}", f"/gradio_api/file/{away}"):
             assert place.stranger.ask("GET", path).status_code == 404
         door.settimeout(0.5)

@@ -19,6 +19,7 @@ from vlm_app.api.owner import Owners
 from vlm_app.errors import BadInput, NotFound
 
 ALIAS = "/uploads"  # what the page gets in place of the folder's path
+NO_OBJECT = "A JSON object is expected here: reload the page."
 _EVENT = re.compile(rb'("event_id": ?")([0-9a-f]{32})"')
 _SLASH = rb"(?:/|\\\\|%5C|\\)"
 
@@ -58,10 +59,13 @@ class Seals:
         """
         try:
             asked = json.loads(body)
+            if isinstance(asked, dict):
+                return json.dumps(self._opened(owner, asked)).encode()
         except (ValueError, RecursionError) as error:
-            raise BadInput("A JSON object is expected here: reload the page.") from error
-        if not isinstance(asked, dict):
-            raise BadInput("A JSON object is expected here: reload the page.")
+            raise BadInput(NO_OBJECT) from error
+        raise BadInput(NO_OBJECT)
+
+    def _opened(self, owner: str | None, asked: dict[str, Any]) -> dict[str, Any]:
         for each in _objects(asked):
             if isinstance(each.get("path"), str):
                 each["path"] = self.file(owner, each["path"])
@@ -71,7 +75,7 @@ class Seals:
             asked["session_hash"] = self.session(owner, asked["session_hash"])
         if isinstance(asked.get("event_id"), str):
             asked["event_id"] = self.event(owner, asked["event_id"])
-        return json.dumps(asked).encode()
+        return asked
 
     def sealed(self, owner: str | None, body: bytes) -> bytes:
         """What Gradio answers, or a piece of it, with sealed names for this owner."""

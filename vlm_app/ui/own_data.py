@@ -43,7 +43,7 @@ class OwnDataPart:
     @classmethod
     def build(cls) -> OwnDataPart:
         """Draws them where it is called."""
-        gr.HTML(lasting(), elem_id="own-lasting", js_on_load=None, visible=bool(lasting()))
+        notice(elem_id="own-lasting")
         ask = gr.Button("Delete my data", elem_id="own-ask", size="sm")
         said = gr.HTML(elem_id="own-said", js_on_load=None)
         with gr.Row(elem_id="own-answers", visible=False) as answers:
@@ -52,6 +52,13 @@ class OwnDataPart:
             )
             keep = gr.Button("Keep it", elem_id="own-keep", size="sm", min_width=80)
         return cls(ask, said, answers, delete, keep)
+
+
+def notice(elem_id: str | None = None) -> gr.HTML:
+    """Draws what `lasting` says, where there is something to say."""
+    return gr.HTML(
+        lasting(), elem_id=elem_id, elem_classes="own-lasting", js_on_load=None, visible=bool(lasting())
+    )
 
 
 def lasting() -> str:

@@ -13,7 +13,7 @@ from vlm_app.engine.fixed import FIXED
 from vlm_app.engine.opening import opening
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Task
-from vlm_app.ui import model_bar
+from vlm_app.ui import model_bar, own_data
 from vlm_app.ui.finetune.page import FinetunePage
 from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
@@ -125,6 +125,7 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip
             knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)
+            own_data.notice()  # on a phone, where the sidebar is closed
     return {
         "model": model,
         "chip": chip,

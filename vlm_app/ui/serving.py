@@ -62,7 +62,6 @@ def _prepare(chosen: Settings) -> None:
     uploads = (chosen.data / "cache" / "uploads").resolve()  # without links on the way: see `seals`
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
 
 
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
@@ -81,6 +80,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     own = OwnData(store, chats, bench, workshop)
     own.go_on()
     tidy = sweeper(store, own)
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
     running, signals = Running(), ending.Signals()
     page = build_page(chats, models, bench, store, workshop, running)
     _, address, _ = page.queue(default_concurrency_limit=8, api_open=False, max_size=WAITING).launch(
