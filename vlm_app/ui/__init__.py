@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from vlm_app.engine import Engine
     from vlm_app.finetune.workshop import Workshop
     from vlm_app.store import Store
+    from vlm_app.ui.listeners import Listeners
+    from vlm_app.ui.page import Parts
     from vlm_app.ui.running import Running
     from vlm_app.workbench.bench import Bench
 
@@ -28,11 +30,6 @@ def build_page(
     from vlm_app.tidy import OwnData
     from vlm_app.ui.adapters import AdapterListeners
     from vlm_app.ui.endpoints import Endpoints
-    from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
-    from vlm_app.ui.finetune.runs.acts import RunsActs
-    from vlm_app.ui.finetune.runs.listeners import RunsListeners
-    from vlm_app.ui.finetune.runs.showing import RunsShowing
-    from vlm_app.ui.finetune.runs.ways import Ways
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.own_data import OwnDataListeners
     from vlm_app.ui.page import blocks, layout
@@ -55,15 +52,26 @@ def build_page(
         BenchListeners(parts.bench, bench, engine, acts, running).connect(
             parts.bench_tab, parts.clock, loaded
         )
-        DatasetsListeners(parts.finetune.datasets, workshop).connect(
-            [parts.finetune_tab, parts.finetune.datasets_tab], loaded
-        )
         OwnDataListeners(parts.chats.own, OwnData(store, chats, bench, workshop), running).connect(loaded)
-        ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
-        shown = RunsShowing(parts.finetune.runs, workshop.runs, workshop.adapters)
-        runs = RunsActs(shown, workshop.examples, engine, ways)
-        RunsListeners(runs).connect([parts.finetune_tab, parts.finetune.runs_tab], loaded)
+        _connect_finetuning(parts, workshop, engine, listeners, loaded)
     return page
+
+
+def _connect_finetuning(
+    parts: Parts, workshop: Workshop, engine: Engine, listeners: Listeners, loaded: Any
+) -> None:
+    """Datasets, runs and what becomes of them; `loaded` is the end of the page's first load."""
+    from vlm_app.ui.finetune.datasets.listeners import DatasetsListeners
+    from vlm_app.ui.finetune.runs.acts import RunsActs
+    from vlm_app.ui.finetune.runs.listeners import RunsListeners
+    from vlm_app.ui.finetune.runs.showing import RunsShowing
+    from vlm_app.ui.finetune.runs.ways import Ways
+
+    tab, on = parts.finetune_tab, parts.finetune
+    DatasetsListeners(on.datasets, workshop).connect([tab, on.datasets_tab], loaded)
+    ways = Ways(workshop.adapters, workshop.runs, engine, listeners.showing)
+    shown = RunsShowing(on.runs, workshop.runs, workshop.adapters)
+    RunsListeners(RunsActs(shown, workshop.examples, engine, ways)).connect([tab, on.runs_tab], loaded)
 
 
 def serve() -> None:
