@@ -121,7 +121,8 @@ class Browser:
 
     def __init__(self, url: str, cookie: str) -> None:
         self.url = url
-        self.headers = {"cookie": f"{COOKIE}={cookie}"}
+        # After a failure the server closes its connection, which a next request must not meet.
+        self.headers = {"cookie": f"{COOKIE}={cookie}", "connection": "close"}
         self.http = httpx.Client(base_url=url, timeout=120)
 
     def ask(self, method: str, path: str, **what: Any) -> httpx.Response:
