@@ -214,7 +214,7 @@ def test_names_of_files_are_text_before_they_are_sent_and_when_they_are_refused(
     reader: Reader, sink: Sink
 ) -> None:
     files = [{"name": f"{each}.png", "mimeType": "image/png", "buffer": b"no image"} for each in PAYLOADS]
-    reader.page.set_input_files("#message input[type=file]", files)  # type: ignore[arg-type]
+    reader.page.set_input_files("#message input[type=file]", files)
     expect(reader.page.locator("#message .thumbnail-item").first).to_be_visible()
     reader.visitor.write("what is this?")
     reader.visitor.send()

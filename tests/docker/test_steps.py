@@ -46,7 +46,7 @@ def image() -> Iterator[Image]:
         subprocess.run(["chown", "-R", f"{USER}:{USER}", folder], check=True)
     build = ["-m", "tests.docker.steps", str(root), str(context), *["whole"] * IMAGE_WHOLE]
     here = os.environ | {"PYTHONPATH": str(context)}
-    subprocess.run([*before, sys.executable, *build], cwd=context, env=here, check=True, **whose)  # type: ignore[call-overload]
+    subprocess.run([*before, sys.executable, *build], cwd=context, env=here, check=True, **whose)
     made = Image(root, context, bool(IMAGE_WHOLE))
     made.look()
     yield made

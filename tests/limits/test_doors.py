@@ -20,7 +20,7 @@ from tests.media.video_files import make_video
 from vlm_app import limits
 from vlm_app.chat import Chats
 from vlm_app.errors import BadInput, TooMany, TooMuch
-from vlm_app.finetune import runs as runs_module
+from vlm_app.finetune import plans
 from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.arrivals import Arrivals
 from vlm_app.finetune.examples import Examples
@@ -178,7 +178,7 @@ def test_a_dataset_that_has_no_room_is_refused_before_it_comes(store: Store, nar
 def test_examples_and_runs_count_and_have_to_have_room(
     store: Store, narrow: Set, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs_module, "needs", needs)
+    monkeypatch.setattr(plans, "needs", needs)
     narrow(visitor_runs=1, visitor_disk="100MB")
     machine, examples = engine(), Examples(store)
     runs = Runs(store, machine, STUB)

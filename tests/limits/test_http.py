@@ -191,7 +191,7 @@ def test_a_body_without_end_is_refused_before_it_is_read_in_flat_memory(
     finally:
         tracemalloc.stop()
     assert answers[0]["status"] == 413
-    assert b"2 MB" in b"".join(each.get("body", b"") for each in answers)  # type: ignore[misc]
+    assert b"2 MB" in b"".join(each.get("body", b"") for each in answers)
     assert sum(received) < 3 * MB
     assert peak < 8 * MB
     assert app.kept() == []

@@ -191,7 +191,7 @@ def test_the_disk_is_not_counted_for_every_request(narrow: Set, visits: Callable
     visits("vera", Role.VISITOR)
     counted, clock = [], Clock()
     disk = Disk(clock)
-    disk.also("things", lambda owner: counted.append(owner) or 100)  # type: ignore[func-returns-value]
+    disk.also("things", lambda owner: counted.append(owner) or 100)
     for _ in range(20):
         disk.check("vera", 10)
     assert counted == ["vera"]

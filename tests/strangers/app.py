@@ -51,5 +51,5 @@ def functions(blocks: Any) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    App.create_app = staticmethod(written)  # type: ignore[method-assign]
+    App.create_app = staticmethod(written)
     fake_app.main(int(sys.argv[1]), 0.002)

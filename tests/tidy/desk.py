@@ -11,6 +11,7 @@ from tests.finetune.app import STUB, needs
 from tests.tidy.photos import photo
 from tests.ui.fake_engine import FakeEngine
 from vlm_app.chat import Chats
+from vlm_app.finetune import plans
 from vlm_app.finetune import runs as runs_module
 from vlm_app.finetune.examples import Example, Examples
 from vlm_app.finetune.run_config import RunConfig
@@ -30,7 +31,7 @@ class Desk:
     """The parts of the app, without a page; runs are those of the tests' own trainer."""
 
     def __init__(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(runs_module, "needs", needs)
+        monkeypatch.setattr(plans, "needs", needs)
         monkeypatch.setenv("VLM_APP_DATA", str(data))
         settings.cache_clear()
         self.data = data
@@ -38,8 +39,8 @@ class Desk:
         engine = FakeEngine()
         self.chats = Chats(self.store, engine)
         self.bench = Bench(self.store, engine)
-        self.workshop = Workshop(self.store, engine)  # type: ignore[arg-type]
-        self.workshop.runs = runs_module.Runs(self.store, engine, STUB)  # type: ignore[arg-type]
+        self.workshop = Workshop(self.store, engine)
+        self.workshop.runs = runs_module.Runs(self.store, engine, STUB)
         monkeypatch.setattr(self.workshop.runs._queue, "start", lambda: None)  # nothing trains
         self.uploads = Uploads(data)
         self.own = OwnData(self.store, self.chats, self.bench, self.workshop)

@@ -53,15 +53,15 @@ class Lasting(FakeManager):
 
 def main(port: int, seconds: float) -> None:
     from vlm_app.chat import Chats
-    from vlm_app.finetune import runs, workshop
+    from vlm_app.finetune import plans, runs, workshop
     from vlm_app.settings import settings
     from vlm_app.store import Store
     from vlm_app.ui import ending
     from vlm_app.ui.serving import run
 
     ending.ANSWER_SECONDS = seconds
-    runs.needs = needs
-    workshop.Runs = partial(runs.Runs, child=STUB)  # type: ignore[misc,assignment]
+    plans.needs = needs
+    workshop.Runs = partial(runs.Runs, child=STUB)
     store, models = Store(settings().data), Lasting()
     run(Chats(store, models), store, models, "127.0.0.1", port)
 

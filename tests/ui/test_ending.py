@@ -25,7 +25,7 @@ from tests.ui.talker import Talker
 from vlm_app.api.owner import Owners
 from vlm_app.chat import Chats
 from vlm_app.errors import ModelUnavailable
-from vlm_app.finetune import runs
+from vlm_app.finetune import plans, runs
 from vlm_app.finetune.events import Saved, State
 from vlm_app.types import Finish
 from vlm_app.ui import ending
@@ -50,7 +50,7 @@ def app_below(process: subprocess.Popen[str]) -> psutil.Process:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A data folder whose runs nobody looks after before the app is there."""
-    monkeypatch.setattr(runs, "needs", needs)
+    monkeypatch.setattr(plans, "needs", needs)
     made = Desk(tmp_path / "data")
     made.runs.close()
     yield made
@@ -83,7 +83,7 @@ def test_on_sigterm_answers_are_finished_or_kept_runs_are_saved_and_nothing_new_
     assert (paused.state, paused.pid) == (State.QUEUED, None) and paused.step > 0
     assert [each.step for each in run.folder.events()[0] if isinstance(each, Saved)] == [paused.step]
 
-    owners, chats = Owners(data), Chats(desk.store, None)  # type: ignore[arg-type]
+    owners, chats = Owners(data), Chats(desk.store, None)
     kept = {}
     for talker in (late, long, quick):
         owner = owners.read(talker.cookie.partition("=")[2])
