@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image, ImageChops
@@ -89,17 +90,31 @@ def test_control_tokens_in_a_message_are_text(
     expect(pebble.questions.last.locator(".said")).to_contain_text(text.split("\n")[0])
 
 
-def test_picture_for_the_readme(pebble: Visitor, tmp_path: Path) -> None:
-    pebble.page.locator(".card").first.click()
+@pytest.mark.parametrize(
+    ("name", "scheme", "size"),
+    [
+        ("screenshot", "light", (1280, 800)),
+        ("screenshot-dark", "dark", (1280, 800)),
+        ("screenshot-phone", "light", (390, 800)),
+    ],
+)
+def test_pictures_for_the_readme(
+    name: str, scheme: Literal["light", "dark"], size: tuple[int, int], pebble: Visitor, tmp_path: Path
+) -> None:
+    page = pebble.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.reload()
+    page.locator(".card").first.click()
     expect(pebble.answers.last.locator("g.region").first).to_be_visible()
-    pebble.page.mouse.move(640, 20)
-    pebble.page.wait_for_timeout(500)
-    pebble.page.screenshot(path=tmp_path / "screenshot.png")
-    kept = ROOT / "assets" / "screenshot.png"
-    if not kept.exists() or difference(kept, tmp_path / "screenshot.png") > 0.02:
-        shutil.copy(tmp_path / "screenshot.png", kept)
+    page.mouse.move(size[0] / 2, 20)
+    page.wait_for_timeout(500)
+    page.screenshot(path=tmp_path / f"{name}.png")
+    kept = ROOT / "assets" / f"{name}.png"
+    if not kept.exists() or difference(kept, tmp_path / f"{name}.png") > 0.02:
+        shutil.copy(tmp_path / f"{name}.png", kept)
     with Image.open(kept) as picture:
-        assert picture.size == (1280, 800)
+        assert picture.size == size
 
 
 def difference(one: Path, other: Path) -> float:
