@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,37 @@ def test_uploads_of_two_people_that_are_the_same_stay_until_both_let_go(data: Pa
     assert uploads.forget("me") == 1 and path.exists()
     assert Uploads(data).forget("you") == 1 and not path.exists()
     assert uploads.count("you") == 0
+
+
+def test_of_who_uploads_no_longer_no_folder_stays(data: Path) -> None:
+    past = written(data / "cache/uploaders/past/c0ffee00", 50 * HOUR)
+    new = written(data / "cache/uploaders/new/c0ffee00", HOUR)
+    for _ in range(2):  # the first takes the file, and so changes the folder
+        sweep(rules(settings()), now=time.time())
+        if past.parent.exists():
+            os.utime(past.parent, (time.time() - 50 * HOUR,) * 2)
+    assert not past.parent.exists() and new.exists()
+
+
+def test_a_rule_that_fails_keeps_neither_the_others_nor_the_next_sweep(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def glob(path: Path, pattern: str) -> Iterator[Path]:
+        done.append(pattern)
+        if pattern == "gone/*":
+            raise FileNotFoundError(2, "No such file or directory", pattern)
+        return iter(())
+
+    monkeypatch.setattr(Path, "glob", glob)
+    sweeper = Sweeper([Rule(data, "gone/*", 1), Rule(data, "others/*", 1)], 0.01)
+    sweeper.start()
+    until = time.monotonic() + 30
+    while done.count("others/*") < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    sweeper.close()
+    assert done[:4] == ["gone/*", "others/*"] * 2
 
 
 def test_it_is_swept_at_the_start_again_and_again_and_a_fault_ends_nothing(data: Path) -> None:

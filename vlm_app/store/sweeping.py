@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vlm_app.settings import Settings
@@ -60,6 +61,7 @@ def rules(chosen: Settings) -> tuple[Rule, ...]:
         Rule(data, f"{UPLOADS}/tmp*", unfinished, chosen.upload_bytes),
         Rule(data, f"{UPLOADS}/*", kept, chosen.upload_bytes),
         Rule(data, f"{UPLOADERS}/*/*", kept + DAY),
+        Rule(data, f"{UPLOADERS}/*", kept + DAY),  # empty: what it held went by the rule before, and earlier
         Rule(data, "cache/adapters/*", kept, chosen.upload_bytes),
         Rule(data, "cache/exports/*", unfinished, chosen.upload_bytes),
         Rule(data, "cache/headers/*/*", 90 * DAY),
@@ -125,6 +127,13 @@ def _remove(path: Path) -> bool:
     return not path.exists()
 
 
+def _swept(rule: Rule) -> None:
+    swept = sweep([rule])
+    if swept.count:
+        megabytes = swept.bytes / 1e6
+        _log.info("Removed %d files and folders with %.1f MB: %s", swept.count, megabytes, rule.pattern)
+
+
 class Sweeper:
     """Sweeps in a thread: the rules every few minutes, `daily` at the start and once a day."""
 
@@ -150,9 +159,8 @@ class Sweeper:
     def _work(self) -> None:
         looked = -DAY
         while not self._ended.is_set():
-            swept = sweep(self._rules)
-            if swept.count:
-                _log.info("Removed %d files and folders with %.1f MB.", swept.count, swept.bytes / 1e6)
+            for rule in self._rules:
+                self._safely(partial(_swept, rule))
             if time.monotonic() - looked >= DAY:
                 looked = time.monotonic()
                 for work in self._daily:
@@ -164,5 +172,5 @@ class Sweeper:
             return
         try:
             work()
-        except Exception:  # noqa: BLE001 - in a thread of its own: what fails today is done tomorrow
+        except Exception:  # noqa: BLE001 - in a thread of its own: what fails now is done another time
             _log.exception("Something could not be swept")
