@@ -11,8 +11,10 @@ from sqlalchemy import select
 
 from tests.tidy.desk import WORD, Desk
 from vlm_app.errors import BadInput
+from vlm_app.store.database import StoreUnavailable
 from vlm_app.store.tables import Base
 from vlm_app.tidy import Holdings
+from vlm_app.tidy.own_data import Forgotten
 from vlm_app.tidy.sweeping import drop_runs_without_row
 
 MINE, YOURS = "m" * 24, "y" * 24
@@ -104,6 +106,30 @@ def test_visitors_who_do_not_come_back_are_forgotten_and_persons_are_not(desk: D
     desk.own.forget_idle(0)
     assert desk.own.held(MINE) == desk.own.held(YOURS) == Holdings()
     assert desk.own.held("password-0123456789abcdef").chats == 1
+
+
+def test_one_visitor_that_cannot_be_forgotten_keeps_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forget, begun = desk.own.forget, []
+
+    def first_fails(owner: str) -> Forgotten:
+        begun.append(owner)
+        if len(begun) == 1:
+            raise RuntimeError("a row that nobody expected")
+        return forget(owner)
+
+    monkeypatch.setattr(desk.own, "forget", first_fails)
+    desk.own.forget_idle(0)
+    assert sorted(begun) == [MINE, YOURS] and desk.own.held(begun[1]) == Holdings()
+    assert "a row that nobody expected" in caplog.text
+
+
+def test_a_disk_that_refuses_is_told_in_a_sentence(desk: Desk) -> None:
+    (desk.data / "forgetting").write_text("in the way")
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        desk.own.forget(MINE)
+    assert desk.own.held(MINE).chats == 1, "nothing is deleted that was not written down"
 
 
 def test_a_run_that_a_crash_kept_from_the_line_goes_and_one_that_learned_stays(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -21,6 +22,7 @@ from vlm_app.chat import Chats
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.workshop import Workshop
 from vlm_app.store import Store
+from vlm_app.store.database import told
 from vlm_app.store.tables import ConversationRow, DatasetRow, FileRow, MediaRow, RunRow, SheetRow
 from vlm_app.store.uploads import Uploads
 from vlm_app.workbench.bench import Bench
@@ -28,6 +30,7 @@ from vlm_app.workbench.bench import Bench
 _MOST = 1_000_000  # sheets of one owner
 _TRIES = 3  # a run may just be changing its state
 _VISITOR = 24  # characters of the id of somebody who never signed in
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,8 @@ class OwnData:
 
         Raises `StoreUnavailable` where the disk refuses; the next start goes on with it.
         """
-        before, note = self.held(owner), self._note(owner)
-        left = tuple(self._tried(owner))
-        after = self.held(owner)
-        if not left:
-            note.unlink(missing_ok=True)
-        self._store.compact()
-        counts = {
-            each.name: getattr(before, each.name) - getattr(after, each.name) for each in fields(before)
-        }
-        return Forgotten(Holdings(**{name: max(0, count) for name, count in counts.items()}), left)
+        with told(self._store.data):
+            return self._forget(owner)
 
     def go_on(self) -> None:
         """Ends the deletions that were begun and not ended. To be called before anybody is served."""
@@ -114,9 +109,24 @@ class OwnData:
         """Forgets visitors who have changed nothing for so many days; who signed in is never forgotten."""
         before = datetime.now(UTC) - timedelta(days=days)
         for owner in self._visitors_since(before):
-            self.forget(owner)
+            try:
+                self.forget(owner)
+            except Exception:  # noqa: BLE001 - one that fails must not keep all others
+                _log.exception("The data of a visitor could not be forgotten; it is tried again tomorrow")
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _forget(self, owner: str) -> Forgotten:
+        before, note = self.held(owner), self._note(owner)
+        left = tuple(self._tried(owner))
+        after = self.held(owner)
+        if not left:
+            note.unlink(missing_ok=True)
+        self._store.compact()
+        counts = {
+            each.name: getattr(before, each.name) - getattr(after, each.name) for each in fields(before)
+        }
+        return Forgotten(Holdings(**{name: max(0, count) for name, count in counts.items()}), left)
 
     def _tried(self, owner: str) -> Iterator[str]:
         """Deletes one after the other; yields why something stays. Runs come first: they hold adapters."""
