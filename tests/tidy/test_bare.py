@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from PIL import Image
 from tests.tidy.photos import KINDS, photo, tells, video
 from vlm_app.media import open_image
 from vlm_app.media.bare import bare, bare_file
+from vlm_app.settings import settings
 
 TURNED = [("JPEG", 6), ("PNG", 6), ("WEBP", 8), ("TIFF", 3)]
 
@@ -84,3 +89,80 @@ def test_what_is_no_picture_stays_as_it_is(tmp_path: Path) -> None:
         path.write_bytes(data)
         bare_file(path)
         assert path.read_bytes()[: len(data)] == data
+
+
+def lying_upon_each_other() -> bytes:
+    """A large TIFF of 10,000 directories of 4,000 entries in 280 KB: each begins an entry after the last."""
+    count, directories = 4000, 10_000
+    piece = struct.pack("<QHHQ", count, 0x0100, 1, 1)  # a count, which is also the value of an entry
+    data = bytearray(b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) + piece * (count + directories + 1))
+    for number in range(directories):
+        struct.pack_into("<Q", data, 24 + 20 * (number + count), 16 + 20 * (number + 1))
+    return bytes(data)
+
+
+def saying_the_same() -> bytes:
+    """A TIFF of which 4,000 entries point to the same 16 MB."""
+    entry = struct.pack("<HHII", 0x010E, 1, 16_000_000, 50_000)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", 4000) + entry * 4000 + bytes(16_100_000)
+
+
+@pytest.mark.parametrize("made", [lying_upon_each_other, saying_the_same])
+def test_parts_that_lie_upon_each_other_cost_little(made: Callable[[], bytes]) -> None:
+    data = made()
+    begin = time.process_time()
+    assert len(bare(data)) == len(data)
+    assert time.process_time() - begin < 1.5
+
+
+def test_a_chain_of_pointed_directories_is_followed_without_depth() -> None:
+    one = b"\1\0" + struct.pack("<HHI", 0x8769, 4, 1)
+    chain = b"".join(one + struct.pack("<II", 8 + 18 * (number + 1), 0) for number in range(2000))
+    data = b"II*\0\x08\0\0\0" + chain
+    assert len(bare(data)) == len(data)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**62])
+def test_numbers_that_no_file_can_hold_are_no_error(number: int) -> None:
+    large = struct.pack("<Q", number)
+    head = b"II+\0\x08\0\0\0"
+    pointer = struct.pack("<QHHQQQ", 1, 0x8769, 4, 1, number, 0)
+    for data in (head + large, head + b"\x10" + bytes(7) + large, head + b"\x10" + bytes(7) + pointer):
+        assert len(bare(data)) == len(data)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"\xff\xd8", b"\xff\xdb\0\2"),
+        (b"\xff\xd8", b"\xff"),
+        (b"\x89PNG\r\n\x1a\n", struct.pack(">I4sI", 0, b"IDAT", 0)),
+        (b"GIF89a" + bytes(7), b"!\x01\0"),
+        (b"RIFF\xff\xff\xff\0WEBP", struct.pack("<4sI", b"ALPH", 0)),
+    ],
+)
+def test_what_is_cut_finely_takes_no_more_memory_than_the_file(head: bytes, piece: bytes) -> None:
+    data = head + piece * (3_000_000 // len(piece))
+    begin = time.process_time()
+    tracemalloc.start()
+    try:
+        after = bare(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(after) in (len(data), len(data) + 1) and after[12:] == data[12 : len(after)]
+    assert peak < 20_000_000
+    assert time.process_time() - begin < 5
+
+
+def test_an_image_that_is_too_large_to_be_opened_is_not_taken_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(photo("JPEG"))
+    monkeypatch.setenv("VLM_APP_MAX_BYTES", "500")
+    settings.cache_clear()
+    assert not bare_file(path)
+    monkeypatch.delenv("VLM_APP_MAX_BYTES")
+    settings.cache_clear()
+    assert bare_file(path)

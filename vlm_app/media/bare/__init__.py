@@ -8,6 +8,7 @@ what could not be read: whoever opens it says what is wrong.
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,15 +26,24 @@ _BEGINNINGS: tuple[tuple[bytes, Cut], ...] = (
     (b"II+\0", tiff.bare),
     (b"MM\0+", tiff.bare),
 )
-MOST_BYTES = 500_000_000  # of an image that is taken into memory; larger ones are never opened
 
 
 def bare(data: bytes) -> bytes:
-    """An image file without its metadata; anything else as it is."""
-    for beginning, cut in _BEGINNINGS:
-        if data.startswith(beginning):
-            return cut(data)
-    return webp.bare(data) if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else data
+    """An image file without its metadata; anything else, and what cannot be read, as it is."""
+    try:
+        for beginning, cut in _BEGINNINGS:
+            if data.startswith(beginning):
+                return cut(data)
+        return webp.bare(data) if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else data
+    except (struct.error, ArithmeticError, LookupError, ValueError):
+        return data
+
+
+def _most_bytes() -> int:
+    """Of an image that is taken into memory; larger ones are never opened."""
+    from vlm_app.settings import settings  # pydantic is slow to start, and the worker imports this package
+
+    return settings().max_bytes
 
 
 def bare_file(path: Path) -> bool:
@@ -43,7 +53,7 @@ def bare_file(path: Path) -> bool:
     if head[4:8] in boxes.BEGINNINGS:
         return boxes.blank(path)
     images = tuple(beginning for beginning, _ in _BEGINNINGS)
-    if not (head.startswith(images) or head[8:12] == b"WEBP") or path.stat().st_size > MOST_BYTES:
+    if not (head.startswith(images) or head[8:12] == b"WEBP") or path.stat().st_size > _most_bytes():
         return False
     before = path.read_bytes()
     after = bare(before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vlm_app.media.bare import pieces
+
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 _EXTENSION, _FRAME, _END = 0x21, 0x2C, 0x3B
 _COMMENT, _APPLICATION = 0xFE, 0xFF
@@ -12,14 +14,16 @@ def bare(data: bytes) -> bytes:
     try:
         at = 13 + _colours(data[10])
         kept = [data[:at]]
-        while data[at] != _END:
+        for _ in range(pieces.MOST):
+            if data[at] == _END:
+                return b"".join((*kept, b"\x3b"))
             end = _block_end(data, at)
             if not _told(data, at):
                 kept.append(data[at:end])
             at = end
     except (IndexError, ValueError):
         return data
-    return b"".join((*kept, b"\x3b"))
+    return b"".join((*kept, data[at:]))
 
 
 def _told(data: bytes, at: int) -> bool:

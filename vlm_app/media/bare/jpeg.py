@@ -6,8 +6,9 @@ import re
 import struct
 from collections.abc import Iterator
 
-from vlm_app.media.bare import turned
+from vlm_app.media.bare import pieces, turned
 
+_FILL = re.compile(rb"\xff+")  # any number of these may stand before a mark
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a mark that is no part of the picture's own data
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 # What decoders need of the segments of applications: JFIF, colour profiles, and Adobe's colours.
@@ -38,16 +39,14 @@ def _turned(body: bytes) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The marks after the first one with all that belongs to them; broken data ends as one last piece."""
+    """The marks after the first one with all that belongs to them; broken data ends as one last piece,
+    and so does what is cut too finely."""
     at = 2
-    while at + 2 <= len(data):
-        mark = data[at + 1]
-        if data[at] != 0xFF:
-            yield 0, data[at:]
-            return
-        if mark == 0xFF:  # fill
-            at += 1
-            continue
+    for _ in range(pieces.MOST):
+        fill = _FILL.match(data, at)
+        if fill is None or fill.end() == len(data):
+            break
+        at, mark = fill.end() - 1, data[fill.end()]
         if mark == _END:
             yield mark, data[at : at + 2]
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from vlm_app.media.bare import turned
+from vlm_app.media.bare import pieces, turned
 
 _TOLD = {b"tEXt", b"zTXt", b"tIME", b"dSIG"}
 _XMP = b"XML:com.adobe.xmp\0\0"  # not compressed, as it is written
@@ -14,7 +14,9 @@ _XMP = b"XML:com.adobe.xmp\0\0"  # not compressed, as it is written
 def bare(data: bytes) -> bytes:
     """The picture, its colours, and how it is turned. What follows its end goes."""
     kept, at, orientation = [data[:8]], 8, turned.UPRIGHT
-    while at + 12 <= len(data):
+    for _ in range(pieces.MOST):
+        if at + 12 > len(data):
+            break
         length, name = struct.unpack_from(">I4s", data, at)
         chunk = data[at : at + 12 + length]
         body, at = chunk[8 : 8 + length], at + 12 + length

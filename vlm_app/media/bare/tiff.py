@@ -6,6 +6,8 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 
+from vlm_app.media.bare import pieces
+
 _POINTERS = {0x8769, 0x8825, 0xA005}  # to directories of EXIF, of a place, and of compatibility
 _TOLD = {
     *_POINTERS,
@@ -31,7 +33,8 @@ _SIZES = {
     17: 8,
     18: 8,
 }
-_MOST = 10_000  # directories
+_MOST = 500  # directories: a file is not followed beyond, nor beyond the most pieces as entries of them all
+_BROKEN = (struct.error, IndexError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -50,57 +53,76 @@ class _Layout:
 def bare(data: bytes) -> bytes:
     """The same bytes without those entries; broken data keeps what cannot be found."""
     changed = bytearray(data)
-    with suppress(struct.error, IndexError):
-        _blank(changed)
+    with suppress(*_BROKEN):
+        _Blanking(changed).follow()
     return bytes(changed)
 
 
-def _blank(data: bytearray) -> None:
-    order = "<" if bytes(data[:2]) == b"II" else ">"
-    large = bytes(data[2:4]) in (b"+\0", b"\0+")
-    layout = _Layout(f"{order}Q", f"{order}HHQ8s", f"{order}Q") if large else _Layout(
-        f"{order}H", f"{order}HHI4s", f"{order}I"
-    )  # fmt: skip
-    (at,) = struct.unpack_from(layout.offset, data, 8 if large else 4)
-    seen = set[int]()
-    while at and at not in seen and len(seen) < _MOST:
-        seen.add(at)
-        at = _directory(data, at, layout, _TOLD, seen)
+class _Blanking:
+    """Goes through the directories of one file. They may lie upon each other, and so may what their
+    entries point to: what is looked at and what is blanked is bounded for all of them together."""
 
+    def __init__(self, data: bytearray) -> None:
+        order = "<" if data[:2] == b"II" else ">"
+        self._data = data
+        self._large = data[2:4] in (b"+\0", b"\0+")
+        self._layout = (
+            _Layout(f"{order}Q", f"{order}HHQ8s", f"{order}Q")
+            if self._large
+            else _Layout(f"{order}H", f"{order}HHI4s", f"{order}I")
+        )
+        self._left = 2 * len(data)  # bytes to blank: no sound file has more
+        self._entries = 0
+        self._pointed: list[int] = []  # directories of which nothing stays
+        self._seen = set[int]()
 
-def _directory(data: bytearray, at: int, layout: _Layout, told: set[int] | None, seen: set[int]) -> int:
-    """Blanks entries of a directory, without `told` all of them; returns where the next one begins."""
-    (count,) = struct.unpack_from(layout.count, data, at)
-    begin = at + struct.calcsize(layout.count)
-    end = begin + count * layout.entry_size
-    (following,) = struct.unpack_from(layout.offset, data, end)
-    kept = []
-    for place in range(begin, end, layout.entry_size):
-        tag, kind, number, value = struct.unpack_from(layout.entry, data, place)
-        if told is not None and tag not in told:
-            kept.append(bytes(data[place : place + layout.entry_size]))
-            continue
-        _value(data, layout, (tag, kind, number), value, seen)
-    size = struct.calcsize(layout.offset)
-    new = b"".join(kept) + struct.pack(layout.offset, following)
-    struct.pack_into(layout.count, data, at, len(kept))
-    data[begin : end + size] = new.ljust(end + size - begin, b"\0")
-    return int(following)
+    def follow(self) -> None:
+        """Blanks what tells in each directory. Raises what `_BROKEN` names."""
+        (at,) = struct.unpack_from(self._layout.offset, self._data, 8 if self._large else 4)
+        while at and self._new(at):
+            at = self._directory(at, _TOLD)
+            while self._pointed:
+                with suppress(*_BROKEN):
+                    self._directory(self._pointed.pop(), None)
 
+    def _new(self, at: int) -> bool:
+        """Whether a directory is to be looked at; it is from then on one that was."""
+        if at in self._seen or len(self._seen) >= _MOST:
+            return False
+        self._seen.add(at)
+        return True
 
-def _value(
-    data: bytearray, layout: _Layout, entry: tuple[int, int, int], value: bytes, seen: set[int]
-) -> None:
-    """Blanks what an entry points to."""
-    tag, kind, number = entry
-    length = _SIZES.get(kind, 1) * number
-    (there,) = struct.unpack(layout.offset, value)
-    if tag in _POINTERS and there not in seen and len(seen) < _MOST:
-        seen.add(there)
-        try:
-            _directory(data, there, layout, None, seen)
-        except (struct.error, IndexError):
+    def _directory(self, at: int, told: set[int] | None) -> int:
+        """Blanks entries of a directory, without `told` all of them; returns where the next one begins."""
+        data, layout = self._data, self._layout
+        (count,) = struct.unpack_from(layout.count, data, at)
+        self._entries += count
+        if self._entries > pieces.MOST:
+            raise ValueError("no sound file has so many entries")
+        begin = at + struct.calcsize(layout.count)
+        end = begin + count * layout.entry_size
+        (following,) = struct.unpack_from(layout.offset, data, end)
+        kept = []
+        for place in range(begin, end, layout.entry_size):
+            tag, kind, number, value = struct.unpack_from(layout.entry, data, place)
+            if told is not None and tag not in told:
+                kept.append(bytes(data[place : place + layout.entry_size]))
+                continue
+            self._value(tag, _SIZES.get(kind, 1) * number, value)
+        size = struct.calcsize(layout.offset)
+        new = b"".join(kept) + struct.pack(layout.offset, following)
+        struct.pack_into(layout.count, data, at, len(kept))
+        data[begin : end + size] = new.ljust(end + size - begin, b"\0")
+        return int(following)
+
+    def _value(self, tag: int, length: int, value: bytes) -> None:
+        """Blanks what an entry points to."""
+        (there,) = struct.unpack(self._layout.offset, value)
+        if tag in _POINTERS:
+            if self._new(there):
+                self._pointed.append(there)
             return
-    elif length > len(value) and there < len(data):
-        end = min(there + length, len(data))
-        data[there:end] = bytes(end - there)
+        length = min(length, len(self._data) - there)
+        if len(value) < length <= self._left:
+            self._data[there : there + length] = bytes(length)
+            self._left -= length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from vlm_app.media.bare import turned
+from vlm_app.media.bare import pieces, turned
 
 _EXIF, _XMP = 0x08, 0x04  # in the flags of VP8X
 _KNOWN = {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
@@ -14,7 +14,9 @@ def bare(data: bytes) -> bytes:
     """The picture, its colours, and how it is turned; what is cut off stays as it is."""
     kept, at, orientation = list[bytes](), 12, turned.UPRIGHT
     whole = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    while at + 8 <= whole:
+    for _ in range(pieces.MOST):
+        if at + 8 > whole:
+            break
         name, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > len(data):
             return data  # cut off
@@ -25,6 +27,8 @@ def bare(data: bytes) -> bytes:
             orientation = turned.from_xmp(body)
         elif name in _KNOWN:
             kept.append(_chunk(name, body))
+    else:
+        kept.append(data[at:whole])  # cut too finely to go on
     return _file(kept, orientation) if kept else data
 
 
