@@ -6,14 +6,16 @@ import pickle
 import threading
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from tests.engine.tiny import END, picture, request, speak
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.events import Event, Loaded
-from vlm_app.engine.fixed import FIXED, Apart, FixedEngine, Told
+from vlm_app.engine.fixed import FIXED, Apart, FixedEngine, Refused, Told
 from vlm_app.errors import BadInput, GenerationFailed, ModelUnavailable
+from vlm_app.store.sweeping import TEMPORARY
 from vlm_app.types import Checkpoint, Finish, Request, Task
 from vlm_app.ui.zerogpu import LEAST, MOST, duration
 
@@ -72,6 +74,22 @@ def test_whoever_leaves_ends_the_answer(fixed: FixedEngine, loaded: LoadedModel)
         while threading.active_count() > before and time.monotonic() < end:
             time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+def test_what_a_crash_leaves_of_an_answer_is_swept(loaded: LoadedModel) -> None:
+    folders: list[str] = []
+
+    def watched(answer: Apart) -> Apart:
+        def run(asked: Request, stop: str) -> Generator[Told]:
+            folders.append(Path(stop).parent.name)
+            yield Refused("BadInput", "Enough was seen.")
+
+        return run
+
+    engine = FixedEngine({"pebble": loaded.checkpoint}, {"pebble": loaded}, watched, 1)
+    with pytest.raises(BadInput, match="Enough"):
+        list(engine.answer(request(picture(), "What?")))
+    assert folders and folders[0].startswith(TEMPORARY)
 
 
 def test_a_refusal_of_the_other_process_keeps_its_sentence(fixed: FixedEngine, loaded: LoadedModel) -> None:

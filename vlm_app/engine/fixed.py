@@ -205,7 +205,7 @@ def _told(run: Apart, request: Request, stop: threading.Event) -> Generator[Delt
     """
     said: queue.Queue[Any] = queue.Queue()
     left = threading.Event()
-    with tempfile.TemporaryDirectory(prefix="vlm-app-stop-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vlm-app.stop-") as folder:
         flag = Path(folder) / "stop"
         context = contextvars.copy_context()  # which says whose request it is, and so whose quota
         threading.Thread(
@@ -229,7 +229,6 @@ def _told(run: Apart, request: Request, stop: threading.Event) -> Generator[Delt
                 yield item
         finally:
             left.set()
-            flag.touch()
 
 
 def _pump(run: Apart, request: Request, flag: str, said: queue.Queue[Any], left: threading.Event) -> None:
