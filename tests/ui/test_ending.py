@@ -8,10 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import psutil
 import pytest
 
@@ -21,14 +25,18 @@ from tests.finetune.test_child import soon
 from tests.finetune.test_runs import Desk, steps
 from tests.sizes import ENDING_SECONDS
 from tests.ui.ending_app import ALONE
+from tests.ui.fake_engine import FakeEngine
 from tests.ui.talker import Talker
 from vlm_app.api.owner import Owners
 from vlm_app.chat import Chats
 from vlm_app.errors import ModelUnavailable
 from vlm_app.finetune import plans, runs
 from vlm_app.finetune.events import Saved, State
+from vlm_app.people import Person, Role
+from vlm_app.settings import ROOT
 from vlm_app.types import Finish
 from vlm_app.ui import ending
+from vlm_app.ui.endpoints import Endpoints
 from vlm_app.ui.running import Running
 
 SOON = 30.0  # seconds for the process to be gone, after answers and runs had theirs: a busy machine
@@ -169,6 +177,24 @@ def test_an_answer_that_does_not_end_holds_nothing_up(
     assert 0.6 <= time.monotonic() - at < 10 and not over.is_set() and training.left < 0
     deaf.set()
     assert over.wait(5)
+
+
+def test_what_another_program_asks_is_stopped_with_all_answers_and_nothing_more_begins() -> None:
+    running, scene = Running(), {"path": str(ROOT / "assets" / "examples" / "shapes.png")}
+    endpoints = Endpoints(FakeEngine(pause=0.02), running)
+    me = Person("me", "", Role.ADMIN)
+    request: Any = SimpleNamespace(state=SimpleNamespace(visit=SimpleNamespace(person=me)))
+    asked = partial(endpoints.export, request, scene, "json", "chat", "slow", "pebble")
+    with ThreadPoolExecutor() as pool:
+        told = pool.submit(asked)
+        soon(lambda: running.busy)
+        running.close()
+        running.stop_all()
+        with pytest.raises(gr.Error, match="stopped before its end"):
+            told.result(SOON)
+    assert not running.busy
+    with pytest.raises(gr.Error, match="The app is ending"):
+        asked()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

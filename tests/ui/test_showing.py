@@ -13,6 +13,7 @@ from tests.ui.fake_manager import PEBBLE
 from vlm_app.catalog import catalog
 from vlm_app.chat import Chats, ChatSettings
 from vlm_app.engine.states import ModelState
+from vlm_app.errors import ModelUnavailable
 from vlm_app.people import Person, Role
 from vlm_app.store import Store
 from vlm_app.types import Task
@@ -103,10 +104,19 @@ ADMIN = Person("somebody", "", Role.ADMIN)
 
 
 def test_what_failed_before_it_had_a_precision_is_dismissed_alone(showing: Showing) -> None:
-    listeners = EngineListeners(showing.on, showing, lambda known: {})
+    listeners = EngineListeners(showing.on, showing, lambda known: {}, Running())
     for precision in ("", "nf4"):
         asked = {"act": "unload", "model": "pebble", "precision": precision}
         listeners._acted(
             ADMIN, asked, {**values(showing, "auto"), showing.on.chip: "", showing.on.offers: ""}
         )
     assert showing.engine.unloaded == [("pebble", ""), ("pebble", "nf4")]
+
+
+@pytest.mark.parametrize("act", ["load", "offer"])
+def test_at_the_end_of_the_app_no_button_loads(showing: Showing, act: str) -> None:
+    running = Running()
+    running.close()
+    listeners = EngineListeners(showing.on, showing, lambda known: {}, running)
+    with pytest.raises(ModelUnavailable, match="The app is ending"):
+        listeners._acted(ADMIN, {"act": act, "model": "pebble"}, values(showing, "auto"))

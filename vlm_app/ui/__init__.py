@@ -41,7 +41,7 @@ def build_page(
 
     running = running or Running()
     with blocks() as page:
-        Endpoints(engine).connect()
+        Endpoints(engine, running).connect()
         parts = layout()
         listeners = Listeners(parts, chats, engine, Teaching(chats, store), running)
         loaded = listeners.connect(page)

@@ -25,6 +25,7 @@ from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui import machine, offer_cards, verdicts
 from vlm_app.ui.page import Parts
+from vlm_app.ui.running import Running
 from vlm_app.ui.server_words import standing
 from vlm_app.ui.showing import Showing, Updates, Values
 from vlm_app.ui.told import Told
@@ -36,13 +37,17 @@ LOOK = "(...values) => [...values.slice(0, -1), window.vlmSees('#machine') ? 'ye
 class EngineListeners:
     """The listeners of everything that the engine changes by itself, for `Parts` that were just drawn."""
 
-    def __init__(self, parts: Parts, showing: Showing, servers: Callable[[str], Updates]) -> None:
-        """`servers` makes the list of servers, where it is not the one that is known."""
+    def __init__(
+        self, parts: Parts, showing: Showing, servers: Callable[[str], Updates], running: Running
+    ) -> None:
+        """`servers` makes the list of servers, where it is not the one that is known; `running` knows
+        whether the app is ending."""
         self.on = parts
         self.page = parts.models
         self.showing = showing
         self.engine = showing.engine
         self._servers = servers
+        self._running = running
 
     def connect(self) -> None:
         """Ties timers and buttons to listeners."""
@@ -166,6 +171,7 @@ class EngineListeners:
         if act in ("unload", "cancel"):
             check(person, Act.UNLOAD)
         elif act in acts:
+            self._running.check()
             allowed(person, self.engine, row.id, chosen if act == "load" else "auto")
         if act in acts:
             acts[act]()

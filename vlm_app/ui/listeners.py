@@ -95,7 +95,7 @@ class Listeners:
         table = ModelListeners(self.on, self.showing)
         table.connect()
         served = ServersListeners(self.on, self.showing, table)
-        engine = EngineListeners(self.on, self.showing, served.now)
+        engine = EngineListeners(self.on, self.showing, served.now, self.running)
         engine.connect()
         served.connect(engine.verdicts, TELL)
 

@@ -27,8 +27,7 @@ class Running:
         Raises `ModelUnavailable` once the app is ending.
         """
         with self._lock:
-            if self._closed:
-                raise ModelUnavailable("The app is ending and begins nothing new: ask again when it is back.")
+            self._check()
             self._signals.setdefault(key, []).append(signal)
         try:
             with limits.answering(key[0]):
@@ -38,6 +37,15 @@ class Running:
                 self._signals[key].remove(signal)
                 if not self._signals[key]:
                     del self._signals[key]
+
+    def check(self) -> None:
+        """Raises `ModelUnavailable` once the app is ending: to be asked before anything else begins."""
+        with self._lock:
+            self._check()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ModelUnavailable("The app is ending and begins nothing new: ask again when it is back.")
 
     def stop_of(self, owner: str) -> None:
         """Ends all that is being written for an owner."""
@@ -60,7 +68,7 @@ class Running:
     # --- the end of the app -----------------------------------------------------------------
 
     def close(self) -> None:
-        """No further answer begins; those that run go on."""
+        """Nothing further begins; answers that run go on."""
         with self._lock:
             self._closed = True
 
