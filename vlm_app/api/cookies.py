@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http.cookies import SimpleCookie
-
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -11,13 +9,15 @@ from vlm_app.settings import settings
 
 
 def read(headers: Headers, wanted: str) -> str | None:
-    """The value of a cookie; None where it was not sent."""
-    jar: SimpleCookie = SimpleCookie()
+    """The value of a cookie; None where it was not sent.
+
+    Of two apps on one host both may have sent one: browsers name that of the longer path first.
+    """
     for part in headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
         if name == wanted:
-            jar[wanted] = value
-    return jar[wanted].value if wanted in jar else None
+            return value
+    return None
 
 
 def written(scope: Scope, name: str, value: str, seconds: int) -> str:
