@@ -33,5 +33,5 @@ class Rates:
     def _forget(self, now: float) -> None:
         """Drops who was silent for a minute, and is full again; then the longest silent."""
         kept = {key: each for key, each in self._buckets.items() if now - each[1] < MINUTE}
-        late = sorted(kept, key=lambda key: kept[key][1])[: max(0, len(kept) - MOST // 2)]
-        self._buckets = {key: each for key, each in kept.items() if key not in set(late)}
+        late = set(sorted(kept, key=lambda key: kept[key][1])[: max(0, len(kept) - MOST // 2)])
+        self._buckets = {key: each for key, each in kept.items() if key not in late}
