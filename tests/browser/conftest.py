@@ -57,7 +57,9 @@ def served(data: Path, *command: str, port: int = 0, **variables: str) -> Iterat
     `variables` are added to its environment. Without a port it gets a free one.
     """
     port = port or _free_port()
-    environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port), **variables}
+    uploads = str((data / "cache" / "uploads").resolve())  # as the app itself sets it
+    environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port)}
+    environment |= {"GRADIO_TEMP_DIR": uploads, **variables}
     words = [sys.executable, *(word.replace("PORT", str(port)) for word in command)]
     log = (data.parent / f"{data.name}.log").open("w+")
     process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, text=True)

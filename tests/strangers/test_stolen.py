@@ -32,7 +32,8 @@ def test_a_session_that_was_stolen_tells_nothing_and_its_answer_arrives_whole(pl
     for id in (event, event.partition("-")[0], f"{'0' * 32}-{event.partition('-')[2]}"):
         refused = place.stranger.ask("POST", "/gradio_api/cancel", json={**cancel, "event_id": id})
         assert refused.status_code == 404
-        assert place.stranger.ask("GET", f"/gradio_api/call/export/{id}").status_code == 404
+        for way in ("export", "v2", "v2/export"):
+            assert place.stranger.ask("GET", f"/gradio_api/call/{way}/{id}").status_code == 404
     path = f"/gradio_api/heartbeat/{STOLEN}"  # when this breaks off, Gradio ends what the session runs
     with place.stranger.http.stream("GET", path, headers=place.stranger.headers) as beat:
         assert next(beat.iter_raw())

@@ -41,14 +41,15 @@ class Sealing:
         if scope["type"] != "http" or not (prefix or CLOSED.match(before)):
             await self.app(scope, receive, send)
             return
-        owner = scope.get("state", {}).get("owner")
+        state = scope.get("state", {})
+        owner, uploader = state.get("owner"), state["visit"].person.owner if "visit" in state else ""
         try:
             scope, receive = await self._opened(scope, receive, owner, before + prefix, asked)
         except AppError as error:
             status = 404 if isinstance(error, NotFound) else 400
             await PlainTextResponse(error.sentence, status)(scope, receive, send)
             return
-        await self.app(scope, receive, _Answer(self.seals, owner, send))
+        await self.app(scope, receive, _Answer(self.seals, owner, uploader, send))
 
     async def _opened(
         self, scope: Scope, receive: Receive, owner: str | None, before: str, asked: str
@@ -58,7 +59,9 @@ class Sealing:
         if found is None:
             raise NotFound("There is nothing here.")
         names = {name: text for name, text in found.groupdict().items() if text is not None}
-        if "json" in names and scope["method"] == "POST":
+        if "json" in names:
+            if scope["method"] != "POST":  # 'call/v2/x' would be read as the question x of 'v2'
+                raise NotFound("There is nothing here.")
             body = self.seals.opened(owner, await _body(receive))
             return _with_length(scope, len(body)), _replayed(body, receive)
         if "query" in names:
@@ -77,8 +80,8 @@ class Sealing:
 class _Answer:
     """Seals what is sent: JSON as a whole, a stream of events piece by piece."""
 
-    def __init__(self, seals: Seals, owner: str | None, send: Send) -> None:
-        self.seals, self.owner, self.send = seals, owner, send
+    def __init__(self, seals: Seals, owner: str | None, uploader: str, send: Send) -> None:
+        self.seals, self.owner, self.uploader, self.send = seals, owner, uploader, send
         self.start: Message | None = None  # held back until the whole of a JSON answer is there
         self.body = b""
         self.streamed = False
@@ -96,11 +99,11 @@ class _Answer:
                 await self._whole(self.start)
             return
         elif message["type"] == "http.response.body" and self.streamed and message.get("body"):
-            message = {**message, "body": self.seals.sealed(self.owner, message["body"])}
+            message = {**message, "body": self.seals.sealed(self.owner, self.uploader, message["body"])}
         await self.send(message)
 
     async def _whole(self, start: Message) -> None:
-        body = self.seals.sealed(self.owner, self.body)
+        body = self.seals.sealed(self.owner, self.uploader, self.body)
         MutableHeaders(scope=start)["content-length"] = str(len(body))
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body})

@@ -4,6 +4,8 @@ Gradio knows a page by a `session_hash` that its client chooses, a running quest
 an upload by its path on this computer; whoever has one of them has what it stands for. Here each gets
 a seal made from its owner, so that a name that was stolen or guessed opens nothing, also after a
 restart, and without a table that could be filled up. Paths of this computer never leave it.
+
+Answers repeat what was asked, so a path in one proves nothing: it is sealed for whom it belongs to.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
 from vlm_app.api.owner import Owners
 from vlm_app.errors import BadInput, NotFound
+from vlm_app.store.uploads import Uploads
 
 ALIAS = "/uploads"  # what the page gets in place of the folder's path
 NO_OBJECT = "A JSON object is expected here: reload the page."
@@ -27,10 +30,10 @@ _SLASH = rb"(?:/|\\\\|%5C|\\)"
 class Seals:
     """Seals and opens the names of one upload folder and one secret."""
 
-    def __init__(self, owners: Owners, uploads: Path) -> None:
+    def __init__(self, owners: Owners, uploads: Uploads) -> None:
         self._owners = owners
         self._uploads = uploads
-        spellings = b"|".join(re.escape(each) for each in _spellings(str(uploads)))
+        spellings = b"|".join(re.escape(each) for each in _spellings(str(uploads.folder)))
         self._path = re.compile(rb"(?:%s)%s([^/\\\"'<>\s]+)%s" % (spellings, _SLASH, _SLASH))
         self._folder = re.compile(spellings)
 
@@ -50,7 +53,7 @@ class Seals:
         parts = PurePath(alias.removeprefix(ALIAS)).parts[1:] if alias.startswith(f"{ALIAS}/") else ()
         if len(parts) < 3 or ".." in parts or parts[0] != self._seal(owner, "file", parts[1]):
             raise NotFound("This is no file that you uploaded: upload it again.")
-        return str(self._uploads.joinpath(*parts[1:]))
+        return str(self._uploads.folder.joinpath(*parts[1:]))
 
     def opened(self, owner: str | None, body: bytes) -> bytes:
         """What a client sent as JSON, with the real names. No file but an upload of its owner is in it.
@@ -77,8 +80,11 @@ class Seals:
             asked["event_id"] = self.event(owner, asked["event_id"])
         return asked
 
-    def sealed(self, owner: str | None, body: bytes) -> bytes:
-        """What Gradio answers, or a piece of it, with sealed names for this owner."""
+    def sealed(self, owner: str | None, uploader: str, body: bytes) -> bytes:
+        """What Gradio answers, or a piece of it, with sealed names for this owner.
+
+        `uploader` is whose uploads get one: the owner, or as whom one counts who has no cookie.
+        """
 
         def event(found: re.Match[bytes]) -> bytes:
             id = found[2].decode()
@@ -86,6 +92,8 @@ class Seals:
 
         def path(found: re.Match[bytes]) -> bytes:
             folder = found[1].decode(errors="replace")
+            if not self._uploads.has(uploader, folder):
+                return found[0]
             return f"{ALIAS}/{self._seal(owner, 'file', folder)}/{folder}/".encode()
 
         body = _EVENT.sub(event, body) if b'"event_id"' in body else body

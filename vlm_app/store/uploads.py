@@ -36,6 +36,10 @@ class Uploads:
                 mark.parent.mkdir(parents=True, exist_ok=True)
                 mark.touch()
 
+    def has(self, owner: str, name: str) -> bool:
+        """Whether the folder of that name is an upload of this owner, too."""
+        return _NAME.fullmatch(name) is not None and (self._of(owner) / name).exists()
+
     def count(self, owner: str) -> int:
         """How many of an owner's uploads are still there."""
         return sum((self.folder / name).is_dir() for name in self._names(owner))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from vlm_app.settings import Settings, settings
@@ -107,7 +106,6 @@ def launch_options(
     chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any, running: Any
 ) -> dict[str, Any]:
     """Everything that `Blocks.launch` gets in every place where the app runs."""
-    from gradio.utils import get_upload_folder
     from starlette.middleware import Middleware
 
     from vlm_app.api.adapter_routes import adapter_routes
@@ -127,7 +125,7 @@ def launch_options(
     from vlm_app.store.uploads import Uploads
     from vlm_app.ui.theme import theme
 
-    assets = settings().assets
+    assets, uploads = settings().assets, Uploads(store.data)
     root = settings().root_path
     links = f'<meta name="referrer" content="same-origin"><link rel="icon" href="{root}/favicon.ico">'
     script = f'window.vlmRoot = "{root}";\n' + "\n".join(
@@ -147,8 +145,8 @@ def launch_options(
             "lifespan": outermost(owners),
             "middleware": [
                 Middleware(Limited, disk=store.disk),
-                Middleware(Sealing, seals=Seals(owners, Path(get_upload_folder()))),
-                Middleware(Uploading, uploads=Uploads(store.data)),
+                Middleware(Sealing, seals=Seals(owners, uploads)),
+                Middleware(Uploading, uploads=uploads),
             ],
             "routes": own,
             "docs_url": None,
