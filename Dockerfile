@@ -6,7 +6,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends tini=0.19.0-1+b3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home app \
-    && install -d -o 1000 -g 1000 /data /weights
+    && install -d -o 1000 -g 1000 /data /data/cache /data/cache/hub
 
 WORKDIR /app
 
@@ -30,12 +30,11 @@ ENV VLM_APP_PLACE=container \
     VLM_APP_HOST=0.0.0.0 \
     VLM_APP_PORT=7860 \
     VLM_APP_DATA=/data \
-    HF_HOME=/weights \
     XDG_CACHE_HOME=/tmp/cache \
     XDG_CONFIG_HOME=/tmp/config \
     TRITON_HOME=/tmp \
     PYTHONUNBUFFERED=1
-VOLUME ["/data", "/weights"]
+VOLUME ["/data", "/data/cache/hub"]
 EXPOSE 7860
 USER 1000
 

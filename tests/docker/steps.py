@@ -97,7 +97,7 @@ class Image:
             self._at_hand(python)
         self.look(("COPY", "RUN"))
         for path in (*self.meta["VOLUME"].words, "/tmp"):
-            self.at(path).mkdir()
+            self.at(path).mkdir(parents=True, exist_ok=True)  # one may lie in another
         for name in ("app", "usr"):
             subprocess.run(["chmod", "-R", "a-w", str(self.root / name)], check=True)
         self.root.chmod(0o555)

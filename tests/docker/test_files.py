@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.docker.steps import Ignored, read
-from vlm_app.settings import ROOT, Settings
+from vlm_app.hub import caches
+from vlm_app.settings import ROOT, Place, Settings
 from vlm_app.ui import ending
 
 STEPS = read(ROOT / "Dockerfile")
@@ -76,6 +77,22 @@ def test_what_the_dockerfile_copies_reaches_the_builder() -> None:
         for source in line.split()[:-1]:
             assert (ROOT / source).exists() and not ignored(source), source
     assert not ignored("vlm_app/ui/page.py") and not ignored("models/pebble/model.safetensors")
+
+
+def test_what_is_fetched_from_the_hub_lies_in_a_volume_of_the_apps_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [data] = re.findall(r"VLM_APP_DATA=(\S+)", " ".join(said("ENV")))
+    chosen = Settings(place=Place.CONTAINER, data=Path(data))
+    monkeypatch.setattr(caches, "settings", lambda: chosen)
+    hub = caches.cache_of("somebody/something")
+    [volumes] = [step.words for step in STEPS if step.word == "VOLUME"]
+    assert volumes == [data, str(hub)]
+    [owned] = re.findall(r"install -d -o 1000 -g 1000 ((?:/\S+ ?)+)", " ".join(said("RUN")))
+    above = [str(each) for each in (hub, *hub.parents) if each.is_relative_to(data)]
+    assert sorted(owned.split()) == sorted(above), "install gives a folder above it to root"
+    by_hand = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    assert all(re.search(rf"--volume [\w-]+:{path} ", by_hand) for path in volumes)
 
 
 def test_compose_keeps_what_the_image_calls_volumes_and_waits_for_the_end() -> None:
