@@ -99,7 +99,7 @@ def test_what_refuses_is_named_and_tried_again(desk: Desk, monkeypatch: pytest.M
     assert desk.own.held(MINE) == Holdings()
 
 
-def test_visitors_who_do_not_come_back_are_forgotten_and_persons_are_not(desk: Desk, tmp_path: Path) -> None:
+def test_visitors_who_change_nothing_are_forgotten_and_persons_are_not(desk: Desk, tmp_path: Path) -> None:
     desk.fill("password-0123456789abcdef", "Cellist", tmp_path)
     desk.own.forget_idle(1)
     assert desk.own.held(MINE).chats == 1
