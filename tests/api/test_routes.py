@@ -137,6 +137,12 @@ def test_first_page_brings_the_cookie_and_later_ones_keep_it(app: App) -> None:
     assert "set-cookie" not in TestClient(app.app).get("/health").headers
 
 
+def test_a_cookie_is_given_only_where_those_without_one_are_counted(app: App) -> None:
+    client = TestClient(app.app, base_url="http://localhost", headers={"accept": "text/html"})
+    for path in ("/health", "/nowhere", "/assets/a.js", "/favicon.ico"):
+        assert "set-cookie" not in client.get(path).headers, path
+
+
 def test_frame_of_another_site_gets_a_partitioned_cookie(app: App) -> None:
     headers = {"accept": "text/html", "sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site"}
     cookie = TestClient(app.app).get("/", headers=headers).headers["set-cookie"]
@@ -163,7 +169,7 @@ def test_off_localhost_only_named_sites_may_frame_the_page(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://localhost:1", "https://localhost.evil"]
+    "origin", ["https://evil.example", "null", "http://localhost:1", "https://localhost.evil", "http://["]
 )
 def test_requests_from_other_sites_are_turned_away(app: App, origin: str) -> None:
     client, owner = app.visitor()

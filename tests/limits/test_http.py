@@ -119,6 +119,27 @@ def test_a_new_cookie_for_each_question_does_not_help(app: App, narrow: Callable
     assert [each.status_code for each in asked] == [200] * 10 + [429]
 
 
+@pytest.mark.parametrize("place", ["space", "zerogpu"])
+def test_on_a_space_those_without_a_cookie_are_counted_by_the_last_public_hop(
+    app: App, narrow: Callable[..., None], place: str
+) -> None:
+    narrow(place=place, visitor_requests=1)
+
+    def asked(number: int, address: str) -> int:
+        came = {"x-forwarded-for": f"192.0.2.{number}, 8.8.8.8, {address}, 10.0.0.{number}"}
+        return app.visitor().post("/gradio_api/queue/join", json={}, headers=came).status_code
+
+    assert [asked(number, "9.9.9.9") for number in range(11)] == [200] * 10 + [429]
+    assert asked(0, "1.1.1.1") == 200
+
+
+def test_elsewhere_what_a_header_says_counts_nobody(app: App, narrow: Callable[..., None]) -> None:
+    narrow(place="container", visitor_requests=1)
+    came = {"x-forwarded-for": "9.9.9.9"}
+    asked = [app.visitor().post("/gradio_api/queue/join", json={}, headers=came) for _ in range(11)]
+    assert {each.status_code for each in asked} == {200}
+
+
 def test_an_admin_has_no_such_limit(app: App, narrow: Callable[..., None]) -> None:
     narrow(everyone="admin", visitor_requests=1, member_requests=1)
     ada = app.visitor()

@@ -57,6 +57,6 @@ def enter(browser: TestClient, name: str, password: str) -> Any:
 
 
 def who(browser: TestClient, **headers: str) -> dict[str, str]:
-    answer = browser.get("/who", headers={**PAGE, **headers})
+    answer = browser.get("/", headers={**PAGE, **headers})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

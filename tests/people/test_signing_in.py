@@ -50,6 +50,11 @@ def test_what_everybody_may_can_be_set(everybody: App, set_to: Any) -> None:
     assert who(everybody.browser(HERE, "localhost"))["role"] == "member"
 
 
+@pytest.mark.parametrize("host", ["[", "[zz]", "a]:1"])
+def test_a_host_that_is_none_is_nobodys_home(everybody: App, host: str) -> None:
+    assert who(everybody.browser(HERE, "localhost"), host=host)["role"] == "visitor"
+
+
 def test_without_a_cookie_there_is_a_sentence(everybody: App) -> None:
     answer = everybody.browser().get("/who")
     assert answer.status_code == 400 and "allow cookies" in answer.text
@@ -171,8 +176,17 @@ def test_a_header_that_comes_twice_or_empty_names_nobody(everybody: App, set_to:
     set_to(**TRUST)
     browser = everybody.browser(PROXY)
     twice = [("accept", "text/html"), ("x-forwarded-user", "anna"), ("x-forwarded-user", "carl")]
-    assert browser.get("/who", headers=twice).json()["name"] == ""
+    assert browser.get("/", headers=twice).json()["name"] == ""
     assert who(browser, **{"x-forwarded-user": " "})["name"] == ""
+
+
+def test_whoever_comes_from_a_named_proxys_address_is_not_at_home(everybody: App, set_to: Any) -> None:
+    """A proxy may ask for localhost and leave no trace of whom it asks for."""
+    set_to(**{**TRUST, "trusted_proxies": "127.0.0.1"})
+    nameless = everybody.browser(HERE, "localhost")
+    assert who(nameless)["role"] == "visitor"
+    twice = [("accept", "text/html"), ("x-forwarded-user", "anna"), ("x-forwarded-user", "carl")]
+    assert nameless.get("/", headers=twice).json()["role"] == "visitor"
 
 
 def test_a_proxy_that_is_no_address_is_refused_at_the_start(set_to: Any) -> None:

@@ -7,6 +7,7 @@ import re
 
 import gradio as gr
 import pytest
+from starlette.requests import Request
 
 from vlm_app.hub import Found
 from vlm_app.types import Checkpoint, Runs, Task
@@ -158,9 +159,11 @@ def test_account_names_who_is_signed_in() -> None:
 
 
 def test_only_whoever_sits_at_the_computer_may_give_a_token() -> None:
-    def request(host: str, **headers: str) -> gr.Request:
-        return gr.Request(client={"host": host}, headers=headers)
+    def request(address: str, **headers: str) -> gr.Request:
+        given = [(name.encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()]
+        return gr.Request(Request({"type": "http", "client": (address, 1), "headers": given}))
 
     assert is_at_home(request("127.0.0.1"))
     assert not is_at_home(request("10.0.0.7"))
-    assert not is_at_home(request("127.0.0.1", **{"x-forwarded-for": "10.0.0.7"}))
+    for left in ({"x-forwarded-for": "10.0.0.7"}, {"via": "1.1 proxy"}, {"host": "evil.example"}):
+        assert not is_at_home(request("127.0.0.1", **left))

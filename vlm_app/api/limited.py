@@ -50,7 +50,7 @@ class Limited:
         limits.know(person)
         allowed, path = limits.limits_for(person.role), str(scope["path"])
         try:
-            self._check_rate(person.owner, visit.address, allowed, scope)
+            self._check_rate(person.owner, visit.counted, allowed, scope)
             if path == UPLOAD:
                 await self._upload(scope, receive, send, person.owner, allowed)
             elif allowed.document_bytes is None or STREAMED.fullmatch(path):

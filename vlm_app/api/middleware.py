@@ -17,10 +17,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vlm_app.api import cookies
+from vlm_app.api import cookies, senders
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.api.people import People
-from vlm_app.api.rooted import Rooted
+from vlm_app.api.rooted import Rooted, own_path
 from vlm_app.settings import settings
 
 YEAR = 365 * 24 * 3600
@@ -58,14 +58,14 @@ def outermost(owners: Owners) -> Callable[[Starlette], AbstractAsyncContextManag
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         assert app.middleware_stack is not None, "a server has started the app"
-        app.middleware_stack = Rooted(SecurityHeaders(Visitors(app.middleware_stack, owners)))
+        app.middleware_stack = SecurityHeaders(Rooted(Visitors(app.middleware_stack, owners)))
         yield
 
     return lifespan
 
 
 class Visitors:
-    """Gives each browser an owner and turns away requests that other sites send through it."""
+    """Gives each browser that opens the page an owner, and turns away what other sites send through it."""
 
     def __init__(self, app: ASGIApp, owners: Owners) -> None:
         self.app = app
@@ -87,7 +87,8 @@ class Visitors:
             await _sign_in_first(headers)(scope, receive, send)
             return
         fresh = None
-        if visit.owner is None and "text/html" in headers.get("accept", ""):
+        # Only there are those counted by their address who come without a cookie.
+        if visit.owner is None and scope["path"] == "/" and "text/html" in headers.get("accept", ""):
             owner, fresh = self.owners.new()
             visit = replace(visit, owner=owner)
         scope.setdefault("state", {}).update(visit=visit, owner=visit.owner)
@@ -111,8 +112,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = str(scope["path"])
-        host = urlsplit("//" + Headers(scope=scope).get("host", "")).hostname
+        path, host = own_path(scope), senders.host_of(Headers(scope=scope))
         policy = FILE_POLICY if SERVES_FILES.search(path) else PAGE_POLICY
         policy = f"{policy}; {LOCAL_EMBEDDERS if host in LOCAL else EMBEDDERS}"
 
@@ -140,7 +140,10 @@ def _is_foreign(headers: Headers) -> bool:
     if origin is None:
         return False
     hosts = (headers.get("host"), headers.get("x-forwarded-host", "").partition(",")[0].strip())
-    return urlsplit(origin).netloc not in {host for host in hosts if host}
+    try:
+        return urlsplit(origin).netloc not in {host for host in hosts if host}
+    except ValueError:
+        return True
 
 
 def _sign_in_first(headers: Headers) -> Response:

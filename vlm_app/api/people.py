@@ -31,12 +31,16 @@ PASSWORD, HUB, PROXY = "password", "huggingface", "proxy"  # the ways in; a name
 
 @dataclass(frozen=True)
 class Visit:
-    """Who sent a request. `owner` is None for who has no cookie yet; `address` is '' where unknown."""
+    """Who sent a request. `owner` is None for who has no cookie yet; `address` is '' where unknown.
+
+    `counted` is what requests and wrong passwords are counted by beside the owner; '' counts nothing.
+    """
 
     owner: str | None
     name: str
     role: Role
     address: str
+    counted: str
 
     @property
     def person(self) -> Person:
@@ -62,10 +66,10 @@ def owner_of(request: Any) -> str:
     return visit.owner
 
 
-def address_of(request: Any) -> str:
-    """Where a request comes from; '' behind a proxy that was not named."""
+def counted_by(request: Any) -> str:
+    """What attempts are counted by beside a name: an address; '' behind a proxy that was not named."""
     visit: Visit = request.state.visit
-    return visit.address
+    return visit.counted
 
 
 class People:
@@ -80,10 +84,12 @@ class People:
         """Who sent it: whom a proxy names, else who signed in, else whose cookie it carries."""
         chosen, headers = settings(), Headers(scope=scope)
         address = senders.address_of(scope, chosen.trusted_proxies)
+        counted = address or _hop(scope, chosen)
         named = self._named(scope, headers, chosen) or self._signed_in(cookies.read(headers, SIGNED), chosen)
         if named is not None:
-            return Visit(named.owner, named.name, named.role, address)
-        return Visit(self.owners.read(cookies.read(headers, COOKIE)), "", _anybody(scope, chosen), address)
+            return Visit(named.owner, named.name, named.role, address, counted)
+        owner = self.owners.read(cookies.read(headers, COOKIE))
+        return Visit(owner, "", _anybody(scope, chosen), address, counted)
 
     def sign(self, way: str, name: str, stamp: str = "") -> str:
         """The cookie of somebody who has shown who they are."""
@@ -126,7 +132,13 @@ def _anybody(scope: Scope, chosen: Settings) -> Role:
     """The role of who has not signed in: at a laptop itself everything, else a visitor's."""
     if chosen.everyone is not None:
         return chosen.everyone
-    return Role.ADMIN if chosen.place is Place.LAPTOP and senders.at_home(scope) else Role.VISITOR
+    at_home = chosen.place is Place.LAPTOP and senders.at_home(scope, chosen.trusted_proxies)
+    return Role.ADMIN if at_home else Role.VISITOR
+
+
+def _hop(scope: Scope, chosen: Settings) -> str:
+    """A Space's proxies cannot be named, but all who come pass them."""
+    return senders.last_hop(scope) if chosen.place in (Place.SPACE, Place.ZEROGPU) else ""
 
 
 def _digest(way: str, name: str) -> str:

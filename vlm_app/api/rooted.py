@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,7 +13,7 @@ from vlm_app.settings import settings
 class Rooted:
     """Takes the proxy's path from each request that still has it.
 
-    It stands outside of everything that looks at paths, so that no rule is passed by because
+    It stands outside of everything that lets by or refuses, so that no rule is passed by because
     of a prefix. Plain ASGI: nothing is buffered.
     """
 
@@ -22,14 +24,22 @@ class Rooted:
         root = settings().root_path
         if not root or scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["path"] == root:  # addresses on the page are relative to a folder
+            return
+        path = own_path(scope)
+        if path == root:  # addresses on the page are relative to a folder
             await RedirectResponse(f"{root}/", 308)(scope, receive, send)
         else:
-            await self.app(_without(scope, root), receive, send)
+            await self.app(_with(scope, path), receive, send)
 
 
-def _without(scope: Scope, root: str) -> Scope:
-    path, raw = str(scope["path"]), bytes(scope.get("raw_path") or b"")
-    if not path.startswith(f"{root}/"):
-        return scope
-    return {**scope, "path": path[len(root) :], "raw_path": raw.removeprefix(root.encode())}
+def own_path(scope: Scope) -> str:
+    """The path without the proxy's, however often that stands before it: the framework would take
+    away a second one after every rule has seen it."""
+    root, path = settings().root_path, str(scope["path"])
+    while root and path.startswith(f"{root}/"):
+        path = path[len(root) :]
+    return path
+
+
+def _with(scope: Scope, path: str) -> Scope:
+    return scope if path == scope["path"] else {**scope, "path": path, "raw_path": quote(path).encode()}

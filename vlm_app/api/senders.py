@@ -40,16 +40,34 @@ def from_proxy(scope: Scope, proxies: Collection[str]) -> bool:
     return is_named(_peer(scope), proxies)
 
 
-def at_home(scope: Scope) -> bool:
+def last_hop(scope: Scope) -> str:
+    """The last public address that proxies have noted, for counting only: it proves nothing.
+
+    What a sender noted beforehand stands before it; proxies within a network note private ones after it.
+    """
+    hops = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+    return next((_plain(hop) for hop in reversed(hops) if _is_public(hop)), "")
+
+
+def at_home(scope: Scope, proxies: Collection[str]) -> bool:
     """Whether whoever asks sits at the computer that the app runs on, and asks for it by such a name.
 
-    A page of another site whose name was made to point here asks by that name.
+    A page of another site whose name was made to point here asks by that name. A proxy may leave no
+    trace on a request and ask for localhost: who comes from the address of a named one is not at home.
     """
     headers = Headers(scope=scope)
-    if any(name in headers for name in FORWARDED):
+    if any(name in headers for name in FORWARDED) or from_proxy(scope, proxies):
         return False
-    host = urlsplit("//" + headers.get("host", "")).hostname or ""
+    host = host_of(headers)
     return _is_loopback(_peer(scope)) and (host == "localhost" or _is_loopback(host))
+
+
+def host_of(headers: Headers) -> str:
+    """The name by which the app is asked for, without a port; '' where it is none."""
+    try:
+        return urlsplit("//" + headers.get("host", "")).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _peer(scope: Scope) -> str:
@@ -60,6 +78,13 @@ def _peer(scope: Scope) -> str:
 def _is_loopback(address: str) -> bool:
     try:
         return ip_address(_plain(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(_plain(address)).is_global
     except ValueError:
         return False
 

@@ -15,7 +15,7 @@ from vlm_app.api import cookies
 from vlm_app.api.attempts import Attempts
 from vlm_app.api.hub_sign_in import CALLBACK, MINUTES, HubSignIn
 from vlm_app.api.owner import Owners
-from vlm_app.api.people import DAYS, HUB, PASSWORD, SIGNED, People, address_of, person_of
+from vlm_app.api.people import DAYS, HUB, PASSWORD, SIGNED, People, counted_by, person_of
 from vlm_app.api.replies import NEVER, sentence_on_error
 from vlm_app.api.sign_in_page import sign_in_page, signed_in_page
 from vlm_app.errors import AppError, BadInput, NotAllowed, NotFound
@@ -63,13 +63,13 @@ class Served:
         try:
             if self.waiting >= MOST_WAITING:
                 raise NotAllowed("Too many sign in at this moment: try again in a minute.")
-            self.attempts.begin(name, address_of(request))
+            self.attempts.begin(name, counted_by(request))
         except NotAllowed as error:
             return self._page(error.sentence, name, 429)
         entry = await self._proven(name, password)
         if entry is None:
             return self._page(WRONG, name, 403)
-        self.attempts.passed(name, address_of(request))
+        self.attempts.passed(name, counted_by(request))
         return self._entered(request, self.people.sign(PASSWORD, entry.name, entry.stamp))
 
     async def _proven(self, name: str, password: str) -> Entry | None:

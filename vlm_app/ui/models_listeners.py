@@ -12,11 +12,13 @@ import gradio as gr
 from gradio.components import Component
 
 from vlm_app import hub
+from vlm_app.api import senders
 from vlm_app.api.offered import allowed
 from vlm_app.api.people import person_of
 from vlm_app.catalog import catalog, find
 from vlm_app.errors import BadInput
 from vlm_app.people import Act, Person, check
+from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.hub_results import account, added, results
@@ -25,7 +27,6 @@ from vlm_app.ui.page import Parts
 from vlm_app.ui.showing import Showing, Updates, Values
 from vlm_app.ui.told import Told
 
-HOME = {"127.0.0.1", "::1"}
 FOLDERS_AT_HOME = (
     "Folders are added at the computer that the app runs on: open it there as 127.0.0.1, "
     "or run 'vlm-app models add'."
@@ -186,5 +187,4 @@ def is_at_home(request: gr.Request) -> bool:
 
     The token and the folders are that computer's: nobody from elsewhere may set or read them.
     """
-    host = request.client.host if request.client else ""
-    return host in HOME and "x-forwarded-for" not in request.headers
+    return senders.at_home(request.request.scope, settings().trusted_proxies)
