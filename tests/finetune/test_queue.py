@@ -54,6 +54,8 @@ def test_two_apps_on_one_folder_train_each_run_once_and_one_at_a_time(
 def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(desk: Desk) -> None:
     run, other = desk.start(steps=80, save_every=10), desk.start("Other", steps=3)
     soon(lambda: len(steps(run)) > 12)
+    assert desk.runs.trains()
+    assert not Runs(desk.store, desk.engine, STUB).trains(), "who did not see to it does not wait for it"
     desk.runs.pause()
     soon(lambda: not desk.runs.trains())
     assert desk.state(run) is State.QUEUED and len(steps(run)) < 80

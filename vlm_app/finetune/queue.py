@@ -73,6 +73,11 @@ class Queue:
                 if status.state in ACTIVE:
                     folder.pause.touch()
 
+    @property
+    def trains(self) -> bool:
+        """Whether a run that we saw to has a process now: for one of another process nobody waits here."""
+        return self._drove and trains(self._root)
+
     def _drive(self) -> None:
         while not self._closed.is_set():
             self._root.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.judging import Judged, judged
 from vlm_app.finetune.plans import Plans
 from vlm_app.finetune.processes import ACTIVE, CHILD, RESUMABLE, end, standing
-from vlm_app.finetune.queue import Queue, trains
+from vlm_app.finetune.queue import Queue
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_folder import Data, RunFolder
 from vlm_app.store import Store, new_id
@@ -75,8 +75,8 @@ class Runs:
             self._queue.pause()
 
     def trains(self) -> bool:
-        """Whether a run, of whomever, has a process now."""
-        return trains(self._root)
+        """Whether a run that this process saw to, of whomever, has a process now."""
+        return self._queue.trains
 
     def close(self) -> None:
         """What trains goes on without us."""
