@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from vlm_app.api import uploading
 from vlm_app.api.limited import Limited
 from vlm_app.api.middleware import Visitors
 from vlm_app.api.owner import COOKIE, Owners
@@ -242,6 +243,94 @@ def test_uploads_that_would_fill_the_visitors_share_of_the_disk_are_refused(
     for each in app.kept():  # as the sweep does
         shutil.rmtree(each.parent)
     assert vera.post("/gradio_api/upload", files=form(("b.png", b"x"))).status_code == 200
+
+
+def chunked(*parts: bytes) -> Iterator[bytes]:
+    """A form that does not say how long it is."""
+    for part in parts:
+        yield b'--b\r\nContent-Disposition: form-data; name="' + part + b"\r\n"
+    yield b"--b--\r\n"
+
+
+FORM = {"content-type": "multipart/form-data; boundary=b"}
+
+
+def test_files_that_fill_the_disk_together_are_refused_where_no_length_was_said(
+    app: App, narrow: Callable[..., None]
+) -> None:
+    narrow(everyone="visitor", visitor_disk="3MB")
+    vera = app.visitor()
+    parts = (b'files"; filename="%d.png"\r\n\r\n' % number + bytes([number]) * MB for number in range(4))
+    answer = vera.post("/gradio_api/upload", content=chunked(*parts), headers=FORM)
+    assert (answer.status_code, answer.text) == (
+        413,
+        "At most 3 MB are kept for a visitor, and this upload is larger than the 3 MB that are left: "
+        "delete what you no longer need, and try again.",
+    )
+    assert app.kept() == []
+
+
+def test_a_field_that_is_no_file_stays_small(app: App) -> None:
+    vera = app.visitor()
+    file = b'files"; filename="a.png"\r\n\r\nx'
+    sent = [
+        vera.post("/gradio_api/upload", content=chunked(file, b'note"\r\n\r\n' + bytes(size)), headers=FORM)
+        for size in (10_000, 10_001)
+    ]
+    assert [each.status_code for each in sent] == [200, 413]
+    assert sent[1].text.startswith("A field of an upload that is no file may hold at most 10,000 bytes")
+
+
+def test_a_third_upload_at_once_waits_for_the_others(app: App) -> None:
+    """Two that have not ended, then one more: by whom decides."""
+    (vera, cookie), (walt, other) = app.owners.new(), app.owners.new()
+    assert vera != walt
+    statuses: dict[str, list[object]] = {}
+
+    async def upload(name: str, cookie: str, goes_on: anyio.Event | None) -> None:
+        async def receive() -> dict[str, object]:
+            if goes_on is not None:
+                await goes_on.wait()
+            return {"type": "http.request", "body": b"".join(chunked(b'files"; filename="a.png"\r\n\r\nx'))}
+
+        async def send(message: dict[str, object]) -> None:
+            statuses.setdefault(name, []).append(message.get("status"))
+
+        headers = [(b"host", b"app.example"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+        headers += [(key.encode(), value.encode()) for key, value in FORM.items()]
+        path = "/gradio_api/upload"
+        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "scheme": "http",
+                 "query_string": b"", "headers": headers, "client": ("192.0.2.1", 1), "root_path": "",
+                 "server": ("app.example", 80), "http_version": "1.1"}  # fmt: skip
+        await app.app(scope, receive, send)
+
+    async def all_of_them() -> None:
+        goes_on = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upload, "first", cookie, goes_on)
+            tasks.start_soon(upload, "second", cookie, goes_on)
+            await anyio.wait_all_tasks_blocked()
+            await upload("third", cookie, None)
+            await upload("walt's", other, None)
+            goes_on.set()
+        await upload("later", cookie, None)
+
+    anyio.run(all_of_them)
+    first = {name: each[0] for name, each in statuses.items()}
+    assert first == {"first": 200, "second": 200, "third": 429, "walt's": 200, "later": 200}
+
+
+def test_what_cannot_be_made_bare_is_in_its_owners_share(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> bool:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(uploading, "bare_file", broken)
+    owner, cookie = app.owners.new()
+    vera = TestClient(
+        app.app, base_url="http://app.example", cookies={COOKIE: cookie}, raise_server_exceptions=False
+    )
+    assert vera.post("/gradio_api/upload", files=form(("a.png", b"x"))).status_code == 500
+    assert len(app.kept()) == 1 and app.store.disk.used(owner) == 1
 
 
 def test_who_sends_no_cookie_has_a_share_of_the_disk_too(app: App, narrow: Callable[..., None]) -> None:

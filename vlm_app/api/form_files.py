@@ -14,36 +14,51 @@ from vlm_app.limits import Limits
 from vlm_app.media.names import subject
 from vlm_app.store.disk import mb
 
+FIELD_BYTES = 10_000  # of a field that is no file: it is read into memory
 NO_VIDEO = re.compile(r"image/.*|text/.*|application/(?:pdf|json|zip|x-zip-compressed)")
 
 
 class FormFiles:
-    """Follows the pieces of a form with files. Counts without keeping any of them."""
+    """Follows the pieces of a form with files. Counts without keeping any of them.
 
-    def __init__(self, headers: Headers, allowed: Limits) -> None:
+    `room` is what is left on the disk for whoever sends it; None: there is no limit.
+    """
+
+    def __init__(self, headers: Headers, allowed: Limits, room: int | None = None) -> None:
         _, options = parse_options_header(headers.get("content-type", ""))
         boundary = options.get(b"boundary")
         self.bytes = 0
         self._allowed = allowed
+        self._room = room
         self._files = 0
         self._size = 0  # of the file that comes now
         self._most: int | None = None
         self._name = ""
         self._field, self._value = b"", b""
         calls = {
+            "on_part_begin": self._on_part, "on_part_data": self._on_data,
             "on_header_field": self._on_field, "on_header_value": self._on_value,
-            "on_header_end": self._on_header, "on_part_data": self._on_data,
+            "on_header_end": self._on_header,
         }  # fmt: skip
         self._parser = MultipartParser(boundary, calls) if boundary else None  # type: ignore[arg-type]
 
     def take(self, piece: bytes) -> None:
         """The next piece of the body. Raises `TooMuch`."""
         self.bytes += len(piece)
+        if self._room is not None and self.bytes > self._room:
+            raise TooMuch(
+                f"At most {mb(self._allowed.disk or 0)} are kept for {self._allowed.a_role}, and this upload "
+                f"is larger than the {mb(self._room)} that are left: delete what you no longer need, and try "
+                "again."
+            )
         try:
             if self._parser is not None and piece:
                 self._parser.write(piece)
         except MultipartParseError:
             self._parser = None  # whoever reads it, refuses it
+
+    def _on_part(self) -> None:
+        self._size, self._most = 0, None
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
@@ -57,7 +72,7 @@ class FormFiles:
         if field != b"content-disposition":
             return
         _, options = parse_options_header(value)
-        self._size, self._most = 0, None
+        self._most = None
         if b"filename" in options:
             self._begin(options[b"filename"].decode("utf-8", "replace"))
 
@@ -76,6 +91,11 @@ class FormFiles:
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
+        if self._most is None and self._size > FIELD_BYTES:
+            raise TooMuch(
+                f"A field of an upload that is no file may hold at most {FIELD_BYTES:,} bytes, and here are "
+                "more: send it as a file, with a name."
+            )
         if self._most is not None and self._size > self._most:
             raise TooMuch(
                 f"{subject(self._name, 'file')} is larger than the {mb(self._most)} that "

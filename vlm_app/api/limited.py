@@ -20,10 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vlm_app import limits
 from vlm_app.api.form_files import FormFiles
 from vlm_app.errors import TooMany, TooMuch
-from vlm_app.limits import Limits, Rates
+from vlm_app.limits import Limits, Rates, Turns
 from vlm_app.store.disk import Disk, mb
 
 SMALL = 10  # small requests for each other one: pictures of a page, its timers, how far an upload is
+UPLOADS = 2  # of one person at once: none of them sees on the disk what the others bring
 API = "/gradio_api/"
 UPLOAD = f"{API}upload"
 FREE = re.compile(
@@ -40,6 +41,7 @@ class Limited:
         self.app = app
         self.disk = disk
         self.rates = rates or Rates()
+        self._uploads = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,10 +87,16 @@ class Limited:
     # --- how much -------------------------------------------------------------------------
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, owner: str, allowed: Limits) -> None:
-        await run_in_threadpool(self.disk.check, owner, _announced(scope))
-        files = FormFiles(Headers(scope=scope), allowed)
-        await self._counted(scope, receive, send, files)
-        self.disk.add(owner, files.bytes)
+        sentence = (
+            f"At most {UPLOADS} uploads at once are taken of {allowed.a_role}: wait until another one ends, "
+            "and try again."
+        )
+        with self._uploads.taken(owner, None if allowed.disk is None else UPLOADS, sentence):
+            await run_in_threadpool(self.disk.check, owner, _announced(scope))
+            room = await run_in_threadpool(self.disk.left, owner)
+            files = FormFiles(Headers(scope=scope), allowed, room)
+            await self._counted(scope, receive, send, files)
+            self.disk.add(owner, files.bytes)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, body: Body | FormFiles) -> None:
         """Lets the body by while `body` takes its pieces. Where that raises `TooMuch`, whoever reads

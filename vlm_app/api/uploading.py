@@ -50,11 +50,11 @@ class Uploading:
     def _came(self, owner: str | None, body: bytes) -> None:
         """Raises `OSError` where the disk refuses: then nobody is told where the files lie."""
         paths = [Path(each) for each in json.loads(body) if isinstance(each, str)]
+        if owner:
+            self.uploads.came(owner, paths)  # first: also what cannot be made bare is in somebody's share
         for path in paths:
             if path.resolve().is_relative_to(self.uploads.folder):
                 bare_file(path)
-        if owner:
-            self.uploads.came(owner, paths)
 
 
 def _owner(scope: Scope) -> str | None:

@@ -65,7 +65,7 @@ class _Blanking:
     def __init__(self, data: bytearray) -> None:
         order = "<" if data[:2] == b"II" else ">"
         self._data = data
-        self._large = data[2:4] in (b"+\0", b"\0+")
+        self._large = bytes(data[2:4]) in (b"+\0", b"\0+")
         self._layout = (
             _Layout(f"{order}Q", f"{order}HHQ8s", f"{order}Q")
             if self._large
