@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from vlm_app.api.replies import NEVER, owner_of, sentence_on_error, slug
 from vlm_app.chat import Chats
-from vlm_app.errors import NotFound
+from vlm_app.errors import NotFound, TooMuch
+from vlm_app.limits import Turns
 from vlm_app.settings import settings
+from vlm_app.store.disk import mb
 
 FOLDER = "cache/exports"  # of the data folder; what is left there is swept
+RESERVE = 100_000_000  # bytes of the disk that stay free for what everybody else keeps meanwhile
+_BUSY = (
+    "All your chats are being exported already, and that is done once at a time: wait until that download "
+    "ends, and try again."
+)
 
 
 def export_routes(chats: Chats) -> list[Route]:
     """The route, for `launch(app_kwargs={"routes": ...})`."""
+    turns = Turns()
 
     async def export(request: Request) -> Response:
         """A zip with a JSON file of each chat, which 'Import a chat' reads."""
-        path = await run_in_threadpool(_packed, chats, owner_of(request))
-        gone = BackgroundTask(path.unlink, missing_ok=True)
-        return FileResponse(
-            path, media_type="application/zip", filename="chats.zip", headers=NEVER, background=gone
-        )
+        owner = owner_of(request)
+        with ExitStack() as until:
+            until.enter_context(turns.taken(owner, 1, _BUSY))
+            path = await run_in_threadpool(_packed, chats, owner)
+            until.callback(path.unlink, missing_ok=True)
+            return _Passing(until.pop_all(), path, filename="chats.zip", headers=NEVER)
 
     return [Route("/chats/export.zip", sentence_on_error(export))]
+
+
+class _Passing(FileResponse):
+    """A file that is gone, as is its owner's turn, once it was sent, or its reader has left."""
+
+    def __init__(self, until: ExitStack, path: Path, **options: Any) -> None:
+        super().__init__(path, media_type="application/zip", **options)
+        self._until = until
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._until:
+            await super().__call__(scope, receive, send)
 
 
 def _packed(chats: Chats, owner: str) -> Path:
@@ -54,4 +78,15 @@ def _write(chats: Chats, owner: str, path: Path) -> None:
         raise NotFound("There is no chat to export yet.")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as whole:
         for number, chat in enumerate(found, 1):
-            whole.writestr(f"{number:03}-{slug(chat.title)}.json", chats.export_json(owner, chat.id))
+            data = chats.export_json(owner, chat.id)
+            _check_disk(path.parent, len(data))
+            whole.writestr(f"{number:03}-{slug(chat.title)}.json", data)
+
+
+def _check_disk(folder: Path, more: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < more + RESERVE:
+        raise TooMuch(
+            f"All your chats as one file need more room than the {mb(free)} that are free on the disk: "
+            "export them one by one, or try again later."
+        )
