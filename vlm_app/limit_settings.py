@@ -22,7 +22,9 @@ class LimitSettings(BaseSettings):
         default=ByteSize(100 * _MB), ge=1, description="Largest video of a visitor, such as 100MB"
     )
     visitor_pixels: int = Field(
-        default=25_000_000, ge=1, description="Largest image that is decoded for a visitor, in pixels"
+        default=25_000_000,
+        ge=1,
+        description="Largest image, not page or frame, that is decoded for a visitor, in pixels",
     )
     visitor_images: int = Field(default=4, ge=1, description="Most images in one message of a visitor")
     visitor_pages: int = Field(default=50, ge=1, description="Most pages of a document of a visitor")
@@ -46,7 +48,9 @@ class LimitSettings(BaseSettings):
         default=ByteSize(500 * _MB), ge=1, description="Largest video of a member, such as 500MB"
     )
     member_pixels: int = Field(
-        default=50_000_000, ge=1, description="Largest image that is decoded for a member, in pixels"
+        default=50_000_000,
+        ge=1,
+        description="Largest image, not page or frame, that is decoded for a member, in pixels",
     )
     member_images: int = Field(default=8, ge=1, description="Most images in one message of a member")
     member_pages: int = Field(default=200, ge=1, description="Most pages of a document of a member")

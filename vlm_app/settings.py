@@ -133,7 +133,11 @@ class Settings(LimitSettings):
     max_video_bytes: int = Field(
         default=500_000_000, ge=1, description="Largest video that is opened, in bytes"
     )
-    max_pixels: int = Field(default=50_000_000, ge=1, description="Largest image that is decoded, in pixels")
+    max_pixels: int = Field(
+        default=50_000_000,
+        ge=1,
+        description="Largest image that is decoded, in pixels; pages and frames are drawn with no more",
+    )
     max_images: int = Field(default=8, ge=1, description="Most images in one message")
     max_pages: int = Field(default=200, ge=1, description="Most pages of a document that is opened")
     max_files: int = Field(default=100, ge=1, description="Most files in one upload")
