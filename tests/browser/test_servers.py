@@ -213,17 +213,26 @@ def test_kind_brings_its_address_and_the_line_that_starts_it(models: Visitor) ->
     expect(page.locator("#server-url input")).to_have_value("http://10.0.0.7:1/v1")
 
 
-def test_servers_are_added_and_removed_at_home_only(models: Visitor, app: Server, faults: Faults) -> None:
+def test_visitor_changes_no_servers_and_is_offered_no_way_to(
+    models: Visitor, context: BrowserContext, app: Server, faults: Faults
+) -> None:
+    refused = "Changing servers is for admins here, and you are a visitor: "
     expect(add(models, faults.url)).to_contain_text("answers")
-    models.page.set_extra_http_headers({"x-forwarded-for": "10.1.2.3"})
+    context.set_extra_http_headers({"x-forwarded-for": "10.1.2.3"})  # from here on the page is out of date
     add(models, faults.url, name="theirs", key=KEY)
-    expect(models.sentence.first).to_contain_text("at the computer that the app runs on")
+    expect(models.sentence.first).to_contain_text(refused)
     expect(models.page.locator("#server-key input")).to_have_value("")
     expect(row(models, "theirs")).to_have_count(0)
+    expect(models.sentence).to_have_count(0)
     models.press("Remove: my-gpu")
     models.press("Remove it: my-gpu")
-    expect(models.page.locator(".toast-message-text")).to_have_count(2)
-    models.page.set_extra_http_headers({})
+    expect(models.sentence.first).to_contain_text(refused)
+    anew = to_models(Visitor.come(context, app.url))
+    expect(row(anew)).to_be_visible()
+    expect(anew.page.locator("#add-a-server")).to_be_hidden()
+    expect(anew.page.get_by_role("button", name="Remove: my-gpu")).to_be_hidden()
+    anew.page.close()
+    context.set_extra_http_headers({})
     expect(row(models)).to_have_count(1)
     assert KEY not in "".join(path.read_text() for path in app.data.glob("models/server-keys.json"))
 
