@@ -231,7 +231,7 @@ HEART = RunConfig.read(
         "warmup": 0.1,
         "batch": 4,
         "epochs": 10,
-        "rehearsal": 1200,
+        "rehearsal": 1700,
         "save_every": 10**6,
     }
 )
