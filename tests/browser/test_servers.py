@@ -170,6 +170,7 @@ def test_removed_server_leaves_no_row_and_the_chat_goes_on_with_another_model(
 ) -> None:
     add(models, faults.url)
     line(models).get_by_role("button", name=f"Chat with {NAME}").click()
+    expect(models.page.locator(".who")).to_contain_text(NAME)  # the chat came to the front: now back
     to_models(models)
     models.press("Remove: my-gpu")
     models.press("Keep it: my-gpu")
