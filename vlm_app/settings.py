@@ -101,6 +101,13 @@ class Settings(LimitSettings):
     idle_minutes: float = Field(
         default=30.0, ge=0, description="Minutes after which a model that nobody uses is unloaded; 0: never"
     )
+    batch: int = Field(default=8, ge=1, description="Most answers of one model that are written together")
+    prefix_cache: ByteSize = Field(
+        default=ByteSize(1_000_000_000),
+        ge=0,
+        description="Most memory per model, such as 1GB, for what was said before, so that it is not read "
+        "again for a follow-up; a model that has to load gets that memory",
+    )
     offload: Literal["never", "cpu", "disk"] = Field(
         default="never", description="Where the part of a model goes that does not fit its device; slow"
     )

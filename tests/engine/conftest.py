@@ -11,6 +11,7 @@ from tests.engine.ready import Ready
 from tests.engine.tiny import row, save_pebble
 from tests.threads import one_thread
 from vlm_app.engine import Engine, LoadedModel
+from vlm_app.engine.batching import share
 from vlm_app.engine.loading import load_checkpoint
 
 __all__ = ["one_thread"]
@@ -24,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def loaded(folder: Path) -> LoadedModel:
-    return load_checkpoint(row(folder))
+    loaded = load_checkpoint(row(folder))
+    share(loaded)
+    return loaded
 
 
 @pytest.fixture(autouse=True)

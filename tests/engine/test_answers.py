@@ -183,7 +183,7 @@ def test_without_a_temperature_the_answer_is_always_the_same(engine: Engine) -> 
 
 
 def test_sampled_tokens_follow_the_model_s_probabilities() -> None:
-    from vlm_app.engine.generation import _gumbel_noise
+    from vlm_app.engine.sampling import _gumbel_noise
 
     probabilities = torch.tensor([0.6, 0.3, 0.1])
     scores = probabilities.log().repeat(20_000, 1)
@@ -294,6 +294,13 @@ def test_two_who_ask_at_once_both_get_their_own_answer(loaded: LoadedModel) -> N
     assert kinds.index(Loaded) < kinds.index(Answering) < kinds.index(Answered)
 
 
+@pytest.fixture
+def one_by_one(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model answers one request at a time."""
+    monkeypatch.setattr(loaded.decoder, "room", 1)
+
+
+@pytest.mark.usefixtures("one_by_one")
 def test_who_waits_can_leave_and_the_next_one_moves_up(engine: Engine, loaded: LoadedModel) -> None:
     with speak(loaded, "a" * 5000, pause=0.01):
         holder = engine.answer(request(picture(), "x", tokens=400))
@@ -307,6 +314,7 @@ def test_who_waits_can_leave_and_the_next_one_moves_up(engine: Engine, loaded: L
         assert list(waiting[1])[-1].answer is not None
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_waiting_for_a_busy_model_ends_with_a_sentence(
     engine: Engine, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +329,7 @@ def test_waiting_for_a_busy_model_ends_with_a_sentence(
         holder.close()
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_stop_reaches_who_waits(engine: Engine, loaded: LoadedModel) -> None:
     stop = threading.Event()
     with speak(loaded, "a" * 5000, pause=0.01):

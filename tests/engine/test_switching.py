@@ -23,6 +23,7 @@ from tests.engine.tiny import save_pebble
 from tests.families import checkpoints
 from vlm_app.chat import Chats, ChatSettings, Conversation
 from vlm_app.engine import Engine, LoadedModel
+from vlm_app.engine.batching import share
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Region, Role, Sampling, Task, Turn
@@ -49,7 +50,9 @@ def pebble(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def tiny(family: str, pebble: Path) -> LoadedModel:
     row = pebble_row(pebble) if family == "pebble" else checkpoints.row(family)
-    return load_checkpoint(row, "fp32")
+    loaded = load_checkpoint(row, "fp32")
+    share(loaded)
+    return loaded
 
 
 @contextmanager
@@ -67,7 +70,9 @@ def says(loaded: LoadedModel, text: str) -> Iterator[None]:
         forced[..., next(script, end)] = 1e4
         return forced
 
-    with patch("vlm_app.engine.generation._sampler", lambda *_: LogitsProcessorList([force])):
+    together, alone = "vlm_app.engine.batching.choosing.sampler", "vlm_app.engine.generation.sampler"
+    forced_only = lambda *_: LogitsProcessorList([force])  # noqa: E731 - the same for both
+    with patch(together, forced_only), patch(alone, forced_only):
         yield
 
 

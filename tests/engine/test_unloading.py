@@ -95,7 +95,7 @@ def test_a_model_that_failed_while_answering_is_let_go_of(monkeypatch: pytest.Mo
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vlm_app.engine.generation._Sink.put", full)
+        patched.setattr("vlm_app.engine.batching.prefill.step", full)
         patched.setattr(logging.getLogger("vlm_app.engine.local_answer"), "disabled", True)
         with pytest.raises(GenerationFailed, match="ran out of memory"):
             ask(loaded)

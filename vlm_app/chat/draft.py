@@ -64,6 +64,7 @@ def continued(before: Answer, whole: Answer) -> Answer:
         usage=Usage(
             before.usage.prompt_tokens or whole.usage.prompt_tokens,
             before.usage.completion_tokens + whole.usage.completion_tokens,
+            before.usage.cached_tokens or whole.usage.cached_tokens,
         ),
         timings=Timings(
             before.timings.load + whole.timings.load,

@@ -1,4 +1,4 @@
-"""One generation: a thread that runs the model, and its text as it comes."""
+"""An answer as it is generated: its tokens, and its text as it comes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.sampling import end_tokens, rules, sampler
 from vlm_app.types import Finish, Sampling
 
 if TYPE_CHECKING:
     import torch
 
 _UNFINISHED = 3  # bytes, and so tokens, of a character that is not whole yet, at most
+Arrived = list[int] | BaseException | None
 JOIN_SECONDS = 10.0  # a token takes less; a thread that hangs must not hang its reader too
 
 
@@ -48,67 +50,74 @@ class Detokenizer:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-class Generation:
-    """Runs `model.generate` in a thread. A context manager: leaving it stops the thread.
+class Stream:
+    """An answer's tokens as they are made, and its text as it comes.
 
-    `inputs` are the model's inputs on its device, `limit` the most new tokens. Setting
-    `stop` ends it after the token that is being made. `on_end` is called when the thread
-    ends, whatever happened: only then is the model free.
+    A context manager: entering it begins the answer, leaving it ends it within one token.
+    `limit` is the most new tokens, `stop` ends it too. Whoever makes the tokens hands them to
+    `arrived`, then what went wrong, or None.
     """
 
-    def __init__(
-        self,
-        loaded: LoadedModel,
-        inputs: dict[str, Any],
-        sampling: Sampling,
-        limit: int,
-        stop: threading.Event,
-        on_end: Callable[[], None],
-    ) -> None:
+    def __init__(self, loaded: LoadedModel, limit: int, stop: threading.Event) -> None:
         self._loaded = loaded
-        self._inputs = inputs
-        self._sampling = sampling
         self._limit = limit
-        self._on_end = on_end
-        self._ends = _end_tokens(loaded)
-        self._arrived: queue.SimpleQueue[list[int] | BaseException | None] = queue.SimpleQueue()
+        self._ends = end_tokens(loaded)
+        self._queue: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
         self._stop = stop
         self._left = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"generate {loaded.checkpoint.id}", daemon=True
-        )
         self.tokens = 0
         self.first_token_at: float | None = None  # time.monotonic()
         self.finish = Finish.CANCELLED
 
-    def __enter__(self) -> Generation:
-        self._thread.start()
+    @property
+    def cached(self) -> int:
+        """How many tokens of the prompt were not read again."""
+        return 0
+
+    def __enter__(self) -> Self:
+        self.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._left.set()
-        self._thread.join(JOIN_SECONDS)
+        self.wait(JOIN_SECONDS)
+
+    def begin(self) -> None:
+        """Have the tokens made."""
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> None:
+        """Until nothing of it runs any more, for so long at most."""
+        raise NotImplementedError
+
+    def stopped(self) -> bool:
+        """Whether nobody wants more tokens."""
+        return self._stop.is_set() or self._left.is_set()
+
+    def arrived(self, what: Arrived) -> None:
+        """New tokens; or the exception or None with which it ended."""
+        self._queue.put(what)
 
     def pieces(self, beat: float) -> Iterator[str]:
         """The text as it comes; '' when nothing came for `beat` seconds.
 
-        What the thread raised is raised here.
+        What went wrong where the tokens are made is raised here.
         """
         text = Detokenizer(self._loaded.processor.tokenizer)
         while True:
             try:
-                ids = self._arrived.get(timeout=beat)
+                arrived = self._queue.get(timeout=beat)
             except queue.Empty:
                 yield ""
                 continue
-            if isinstance(ids, BaseException):
-                raise ids
-            if ids is None:
+            if isinstance(arrived, BaseException):
+                raise arrived
+            if arrived is None:
                 yield text.add([], last=True)
                 return
-            yield from self._count(text, ids)
+            yield from self._count(text, arrived)
 
     def _count(self, text: Detokenizer, ids: list[int]) -> Iterator[str]:
         self.first_token_at = self.first_token_at or time.monotonic()
@@ -120,15 +129,46 @@ class Generation:
         if piece := text.add(ids):
             yield piece
 
+
+class Generation(Stream):
+    """Runs `model.generate` in a thread, for one answer that has the model alone.
+
+    `inputs` are the model's inputs on its device. `on_end` is called when the thread ends,
+    whatever happened: only then is the model free.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        inputs: dict[str, Any],
+        sampling: Sampling,
+        limit: int,
+        stop: threading.Event,
+        on_end: Callable[[], None],
+    ) -> None:
+        super().__init__(loaded, limit, stop)
+        self._inputs = inputs
+        self._sampling = sampling
+        self._on_end = on_end
+        self._thread = threading.Thread(
+            target=self._run, name=f"generate {loaded.checkpoint.id}", daemon=True
+        )
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
     # --- in the thread -------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             self._generate()
         except BaseException as error:  # noqa: BLE001 - forwarded: a stream must not hang on a dead thread
-            self._arrived.put(error)
+            self.arrived(error)
         else:
-            self._arrived.put(None)
+            self.arrived(None)
         finally:
             self._inputs = {}
             self._on_end()
@@ -138,41 +178,16 @@ class Generation:
 
         self._loaded.model.generate(
             **self._inputs,
-            generation_config=self._config(),
-            logits_processor=_sampler(self._sampling, self._loaded.device),
-            stopping_criteria=StoppingCriteriaList([self._stopped]),
-            streamer=_Sink(self._arrived.put),
+            generation_config=rules(self._loaded, self._limit),
+            logits_processor=sampler(self._sampling, self._loaded.device),
+            stopping_criteria=StoppingCriteriaList([self._stop_all]),
+            streamer=_Sink(self.arrived),
         )
 
-    def _stopped(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+    def _stop_all(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch
 
-        ended = self._stop.is_set() or self._left.is_set()
-        return torch.full((len(input_ids),), ended, device=input_ids.device, dtype=torch.bool)
-
-    def _config(self) -> Any:
-        """The checkpoint's own settings without its sampling, which is the request's, and its beams.
-
-        A search by beams cannot be streamed.
-        """
-        from copy import deepcopy
-
-        config = deepcopy(self._loaded.model.generation_config)
-        config.update(
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            num_beams=1,
-            early_stopping=False,
-            length_penalty=1.0,
-            max_length=None,
-            max_new_tokens=self._limit,
-            eos_token_id=sorted(self._ends),
-        )
-        if config.pad_token_id is None:
-            config.pad_token_id = min(self._ends)
-        return config
+        return torch.full((len(input_ids),), self.stopped(), device=input_ids.device, dtype=torch.bool)
 
 
 class _Sink:
@@ -189,48 +204,3 @@ class _Sink:
 
     def end(self) -> None:
         """The thread says itself that it ended, after it has let go of the model."""
-
-
-def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
-    """Every token that ends an answer: the checkpoint's, and the family's."""
-    ends = loaded.model.generation_config.eos_token_id
-    ids = {ends} if isinstance(ends, int) else set(ends or ())
-    tokenizer = loaded.processor.tokenizer
-    if loaded.family.end:
-        ids.add(tokenizer.convert_tokens_to_ids(loaded.family.end))
-    return frozenset(ids)
-
-
-def _sampler(sampling: Sampling, device: str) -> Any:
-    """Sampling as a change of the logits, after which the largest is taken.
-
-    The largest of log-probabilities with Gumbel noise is a draw from the distribution
-    (Gumbel-max), and the noise comes from a generator of the request's own: a seed
-    repeats an answer whatever else runs, and the global random state is left alone.
-    """
-    from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
-
-    processors = LogitsProcessorList()
-    if sampling.temperature > 0:
-        processors.append(TemperatureLogitsWarper(sampling.temperature))
-        if sampling.top_p < 1:
-            processors.append(TopPLogitsWarper(sampling.top_p))
-        processors.append(_gumbel_noise(sampling.seed, device))
-    return processors
-
-
-def _gumbel_noise(seed: int | None, device: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    import torch
-
-    random = torch.Generator(device)
-    if seed is None:
-        random.seed()
-    else:
-        random.manual_seed(seed)
-
-    def add(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        exponential = torch.empty_like(scores, dtype=torch.float32).exponential_(generator=random)
-        noisy: torch.Tensor = scores.float() - exponential.log()
-        return noisy
-
-    return add

@@ -157,6 +157,8 @@ class Keeper:
     def _make_room(self, slot: Slot, free: int) -> None:
         residents, plan = self._residents, slot.plan
         assert plan is not None
+        if residents.shed():
+            return residents.stir.set()  # and look again at what is free
         leave = victims(residents.budget.short(plan.bytes, free, residents.slots), residents.slots)
         if leave is not None:
             return self._mark(leave)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from vlm_app.families import Family
 from vlm_app.types import Checkpoint
+
+if TYPE_CHECKING:
+    from vlm_app.engine.batching.decoder import Decoder
 
 
 class LoadedModel:
@@ -36,7 +41,20 @@ class LoadedModel:
         self.context = context  # tokens of prompt and answer together; 0: unknown
         self.warm: list[str] = []  # ids of the adapters that are attached, least recently used first
         self.adapter: str | None = None  # the id of the one that is switched on
+        self.decoder: Decoder | None = None  # which answers several requests together; None: one by one
+        self.encoding = threading.Lock()  # held while its processor works: tokenizers are not for two threads
+        self.spare: Callable[[], int] = lambda: 0  # bytes that it may take beyond what was planned for it
         self._model: Any | None = model
+
+    @property
+    def room(self) -> int:
+        """How many requests it can answer at a time."""
+        return self.decoder.room if self.decoder else 1
+
+    @property
+    def kept(self) -> int:
+        """Bytes beside its weights that it keeps for requests to come, and for those beyond the first."""
+        return self.decoder.bytes if self.decoder else 0
 
     @property
     def model(self) -> Any:
@@ -45,6 +63,12 @@ class LoadedModel:
             raise RuntimeError(f"{self.checkpoint.id} was unloaded")
         return self._model
 
+    def shed(self) -> int:
+        """Let go of what is kept for requests to come; how many bytes that were."""
+        return self.decoder.shed() if self.decoder else 0
+
     def close(self) -> None:
-        """Let go of the weights."""
+        """Let go of the weights, and of what was made with them."""
+        if self.decoder:
+            self.decoder.close()
         self._model = None

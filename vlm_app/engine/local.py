@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlm_app.engine import adapters, loading, packages
+from vlm_app.engine import adapters, batching, loading, packages
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.releasing import forget, release
@@ -26,7 +26,9 @@ class LocalBackend:
         if plan.checkpoint.runs is Runs.PACKAGE:
             return packages.load(plan, watch)
         adapters.prepare()
-        return loading.load(plan, watch)
+        loaded = loading.load(plan, watch)
+        batching.share(loaded)
+        return loaded
 
     def unload(self, model: LoadedModel) -> None:
         model.close()

@@ -6,15 +6,16 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from vlm_app.engine import adapters, memory
 from vlm_app.engine.adapters import Adapter
+from vlm_app.engine.batching.joining import Joined
 from vlm_app.engine.checks import asked_turns
-from vlm_app.engine.generation import Generation
+from vlm_app.engine.generation import Generation, Stream
 from vlm_app.engine.leases import Held
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import out_of_memory
@@ -22,7 +23,7 @@ from vlm_app.engine.reading import Reading
 from vlm_app.engine.releasing import release
 from vlm_app.errors import AppError, BadInput, GenerationFailed
 from vlm_app.families import Family
-from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Timings, Usage
+from vlm_app.types import Answer, Checkpoint, Clip, Delta, Finish, Request, Timings, Usage
 
 _log = logging.getLogger(__name__)
 BEAT = 0.25  # seconds: how often a stream that waits gives its reader a chance to leave
@@ -49,7 +50,7 @@ class LocalAnswer:
         self._began = time.monotonic()
         self._had_model = self._began
         self._prompt_tokens = 0
-        self._generation: Generation | None = None
+        self._generation: Stream | None = None
         self._precision = ""
         self._reading = Reading(request, checkpoint, family)
 
@@ -92,12 +93,9 @@ class LocalAnswer:
 
     def _generate(self, lease: Held, held: ExitStack) -> Generator[Delta]:
         loaded, reading = lease.model, self._reading
-        adapters.use(loaded, self._adapter)
         inputs, limit = self._encode(loaded)
         reading.resume()
-        generation = Generation(
-            loaded, inputs, self._request.sampling, limit, self._stop, on_end=lease.release
-        )
+        generation = self._stream(loaded, inputs, limit, lease.release)
         del inputs  # the generation lets go of them when it ends
         with generation:
             held.pop_all()  # from here on the thread gives the lease back, when it really ends
@@ -109,13 +107,35 @@ class LocalAnswer:
         last = reading.delta(whole=True)
         yield replace(last, answer=self._answer())
 
+    def _stream(
+        self, loaded: LoadedModel, inputs: dict[str, Any], limit: int, on_end: Callable[[], None]
+    ) -> Stream:
+        """The answer together with others where the model can, else alone."""
+        request = self._reading.shown.request
+        if loaded.decoder is None:
+            adapters.use(loaded, self._adapter)
+            return Generation(loaded, inputs, request.sampling, limit, self._stop, on_end)
+        return Joined(
+            loaded.decoder,
+            loaded,
+            inputs,
+            request.sampling,
+            limit,
+            self._stop,
+            on_end,
+            adapter=self._adapter,
+            owner=request.owner,
+            visual=_visual(request),
+        )
+
     def _encode(self, loaded: LoadedModel) -> tuple[dict[str, Any], int]:
         """The model's inputs on its device, and the most tokens that fit behind them."""
         request, self._precision = self._reading.shown.request, loaded.precision
         turns = self._reading.shown.turns(asked_turns(request, self._family))
-        inputs, self._reading.seen = self._family.encode(
-            loaded.processor, turns, task=request.task, pixels=request.pixels
-        )
+        with loaded.encoding:
+            inputs, self._reading.seen = self._family.encode(
+                loaded.processor, turns, task=request.task, pixels=request.pixels
+            )
         self._prompt_tokens = inputs["input_ids"].shape[1]
         self._reading.prompt = _readable(loaded, inputs)
         room = _room(loaded, inputs) if loaded.context else request.sampling.max_tokens
@@ -131,7 +151,7 @@ class LocalAnswer:
         now = time.monotonic()
         first = self._generation.first_token_at if self._generation else None
         return self._reading.answer(
-            Usage(self._prompt_tokens, self.tokens),
+            Usage(self._prompt_tokens, self.tokens, self._generation.cached if self._generation else 0),
             Timings(
                 load=self._had_model - self._began,
                 first_token=first - self._had_model if first else 0.0,
@@ -147,6 +167,17 @@ class LocalAnswer:
         release()
         remedy = memory.remedy(self._checkpoint, self._precision, self._request.pixels, self._capacity())
         return GenerationFailed(f"{self._checkpoint.name} ran out of memory on this answer: {remedy}")
+
+
+def _visual(request: Request) -> Hashable:
+    """What the images of a request are, and how they are seen: with the same tokens, the same prompt."""
+    parts = (part for turn in request.turns for part in turn.parts)
+    images = tuple(
+        (tuple(frame.sha256 for frame in part.frames), part.times) if isinstance(part, Clip) else part.sha256
+        for part in parts
+        if not isinstance(part, str)
+    )
+    return images, request.pixels
 
 
 def _room(loaded: LoadedModel, inputs: dict[str, Any]) -> int:

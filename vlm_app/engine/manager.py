@@ -1,8 +1,9 @@
 """Which models are in memory, and who may use them.
 
-A model loads once, however many ask for it. Its users stand in one queue: whoever is first
-holds it until the lease is released. Memory is given out in the order in which it was asked
-for; models that nobody holds make room, the least recently used one first.
+A model loads once, however many ask for it. Its users stand in one queue: the first ones, as
+many as it can answer together, hold it until their leases are released. Memory is given out in
+the order in which it was asked for; models that nobody holds make room, the least recently used
+one first.
 
 One lock (`Residents.changed`) guards all of it. A second one keeps events in their order;
 it may be held while the first is taken, never the other way round. Nothing that may take
@@ -13,6 +14,7 @@ in a thread of its own or in the keeper's, and listeners are called outside it.
 from __future__ import annotations
 
 import time
+from itertools import islice
 
 from vlm_app.engine.backend import Backend
 from vlm_app.engine.budget import Budget
@@ -60,7 +62,7 @@ class Manager:
         with self._lock:
             slot, new = self._slot(checkpoint, precision)
             lease = Lease(self, slot)
-            lease._ahead = len(slot.queue)
+            lease._ahead = _ahead(slot, len(slot.queue))
             slot.queue.append(lease)
             self._leases.add(lease)
             if lease._ahead:
@@ -198,15 +200,15 @@ class Manager:
 
     def _ready(self, lease: Lease, seconds: float) -> bool:
         with self._lock:
-            self._lock.wait_for(lambda: lease._slot.error or _first(lease), seconds)
+            self._lock.wait_for(lambda: lease._slot.error or _among_first(lease), seconds)
             slot = lease._slot
             if slot.error:
                 raise ModelUnavailable(slot.error)
-            if first := _first(lease):
+            if first := _among_first(lease):
                 slot.used = time.monotonic()
                 self._models.tell(Answering(slot.id))
             elif lease in slot.queue:
-                self._still_waiting(lease, slot.queue.index(lease))
+                self._still_waiting(lease, _ahead(slot, slot.queue.index(lease)))
         self._models.publish()
         return first
 
@@ -235,9 +237,14 @@ class Manager:
         self._models.publish()
 
 
-def _first(lease: Lease) -> bool:
+def _ahead(slot: Slot, place: int) -> int:
+    """How many must end before it is the turn of whoever stands at this place of the queue."""
+    return max(place - slot.room + 1, 0)
+
+
+def _among_first(lease: Lease) -> bool:
     slot = lease._slot
-    return slot.phase == "ready" and bool(slot.queue) and slot.queue[0] is lease
+    return slot.phase == "ready" and lease in islice(slot.queue, slot.room)
 
 
 def _out_of_patience(slot: Slot, ahead: int, seconds: float) -> str:

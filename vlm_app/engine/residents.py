@@ -86,9 +86,10 @@ class Residents:
         """
         for lease in slot.queue:
             lease._slot = other
-        holder = [other.queue.popleft()] if other.queue and other.phase == "ready" else []
+        holding = min(other.room, len(other.queue)) if other.phase == "ready" else 0
+        holders = [other.queue.popleft() for _ in range(holding)]
         behind = sorted((*other.queue, *slot.queue), key=lambda lease: lease._since)
-        other.queue = deque((*holder, *behind))
+        other.queue = deque((*holders, *behind))
         other.asked |= slot.asked
         other.wished = max(other.wished, slot.wished)
         slot.queue.clear()
@@ -151,6 +152,18 @@ class Residents:
                     break
         with self.changed:
             return self.budget.capacity(free, self.slots)
+
+    def spare(self) -> int:
+        """Bytes that nothing is set aside for just now."""
+        free = self.backend.free()
+        with self.changed:
+            return max(0, -self.budget.short(0, free, self.slots))
+
+    def shed(self) -> bool:
+        """Let go of what models keep for follow-ups; whether there was anything. Locked."""
+        freed = sum(slot.model.shed() for slot in self.slots if slot.model)
+        self.version += bool(freed)
+        return freed > 0
 
     def _remove(self, slot: Slot) -> None:
         self.slots.remove(slot)
@@ -220,6 +233,7 @@ class Residents:
         with self.changed:
             seconds = time.monotonic() - slot.since
             slot.model = model
+            model.spare = self.spare
             self.version += 1
             self._stirred()
             if slot.cancelled:

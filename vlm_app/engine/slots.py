@@ -102,14 +102,20 @@ class Slot:
 
     @property
     def in_use(self) -> int:
-        """Bytes of `reserved` that its weights take.
+        """Bytes of `reserved` that are taken: by its weights, and by what it keeps for follow-ups.
 
         What is spread over several devices was planned for the first one, of which the
         budget is; only all of it together can be measured.
         """
         if self.model is None or self.plan is None:
             return 0
-        return min(self.plan.weights, self.model.bytes) if self.plan.places else self.model.bytes
+        weights = min(self.plan.weights, self.model.bytes) if self.plan.places else self.model.bytes
+        return weights + self.model.kept
+
+    @property
+    def room(self) -> int:
+        """How many of its queue hold it at a time."""
+        return self.model.room if self.model else 1
 
     @property
     def moving(self) -> bool:
@@ -136,6 +142,8 @@ class Slot:
             name=self.checkpoint.name,
             progress=self.progress if status == "loading" else None,
             holders=len(self.queue),
+            room=self.room,
+            kept=self.model.kept if self.model else 0,
             used=self.used,
             adapters=tuple(self.model.warm) if self.model else (),
         )

@@ -15,7 +15,7 @@ class ModelState:
     """A model as it is now. `detail` is a sentence for a person.
 
     `waiting` means that memory has to become free first. `holders` requests use the model
-    (one answers, the others are behind it); `used` is when one last did, in
+    (up to `room` are answered together, the others are behind them); `used` is when one last did, in
     `time.monotonic()` seconds.
     """
 
@@ -28,5 +28,7 @@ class ModelState:
     name: str = ""
     progress: Progress | None = None
     holders: int = 0
+    room: int = 1
+    kept: int = 0  # bytes of what was said before, so that follow-ups need not read it again
     used: float = 0.0
     adapters: tuple[str, ...] = ()  # that are warm on it

@@ -101,6 +101,8 @@ def _facts(state: ModelState, now: float, adapters: Mapping[str, str]) -> list[s
         facts.append(size(state.bytes) + (f" on {state.device}" if state.device else ""))
     if state.status == "ready" and not state.holders and state.used:
         facts.append(f"used {ago(now - state.used)}")
+    if state.kept:
+        facts.append(f"{size(state.kept)} kept for follow-ups")
     if warm:
         facts.append(f"adapters {warm}")
     return facts

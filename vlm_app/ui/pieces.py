@@ -183,7 +183,9 @@ def _tokens(seen: Seen, before: str) -> str:
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:
     seen, usage, timings = answer.seen, answer.usage, answer.timings
-    tokens = f"{usage.prompt_tokens} read, {usage.completion_tokens} written" if usage.prompt_tokens else ""
+    known = f" ({usage.cached_tokens} known from before)" if usage.cached_tokens else ""
+    read = f"{usage.prompt_tokens} read{known}, {usage.completion_tokens} written"
+    tokens = read if usage.prompt_tokens else ""
     times = (
         f"first word after {timings.first_token:.1f} s, all after {timings.total:.1f} s"
         if timings.total

@@ -28,7 +28,7 @@ def size(count: int) -> str:
 
 
 def status(state: ModelState) -> str:
-    """'ready', 'answering, 2 waiting', 'loading 43 %, about 20 s', 'unloading when 1 answer has ended'."""
+    """'ready', 'answering 8, 2 waiting', 'loading 43 %, about 20 s', 'unloading when 1 answer has ended'."""
     if state.status == "loading" and state.progress:
         return how_far(state.progress)
     if state.status == "unloading":
@@ -36,8 +36,10 @@ def status(state: ModelState) -> str:
         return "unloading" + (when.removesuffix(".") if leaves else "")
     if state.status != "ready" or not state.holders:
         return WORDS[state.status]
-    behind = state.holders - 1
-    return f"answering, {behind} waiting" if behind else "answering"
+    behind = max(state.holders - state.room, 0)
+    answered = state.holders - behind
+    together = f"answering {answered}" if answered > 1 else "answering"
+    return f"{together}, {behind} waiting" if behind else together
 
 
 def how_far(progress: Progress) -> str:

@@ -205,7 +205,7 @@ class _Looking:
             raw="\n".join(answer.raw for answer in self._answers),
             task=self._task,
             seen=replace(self.seen, tiles=len(self._answers), note=note),
-            usage=Usage(sum(u.prompt_tokens for u in usages), sum(u.completion_tokens for u in usages)),
+            usage=sum(usages, Usage()),
             timings=replace(first.timings, total=time.monotonic() - self._began),
             finish=self.finish,
         )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vlm_app.types import Answer, Delta, Finish, Region, Seen, Timings, Usage
+from vlm_app.types import Answer, Delta, Finish, Region, Seen, Timings
 from vlm_app.workbench.asking import READING
 from vlm_app.workbench.sheet import Mark, Page, Question, Step
 
@@ -112,7 +112,7 @@ class Growing:
             regions=whole.regions + current.regions,
             raw="\f".join((*(part.raw for part in self._finished), current.raw)),
             seen=replace(current.seen, note="") if current.seen != Seen() else whole.seen,
-            usage=_sum_usage(whole.usage, current.usage),
+            usage=whole.usage + current.usage,
             timings=_sum_timings(whole.timings, current.timings, bool(self._finished)),
             finish=min(whole.finish, current.finish, key=_WORST.index) if self._finished else current.finish,
             error=current.error,
@@ -176,10 +176,6 @@ def _on(region: Region, image: int) -> Region:
 def _moved(region: Region, image: int, offset: int) -> Region:
     span = region.span and (region.span[0] + offset, region.span[1] + offset)
     return replace(region, image=image, span=span)
-
-
-def _sum_usage(one: Usage, other: Usage) -> Usage:
-    return Usage(one.prompt_tokens + other.prompt_tokens, one.completion_tokens + other.completion_tokens)
 
 
 def _sum_timings(one: Timings, other: Timings, later: bool) -> Timings:

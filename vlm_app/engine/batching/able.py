@@ -1,0 +1,38 @@
+"""Which models can decode several answers together, and which can go on from a cached prefix."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+# They look at images beside their text (cross-attention), whose keys are no part of the text's cache.
+_CROSS_ATTENTION = frozenset({"idefics", "mllama"})
+_OWN_POSITIONS = frozenset({"kosmos-2.5"})  # works positions out from the tokens and the cache's length
+_WHOLE_PROMPT = frozenset({"paligemma"})  # every token of the prompt sees those behind it
+
+
+def decodes_together(model: Any) -> bool:
+    """Whether answers of this model can share one pass for each token.
+
+    A decoder can whose `generate` is transformers' own; an encoder-decoder cannot, nor can
+    what writes an answer in its own way.
+    """
+    from transformers import GenerationMixin
+
+    from vlm_app.engine.batching.caches import batchable
+
+    kind = type(model)
+    return (
+        kind.generate is GenerationMixin.generate
+        and not model.config.is_encoder_decoder
+        and model.config.model_type not in _CROSS_ATTENTION | _OWN_POSITIONS
+        and "position_ids" in signature(kind.forward).parameters
+        and batchable(model.config)
+    )
+
+
+def goes_on(model: Any) -> bool:
+    """Whether a prompt may go on from the cache of its beginning."""
+    from vlm_app.engine.batching.caches import croppable
+
+    return model.config.model_type not in _WHOLE_PROMPT and croppable(model.config)

@@ -1,0 +1,223 @@
+"""The keys and values of several answers that are decoded together.
+
+Rows stand right-aligned: all of them write their next token at the same place, and a shorter
+one has nothing in front, which is masked. Keys carry their rotary phase, so a row may be moved
+in the buffer without being computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers.cache_utils import (
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionLayer,
+)
+
+SPARE = 128  # tokens for which there is room behind the last one when a buffer is made
+Kept = tuple[tuple[torch.Tensor, torch.Tensor] | None, ...]  # of one row, layer by layer; None: has none
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values of one layer, each (rows, heads, tokens, width), written in place.
+
+    transformers' own layer copies everything at each token. This one keeps whole what a
+    sliding window no longer sees (the mask hides it), so that an answer can be cut back to
+    any earlier token.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._end = 0
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        count = key_states.shape[-2]
+        if self._buffers is None or self._end + count > self._buffers[0].shape[-2]:
+            self._move(key_states, value_states)
+        assert self._buffers is not None
+        for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, self._end : self._end + count] = new
+        self._end += count
+        return self._view()
+
+    def set(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Begin with these; they are copied."""
+        self._move(keys[:, :, :0], values[:, :, :0], keys.shape[-2])
+        self.update(keys, values)
+
+    def join(self, other: GrowingLayer) -> None:
+        """The rows of another layer become rows of this one, behind its own."""
+        mine, theirs = (self.keys, self.values), (other.keys, other.values)
+        length = max(mine[0].shape[-2], theirs[0].shape[-2])
+        self._replace(tuple(_stacked(*pair, length) for pair in zip(mine, theirs, strict=True)), length)
+
+    def keep(self, rows: Sequence[int], ahead: int) -> None:
+        """Only these rows stay, without the first `ahead` tokens, which none of them has."""
+        chosen = torch.tensor(rows, device=self.keys.device)
+        length = self.keys.shape[-2] - ahead
+        made = (
+            _stacked(each.index_select(0, chosen)[:, :, ahead:], None, length)
+            for each in (self.keys, self.values)
+        )
+        self._replace(tuple(made), length)
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes for one token of one row."""
+        return sum(each.shape[1] * each.shape[3] * each.itemsize for each in self._buffers or ())
+
+    def _move(self, keys: torch.Tensor, values: torch.Tensor, more: int = 0) -> None:
+        """To a larger buffer, with room for these and a while."""
+        if not self.is_initialized:
+            self.lazy_initialization(keys, values)
+            here = (keys[:, :, :0], values[:, :, :0])
+        else:
+            here = (self.keys, self.values)
+        length = here[0].shape[-2]
+        more = more or keys.shape[-2]
+        self._replace(tuple(_stacked(each, None, length, more) for each in here), length)
+
+    def _replace(self, buffers: tuple[torch.Tensor, ...], length: int) -> None:
+        keys, values = buffers
+        self._buffers = (keys, values)
+        self._end = length
+        self._view()
+
+    def _view(self) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self._buffers is not None
+        self.keys, self.values = (each[:, :, : self._end] for each in self._buffers)
+        return self.keys, self.values
+
+
+def _stacked(above: torch.Tensor, below: torch.Tensor | None, length: int, more: int = 0) -> torch.Tensor:
+    """A buffer with the rows of both, right-aligned at `length` tokens, and room behind.
+
+    In front stand zeros: nothing looks at them, but what is no number would spoil a sum all the same.
+    """
+    parts = [above] if below is None else [above, below]
+    rows = sum(len(part) for part in parts)
+    made = above.new_empty(rows, above.shape[1], length + more + SPARE, above.shape[3])
+    row = 0
+    for part in parts:
+        made[row : row + len(part), :, : length - part.shape[2]] = 0
+        made[row : row + len(part), :, length - part.shape[2] : length] = part
+        row += len(part)
+    return made
+
+
+class BatchCache(Cache):
+    """The cache of the answers that a model decodes together.
+
+    `padding` has, for each row, how many tokens of nothing stand in front of it.
+    """
+
+    def __init__(self, config: Any) -> None:
+        own = DynamicCache(config=config.get_text_config(decoder=True)).layers
+        if own:
+            super().__init__(layers=[_ours(layer) for layer in own])
+        else:
+            super().__init__(layer_class_to_replicate=GrowingLayer)
+        self.padding: list[int] = [0]
+
+    @property
+    def tokens(self) -> int:
+        """How many every row has, those of nothing among them."""
+        return next(layer.get_seq_length() for layer in self.layers if isinstance(layer, GrowingLayer))
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes for one token of one row, in all layers."""
+        return sum(layer.token_bytes for layer in self.layers if isinstance(layer, GrowingLayer))
+
+    def join(self, other: BatchCache) -> None:
+        """Take the rows of another cache in; it is not to be used any more."""
+        mine, theirs = self.tokens, other.tokens
+        length = max(mine, theirs)
+        for layer, new in zip(self.layers, other.layers, strict=True):
+            if isinstance(layer, GrowingLayer):
+                if layer.is_initialized:
+                    layer.join(new)
+            elif isinstance(layer, LinearAttentionLayer):
+                _join_states(layer, new)
+        self.padding = [each + length - mine for each in self.padding]
+        self.padding += [each + length - theirs for each in other.padding]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let go of every other row. At least one stays."""
+        left = [self.padding[row] for row in rows]
+        ahead = min(left)
+        for layer in self.layers:
+            if isinstance(layer, GrowingLayer):
+                if layer.is_initialized:
+                    layer.keep(rows, ahead)
+            elif isinstance(layer, LinearAttentionLayer):
+                layer.reorder_cache(torch.tensor(rows))
+        self.padding = [each - ahead for each in left]
+
+    def mask(self) -> torch.Tensor | None:
+        """Which tokens each row sees while the next one is decoded (rows, tokens + 1); None: all of them."""
+        if not any(self.padding):
+            return None
+        places = torch.arange(self.tokens + 1)
+        seen = places >= torch.tensor(self.padding)[:, None]
+        device = next(layer.keys.device for layer in self.layers if isinstance(layer, GrowingLayer))
+        return seen.to(device)
+
+    # --- one row, to go on from later ---------------------------------------------------------
+
+    def kept(self, row: int) -> Kept:
+        """A copy of what one row has in every layer; none of a layer that shares another's."""
+        ahead = self.padding[row]
+        return tuple(
+            (layer.keys[row : row + 1, :, ahead:].clone(), layer.values[row : row + 1, :, ahead:].clone())
+            if isinstance(layer, GrowingLayer) and layer.is_initialized
+            else None
+            for layer in self.layers
+        )
+
+    def begin(self, kept: Kept, tokens: int, device: str) -> None:
+        """Go on from the first `tokens` tokens of a row that was kept."""
+        if not self.layers:
+            self.layers = [GrowingLayer() for _ in kept]
+        for layer, pair in zip(self.layers, kept, strict=True):
+            if isinstance(layer, GrowingLayer) and pair is not None:
+                keys, values = (each[:, :, :tokens].to(device) for each in pair)
+                layer.set(keys, values)
+
+
+def bytes_of(kept: Kept) -> int:
+    """Bytes of a row that was kept."""
+    return sum(tensor.nbytes for pair in kept if pair is not None for tensor in pair)
+
+
+def batchable(config: Any) -> bool:
+    """Whether every layer of a model's cache is one that rows can join and leave."""
+    kinds = (DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer)
+    layers = DynamicCache(config=config.get_text_config(decoder=True)).layers
+    return all(type(layer) in kinds or type(layer).__name__ == "DummyLayer" for layer in layers)
+
+
+def croppable(config: Any) -> bool:
+    """Whether a model's cache can be cut back to an earlier token: a running state cannot."""
+    layers = DynamicCache(config=config.get_text_config(decoder=True)).layers
+    return not any(isinstance(layer, LinearAttentionLayer) for layer in layers)
+
+
+def _ours(layer: Any) -> Any:
+    return GrowingLayer() if isinstance(layer, DynamicLayer) else layer
+
+
+def _join_states(layer: LinearAttentionLayer, new: LinearAttentionLayer) -> None:
+    for states in ("conv_states", "recurrent_states"):
+        mine, theirs = getattr(layer, states), getattr(new, states)
+        for index, state in mine.items():
+            if state is not None:
+                mine[index] = torch.cat([state, theirs[index]])

@@ -1,0 +1,216 @@
+"""Decoding the answers of one model together: they join and leave at any token."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from vlm_app.engine import adapters
+from vlm_app.engine.batching import prefill
+from vlm_app.engine.batching.able import goes_on
+from vlm_app.engine.batching.caches import BatchCache
+from vlm_app.engine.batching.choosing import Chooser, choose
+from vlm_app.engine.batching.prefixes import Prefixes
+from vlm_app.engine.batching.rows import Row
+from vlm_app.engine.loaded import LoadedModel
+
+BESIDE = 4  # times as much as on the device is kept in the computer's own memory
+STALL_SECONDS = 0.1  # for so long new prompts are read at a time while others wait for their next token
+
+
+class Batch:
+    """Rows with one adapter, and what the model needs for their next tokens."""
+
+    def __init__(self, row: Row, begun: prefill.Begun) -> None:
+        self.rows = [row]
+        self.cache: BatchCache = begun.cache
+        self.logits = begun.logits
+        self.positions = begun.positions
+
+    def join(self, other: Batch) -> None:
+        """Take the rows of another batch in."""
+        self.cache.join(other.cache)
+        self.rows += other.rows
+        self.logits = torch.cat([self.logits, other.logits])
+        self.positions = torch.cat(_alike(self.positions, other.positions), dim=-2)
+
+    def keep(self, places: list[int]) -> None:
+        """Let go of all other rows."""
+        self.rows = [self.rows[place] for place in places]
+        self.cache.keep(places)
+        chosen = torch.tensor(places, device=self.logits.device)
+        self.logits = self.logits[chosen]
+        self.positions = self.positions.index_select(-2, chosen)
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> list[torch.Tensor]:
+    """Positions along one axis as such along several, where the others have several."""
+    axes = max(one.ndim, other.ndim)
+    size = max((each.shape[0] for each in (one, other) if each.ndim == 3), default=1)
+    return [each if each.ndim == axes else each.expand(size, *each.shape) for each in (one, other)]
+
+
+class Decoder:
+    """Decodes the answers of one loaded model, at most `room` at a time, in a thread that ends when none is left.
+
+    What was read stays for follow-ups, in at most `keep` bytes.
+    """
+
+    def __init__(self, loaded: LoadedModel, room: int, keep: int) -> None:
+        self.room = room
+        self._loaded: LoadedModel | None = loaded
+        self.prefixes: Prefixes | None = None
+        if keep and goes_on(loaded.model):
+            beside = BESIDE * keep if loaded.device != "cpu" else 0
+            self.prefixes = Prefixes(_placeholders(loaded.model.config), keep, beside)
+        self._waiting: deque[Row] = deque()
+        self._batches: dict[str | None, Batch] = {}
+        self._changed = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def running(self) -> int:
+        """How many answers are being decoded."""
+        return sum(len(batch.rows) for batch in list(self._batches.values()))
+
+    @property
+    def bytes(self) -> int:
+        """What it takes on the model's device beside one answer: other answers, and what it keeps."""
+        kept = self.prefixes.bytes if self.prefixes is not None else 0
+        others = self.running - 1
+        return kept + (self._row_bytes(self._longest()) * others if others > 0 else 0)
+
+    def shed(self) -> int:
+        """Let go of what is kept for follow-ups; how many bytes of the device's memory that were."""
+        return self.prefixes.clear() if self.prefixes is not None else 0
+
+    def submit(self, row: Row) -> None:
+        """Decode a row, together with those that are there."""
+        with self._changed:
+            self._waiting.append(row)
+            if self._thread is None:
+                name = f"decode {self._model.checkpoint.id}"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Let go of the model and of what was kept of it."""
+        self.shed()
+        self._loaded = None
+
+    @property
+    def _model(self) -> LoadedModel:
+        if self._loaded is None:
+            raise RuntimeError("this decoder's model was unloaded")
+        return self._loaded
+
+    # --- in the thread -------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _run(self) -> None:
+        while self._go_on():
+            until = time.monotonic() + STALL_SECONDS
+            while (row := self._next()) is not None:
+                self._begin(row)
+                if time.monotonic() > until:
+                    break
+            for batch in list(self._batches.values()):
+                self._step(batch)
+
+    def _go_on(self) -> bool:
+        """Whether there is anything to do; when not, the thread is over."""
+        with self._changed:
+            if self._waiting or self._batches:
+                return True
+            self._thread = None
+            return False
+
+    def _next(self) -> Row | None:
+        """The next row, where there is room for it; the first one always gets what was planned for it."""
+        with self._changed:
+            row = self._waiting[0] if self._waiting and self.running < self.room else None
+        if row is None or (self.running and not self._fits(row)):
+            return None
+        with self._changed:
+            return self._waiting.popleft()
+
+    def _fits(self, row: Row) -> bool:
+        needed = self._row_bytes(max(self._longest(), row.tokens))
+        return needed <= self._model.spare() or (self.shed() > 0 and needed <= self._model.spare())
+
+    def _longest(self) -> int:
+        rows = (row for batch in list(self._batches.values()) for row in batch.rows)
+        return max((row.tokens for row in rows), default=0)
+
+    def _row_bytes(self, tokens: int) -> int:
+        """Bytes of the cache for a row of so many tokens, as those of the rows that are there."""
+        caches = [batch.cache for batch in list(self._batches.values())]
+        return max((cache.token_bytes for cache in caches), default=0) * tokens
+
+    def _begin(self, row: Row) -> None:
+        """Read a prompt, and let the row join those with its adapter."""
+        if row.stopped():
+            return row.end()
+        loaded = self._model
+        try:
+            adapters.use(loaded, row.adapter)
+            row.chooser = Chooser(loaded, row.ids, row.limit, row.sampling)
+            begun = prefill.read(loaded, row, self.prefixes)
+        except BaseException as error:  # noqa: BLE001 - raised again where the answer is read
+            return row.end(error)
+        batch = Batch(row, begun)
+        if (there := self._batches.get(row.adapter_id)) is None:
+            self._batches[row.adapter_id] = batch
+        else:
+            there.join(batch)
+
+    def _step(self, batch: Batch) -> None:
+        """A token for each row; those that ended leave, and for the others the model reads it."""
+        try:
+            tokens = choose(batch.rows, batch.logits)
+            told = [
+                row.stopped() or row.add(token)
+                for row, token in zip(batch.rows, tokens.tolist(), strict=True)
+            ]
+            ended = [place for place, last in enumerate(told) if last]
+            if ended:
+                tokens = self._leave(batch, ended, tokens)
+            if batch.rows:
+                adapters.use(self._model, batch.rows[0].adapter)
+                batch.logits = prefill.step(self._model.model, batch.cache, tokens, batch.positions)
+                batch.positions = batch.positions + 1
+        except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
+            self._forget(batch)
+            for row in batch.rows:
+                row.end(error)
+
+    def _leave(self, batch: Batch, ended: list[int], tokens: torch.Tensor) -> torch.Tensor:
+        """Rows that ended are kept for their follow-ups; the tokens of the others."""
+        rows = [batch.rows[place] for place in ended]
+        stay = [place for place in range(len(batch.rows)) if place not in ended]
+        if self.prefixes is not None:
+            for place, row in zip(ended, rows, strict=True):
+                self.prefixes.keep(row, batch.cache.kept(place), self._model.spare())
+        if stay:
+            batch.keep(stay)
+            tokens = tokens[torch.tensor(stay, device=tokens.device)]
+        else:
+            self._forget(batch)
+            batch.rows = []
+        for row in rows:
+            row.end()
+        return tokens
+
+    def _forget(self, batch: Batch) -> None:
+        self._batches = {adapter: each for adapter, each in self._batches.items() if each is not batch}
+
+
+def _placeholders(config: Any) -> frozenset[int]:
+    """The tokens that stand for images and frames, by the names that configurations give them."""
+    names: Iterable[str] = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
+    return frozenset(id for name in names if isinstance(id := getattr(config, name, None), int))

@@ -1,0 +1,117 @@
+"""The beginnings of prompts whose keys and values are still there.
+
+A follow-up begins with all that was said before, images included: its prefill goes on where
+the last answer ended. Entries are by owner, adapter and images; tokens decide the rest, so a
+changed history is used as far as it is the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from vlm_app.engine.batching.caches import Kept, bytes_of
+from vlm_app.engine.batching.rows import Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefix:
+    """A row that was kept: its tokens, those of its prompt, and its keys and values."""
+
+    key: Hashable
+    ids: list[int]
+    prompt: int
+    kept: Kept
+    bytes: int
+    beside: bool = False  # whether it lies in the computer's own memory, not on the model's device
+
+
+class Prefixes:
+    """What is kept of one model's answers: at most `most` bytes on its device, `beside` in other memory.
+
+    The least recently used one leaves first. `placeholders` are the tokens that stand for
+    images: behind a prefix there may be none, for their images would have to be seen.
+    """
+
+    def __init__(self, placeholders: frozenset[int], most: int, beside: int = 0) -> None:
+        self._placeholders = placeholders
+        self._most = most
+        self._beside = beside
+        self._entries: list[Prefix] = []  # least recently used first
+        self._lock = threading.Lock()
+
+    @property
+    def bytes(self) -> int:
+        """On the model's device."""
+        return sum(each.bytes for each in self._entries if not each.beside)
+
+    @property
+    def count(self) -> int:
+        return len(self._entries)
+
+    def find(self, row: Row) -> tuple[Prefix, int] | None:
+        """What a prompt can go on from, and how many of its tokens that are; None: nothing."""
+        with self._lock:
+            alike = [each for each in self._entries if each.key == _key(row)]
+            if not alike:
+                return None
+            entry = max(reversed(alike), key=lambda each: _common(each.ids, row.ids))
+            same = min(_common(entry.ids, row.ids), len(row.ids) - 1)  # the last one's logits are wanted
+            if same < 1 or not self._fits(row, entry, same):
+                return None
+            self._entries.remove(entry)
+            self._entries.append(entry)
+        return entry, same
+
+    def keep(self, row: Row, kept: Kept, spare: int) -> None:
+        """Remember a row that ended, where `spare` bytes of the device can be had for it."""
+        key, ids = _key(row), row.ids[:-1]  # the last one was chosen, and not read
+        entry = Prefix(key, ids, row.prompt, kept, bytes_of(kept))
+        with self._lock:
+            self._entries = [each for each in self._entries if not _goes_on_as(each, entry)]
+            self._entries.append(entry)
+            self._shrink(min(self._most, self.bytes - entry.bytes + spare))
+
+    def clear(self) -> int:
+        """Let go of everything; how many bytes of the device that were."""
+        with self._lock:
+            freed = self.bytes
+            self._entries = []
+        return freed
+
+    def _shrink(self, most: int) -> None:
+        while self.bytes > most:
+            oldest = next(each for each in self._entries if not each.beside)
+            self._entries[self._entries.index(oldest)] = _moved(oldest)
+        while sum(each.bytes for each in self._entries if each.beside) > self._beside:
+            self._entries.remove(next(each for each in self._entries if each.beside))
+
+    def _fits(self, row: Row, entry: Prefix, same: int) -> bool:
+        """Whether all images lie before the end of what is the same."""
+        if same >= entry.prompt:
+            return True
+        return bool(self._placeholders) and self._placeholders.isdisjoint(row.ids[same:])
+
+
+def _key(row: Row) -> Hashable:
+    return row.owner, row.adapter_id, row.visual
+
+
+def _goes_on_as(old: Prefix, new: Prefix) -> bool:
+    """Whether the new one has all that the old one has."""
+    return old.key == new.key and old.ids == new.ids[: len(old.ids)]
+
+
+def _moved(prefix: Prefix) -> Prefix:
+    """The same in the computer's own memory."""
+    kept = tuple(pair and (pair[0].to("cpu"), pair[1].to("cpu")) for pair in prefix.kept)
+    return replace(prefix, kept=kept, beside=True)
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """How many first tokens are the same."""
+    shorter = min(len(one), len(other))
+    if one[:shorter] == other[:shorter]:
+        return shorter
+    return next(place for place in range(shorter) if one[place] != other[place])
