@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = 3  # bytes, and so tokens, of a character that is not whole yet, at most
 Arrived = list[int] | BaseException | None
+PACE_SECONDS = 0.03  # between two looks at what came
 JOIN_SECONDS = 10.0  # a token takes less; a thread that hangs must not hang its reader too
 
 
@@ -63,6 +64,7 @@ class Stream:
         self._limit = limit
         self._ends = end_tokens(loaded)
         self._queue: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+        self._over = threading.Event()
         self._stop = stop
         self._left = threading.Event()
         self.tokens = 0
@@ -99,6 +101,8 @@ class Stream:
     def arrived(self, what: Arrived) -> None:
         """New tokens; or the exception or None with which it ended."""
         self._queue.put(what)
+        if not isinstance(what, list):
+            self._over.set()
 
     def pieces(self, beat: float) -> Iterator[str]:
         """The text as it comes; '' when nothing came for `beat` seconds.
@@ -112,12 +116,26 @@ class Stream:
             except queue.Empty:
                 yield ""
                 continue
-            if isinstance(arrived, BaseException):
-                raise arrived
-            if arrived is None:
+            ids, last = self._so_far(arrived)
+            if ids:
+                yield from self._count(text, ids)
+            if isinstance(last, BaseException):
+                raise last
+            if last is None:
                 yield text.add([], last=True)
                 return
-            yield from self._count(text, arrived)
+            # Whoever makes the tokens has the processor meanwhile; nobody reads faster than that.
+            self._over.wait(PACE_SECONDS)
+
+    def _so_far(self, arrived: Arrived) -> tuple[list[int], Arrived]:
+        """The tokens that have come by now, and what came last."""
+        ids: list[int] = []
+        while isinstance(arrived, list):
+            ids += arrived
+            if self._queue.empty():
+                break
+            arrived = self._queue.get()
+        return ids, arrived
 
     def _count(self, text: Detokenizer, ids: list[int]) -> Iterator[str]:
         self.first_token_at = self.first_token_at or time.monotonic()

@@ -13,8 +13,11 @@ from vlm_app.settings import settings
 
 def share(loaded: LoadedModel) -> None:
     """Let a model answer several requests together, where it can."""
+    from vlm_app.engine.batching import attention
     from vlm_app.engine.batching.able import decodes_together
     from vlm_app.engine.batching.decoder import Decoder
 
     if decodes_together(loaded.model):
+        if loaded.device == "cpu":
+            attention.put_in(loaded.model)
         loaded.decoder = Decoder(loaded, settings().batch, settings().prefix_cache)

@@ -8,6 +8,7 @@ in the buffer without being computed again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,11 +29,13 @@ class GrowingLayer(DynamicLayer):
 
     transformers' own layer copies everything at each token. This one keeps whole what a
     sliding window no longer sees (the mask hides it), so that an answer can be cut back to
-    any earlier token.
+    any earlier token. A single token gets the `whole` buffer to look at, with what is empty
+    yet, where that is faster; its mask has to hide that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool) -> None:
         super().__init__()
+        self._whole = whole
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         self._end = 0
 
@@ -40,13 +43,19 @@ class GrowingLayer(DynamicLayer):
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         count = key_states.shape[-2]
-        if self._buffers is None or self._end + count > self._buffers[0].shape[-2]:
-            self._move(key_states, value_states)
+        self._reserve(key_states, value_states)
         assert self._buffers is not None
         for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[:, :, self._end : self._end + count] = new
         self._end += count
-        return self._view()
+        view = self._view()
+        return self._buffers if self._whole and count == 1 else view
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        if not self._whole or query_length != 1 or self._buffers is None:
+            return super().get_mask_sizes(query_length)
+        self._reserve(self.keys[:, :, :1], self.values[:, :, :1])
+        return self._buffers[0].shape[-2], 0
 
     def set(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Begin with these; they are copied."""
@@ -74,6 +83,11 @@ class GrowingLayer(DynamicLayer):
         """Bytes for one token of one row."""
         return sum(each.shape[1] * each.shape[3] * each.itemsize for each in self._buffers or ())
 
+    def _reserve(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Room for these."""
+        if self._buffers is None or self._end + keys.shape[-2] > self._buffers[0].shape[-2]:
+            self._move(keys, values)
+
     def _move(self, keys: torch.Tensor, values: torch.Tensor, more: int = 0) -> None:
         """To a larger buffer, with room for these and a while."""
         if not self.is_initialized:
@@ -100,14 +114,13 @@ class GrowingLayer(DynamicLayer):
 def _stacked(above: torch.Tensor, below: torch.Tensor | None, length: int, more: int = 0) -> torch.Tensor:
     """A buffer with the rows of both, right-aligned at `length` tokens, and room behind.
 
-    In front stand zeros: nothing looks at them, but what is no number would spoil a sum all the same.
+    What is empty is zero: nothing looks at it, but what is no number would spoil a sum all the same.
     """
     parts = [above] if below is None else [above, below]
     rows = sum(len(part) for part in parts)
-    made = above.new_empty(rows, above.shape[1], length + more + SPARE, above.shape[3])
+    made = above.new_zeros(rows, above.shape[1], length + more + SPARE, above.shape[3])
     row = 0
     for part in parts:
-        made[row : row + len(part), :, : length - part.shape[2]] = 0
         made[row : row + len(part), :, length - part.shape[2] : length] = part
         row += len(part)
     return made
@@ -119,12 +132,14 @@ class BatchCache(Cache):
     `padding` has, for each row, how many tokens of nothing stand in front of it.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, whole: bool = False) -> None:
+        self._whole = whole
         own = DynamicCache(config=config.get_text_config(decoder=True)).layers
+        self._alike = all(type(layer) is DynamicLayer for layer in own)
         if own:
-            super().__init__(layers=[_ours(layer) for layer in own])
+            super().__init__(layers=[_ours(layer, whole) for layer in own])
         else:
-            super().__init__(layer_class_to_replicate=GrowingLayer)
+            super().__init__(layer_class_to_replicate=partial(GrowingLayer, whole))
         self.padding: list[int] = [0]
 
     @property
@@ -163,13 +178,17 @@ class BatchCache(Cache):
         self.padding = [each - ahead for each in left]
 
     def mask(self) -> torch.Tensor | None:
-        """Which tokens each row sees while the next one is decoded (rows, tokens + 1); None: all of them."""
-        if not any(self.padding):
+        """Which places each row sees while its next token is decoded; None: all of them.
+
+        (rows, 1, 1, places), or (rows, places) where a model must see which layers hide more.
+        """
+        if not self._whole and not any(self.padding):
             return None
-        places = torch.arange(self.tokens + 1)
-        seen = places >= torch.tensor(self.padding)[:, None]
-        device = next(layer.keys.device for layer in self.layers if isinstance(layer, GrowingLayer))
-        return seen.to(device)
+        layer = next(layer for layer in self.layers if isinstance(layer, GrowingLayer))
+        places = torch.arange(layer.get_mask_sizes(1)[0])
+        there = places <= layer.get_seq_length()
+        seen = (there & (places >= torch.tensor(self.padding)[:, None])).to(layer.keys.device)
+        return seen[:, None, None] if self._alike else seen
 
     # --- one row, to go on from later ---------------------------------------------------------
 
@@ -186,7 +205,7 @@ class BatchCache(Cache):
     def begin(self, kept: Kept, tokens: int, device: str) -> None:
         """Go on from the first `tokens` tokens of a row that was kept."""
         if not self.layers:
-            self.layers = [GrowingLayer() for _ in kept]
+            self.layers = [GrowingLayer(self._whole) for _ in kept]
         for layer, pair in zip(self.layers, kept, strict=True):
             if isinstance(layer, GrowingLayer) and pair is not None:
                 keys, values = (each[:, :, :tokens].to(device) for each in pair)
@@ -211,8 +230,8 @@ def croppable(config: Any) -> bool:
     return not any(isinstance(layer, LinearAttentionLayer) for layer in layers)
 
 
-def _ours(layer: Any) -> Any:
-    return GrowingLayer() if isinstance(layer, DynamicLayer) else layer
+def _ours(layer: Any, whole: bool) -> Any:
+    return GrowingLayer(whole) if isinstance(layer, DynamicLayer) else layer
 
 
 def _join_states(layer: LinearAttentionLayer, new: LinearAttentionLayer) -> None:

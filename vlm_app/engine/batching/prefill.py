@@ -28,7 +28,7 @@ class Begun:
 def read(loaded: LoadedModel, row: Row, prefixes: Prefixes | None) -> Begun:
     """Read a row's prompt, or what of it was not read before."""
     model = loaded.model
-    cache = BatchCache(model.config)
+    cache = BatchCache(model.config, whole=loaded.device == "cpu")
     given = {name: value for name, value in row.inputs.items() if name not in ("input_ids", "attention_mask")}
     ids, positions = row.inputs["input_ids"], _positions(model, row.inputs)
     found = prefixes.find(row) if prefixes is not None else None
@@ -39,6 +39,7 @@ def read(loaded: LoadedModel, row: Row, prefixes: Prefixes | None) -> Begun:
     inputs = model.prepare_inputs_for_generation(
         ids,
         past_key_values=cache,
+        attention_mask=cache.mask() if ids.shape[1] == 1 and found else None,
         position_ids=positions,
         is_first_iteration=not found,
         use_cache=True,
