@@ -56,9 +56,9 @@ def _alike(one: torch.Tensor, other: torch.Tensor) -> list[torch.Tensor]:
 
 
 class Decoder:
-    """Decodes the answers of one loaded model, at most `room` at a time, in a thread that ends when none is left.
+    """Decodes the answers of one loaded model, at most `room` at a time.
 
-    What was read stays for follow-ups, in at most `keep` bytes.
+    Its thread ends when no answer is left. What was read stays for follow-ups, in at most `keep` bytes.
     """
 
     def __init__(self, loaded: LoadedModel, room: int, keep: int) -> None:

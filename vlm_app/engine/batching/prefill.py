@@ -15,7 +15,7 @@ from vlm_app.engine.loaded import LoadedModel
 
 @dataclass(slots=True)
 class Begun:
-    """A prompt that was read: its cache, the logits (1, vocabulary) behind it, and the place of the next token.
+    """A prompt that was read: its cache, the logits (1, vocabulary) behind it, and the next token's place.
 
     `positions` is (1, 1), or (axes, 1, 1) where a model counts places along several axes.
     """

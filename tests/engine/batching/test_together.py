@@ -1,0 +1,174 @@
+"""Answers that are decoded together are those that each would have got alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from tests.engine.batching.rows import Asked, alone, asked, tiny
+from tests.engine.lora import made
+from tests.families import checkpoints
+from vlm_app.engine.batching import able, prefill
+from vlm_app.types import Sampling
+
+# Each with the reason why its answers are written one after the other, by `generate`.
+ONE_BY_ONE = {
+    "blip2": "its `generate` is its own",
+    "florence2": "an encoder-decoder",
+    "idefics": "looks at images beside its text",
+    "instructblip": "its `generate` is its own",
+    "kosmos2": "its `generate` is its own",
+    "kosmos2_5": "works out places from the tokens",
+    "mllama": "looks at images beside its text",
+}
+TOGETHER = sorted(set(checkpoints.names()) - set(ONE_BY_ONE))
+
+
+@pytest.mark.parametrize("name", sorted(ONE_BY_ONE))
+def test_the_others_are_asked_one_by_one(name: str) -> None:
+    loaded = tiny(name)
+    assert not able.decodes_together(loaded.model)
+    assert loaded.room == 1
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_four_at_once_get_what_each_would_alone(name: str) -> None:
+    loaded = tiny(name)
+    prompts = [asked(loaded, number) for number in range(4)]
+    expected = [alone(loaded, inputs, 12) for inputs in prompts]
+    rows = [Asked(loaded, inputs, visual=number) for number, inputs in enumerate(prompts)]
+    assert [row.written() for row in rows] == expected
+
+
+def test_rows_join_and_leave_at_any_token() -> None:
+    loaded = tiny("qwen2_5_vl")
+    lengths = (30, 12, 21, 3)
+    prompts = [asked(loaded, number) for number in range(4)]
+    expected = [alone(loaded, inputs, length) for inputs, length in zip(prompts, lengths, strict=True)]
+    with _slowly():
+        first = Asked(loaded, prompts[0], lengths[0])
+        first.wait_for(5)
+        second = Asked(loaded, prompts[1], lengths[1])
+        second.wait_for(4)
+        others = [Asked(loaded, prompts[number], lengths[number]) for number in (2, 3)]
+        assert [row.written() for row in (first, second, *others)] == expected
+
+
+def test_each_row_has_its_own_sampling() -> None:
+    loaded = tiny("llava")
+    warm = [Sampling(temperature=1.5, top_p=0.9, seed=seed) for seed in (1, 2)]
+    prompts = [asked(loaded, number) for number in range(4)]
+
+    def sampled(number: int) -> list[int]:
+        return Asked(loaded, prompts[number], sampling=warm[number], owner=f"alone {number}").written()
+
+    expected = [sampled(0), sampled(1), alone(loaded, prompts[2], 12)]
+    rows = [
+        Asked(loaded, prompts[number], sampling=sampling, owner="together")
+        for number, sampling in enumerate((*warm, Sampling()))
+    ]
+    assert [row.written() for row in rows] == expected
+    assert len({tuple(each) for each in expected}) == 3
+
+
+def test_a_checkpoints_own_rules_hold_for_each_row() -> None:
+    loaded = tiny("qwen2_vl")
+    own = loaded.model.generation_config
+    with patch.object(own, "repetition_penalty", 1.8), patch.object(own, "no_repeat_ngram_size", 2):
+        prompts = [asked(loaded, number) for number in range(3)]
+        expected = [alone(loaded, inputs, 12) for inputs in prompts]
+        rows = [Asked(loaded, inputs, owner="ruled") for inputs in prompts]
+        assert [row.written() for row in rows] == expected
+    assert expected[0] != alone(loaded, prompts[0], 12)
+
+
+def test_each_row_has_its_own_end_and_its_own_stop() -> None:
+    loaded = tiny("internvl")
+    said = alone(loaded, asked(loaded, 0), 12)
+    with _slowly():
+        ending = Asked(loaded, asked(loaded, 0), ends=frozenset({said[-1]}))
+        stopped = Asked(loaded, asked(loaded, 1), tokens=400)
+        going = Asked(loaded, asked(loaded, 2), tokens=40)
+        stopped.wait_for(3)
+        stopped.stop.set()
+        before = len(stopped.heard)
+        assert len(stopped.written()) <= before + 1
+        assert ending.written() == said[: said.index(said[-1]) + 1]
+        assert len(going.written()) == 40
+
+
+# peft asks transformers for a name that transformers has renamed.
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+def test_each_row_has_its_own_adapter() -> None:
+    loaded = tiny("qwen3_vl")
+    folder = Path(loaded.checkpoint.source)
+    chosen = (None, made(folder, "one"), made(folder, "two", seed=2))
+    prompt = asked(loaded, 0)
+    expected = [Asked(loaded, prompt, adapter=adapter, owner="alone").written() for adapter in chosen]
+    assert len({tuple(each) for each in expected}) == 3
+    with _slowly():
+        rows = [Asked(loaded, prompt, adapter=adapter, owner="together") for adapter in (*chosen, *chosen)]
+        assert [row.written() for row in rows] == [*expected, *expected]
+
+
+def test_one_more_is_answered_before_the_others_have_ended() -> None:
+    loaded = tiny("smolvlm")
+    assert loaded.decoder is not None
+    with patch.object(loaded.decoder, "room", 9), _slowly():
+        rows = [Asked(loaded, asked(loaded, number % 4), 200) for number in range(8)]
+        rows[-1].wait_for(2)
+        ninth = Asked(loaded, asked(loaded, 1), 200)
+        ninth.wait_for(1)
+        assert not any(row.row.ended.is_set() for row in rows)
+        for row in (*rows, ninth):
+            row.stop.set()
+            row.written()
+
+
+def test_no_more_rows_than_there_is_room_for() -> None:
+    loaded = tiny("smolvlm")
+    assert loaded.decoder is not None
+    with patch.object(loaded.decoder, "room", 2), _slowly():
+        rows = [Asked(loaded, asked(loaded, number), 15) for number in range(4)]
+        rows[0].wait_for(3)
+        assert loaded.decoder.running == 2 and not rows[2].heard
+        assert [len(row.written()) for row in rows] == [15] * 4
+    assert loaded.decoder.running == 0
+
+
+def test_a_prompt_that_cannot_be_read_fails_alone() -> None:
+    loaded = tiny("idefics3")
+    broken = asked(loaded, 1)
+    broken["pixel_values"] = broken["pixel_values"][..., :3]
+    with _slowly():
+        good = Asked(loaded, asked(loaded, 0), 20)
+        good.wait_for(2)
+        bad = Asked(loaded, broken)
+        with pytest.raises((RuntimeError, ValueError)):
+            bad.written()
+        assert good.written() == alone(loaded, asked(loaded, 0), 20)
+
+
+def test_when_a_step_fails_everybody_is_told_and_the_next_one_is_answered() -> None:
+    loaded = tiny("idefics2")
+    with patch.object(prefill, "step", side_effect=RuntimeError("out of memory")):
+        rows = [Asked(loaded, asked(loaded, number)) for number in range(2)]
+        for row in rows:
+            with pytest.raises(RuntimeError, match="out of memory"):
+                row.written()
+    assert Asked(loaded, asked(loaded, 0)).written() == alone(loaded, asked(loaded, 0), 12)
+
+
+def _slowly() -> object:
+    """A pause at every step, so that others come while somebody is answered."""
+    from time import sleep
+
+    step = prefill.step
+
+    def slow(*args: object) -> object:
+        sleep(0.005)
+        return step(*args)  # type: ignore[arg-type]
+
+    return patch.object(prefill, "step", slow)
