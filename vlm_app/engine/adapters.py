@@ -181,6 +181,11 @@ def use(loaded: LoadedModel, adapter: Adapter | None) -> None:
     _switch(loaded, adapter.id if adapter else None)
 
 
+def switched_on(loaded: LoadedModel) -> Layers:
+    """The layers of the adapter that is switched on; none where the base itself answers."""
+    return _attached(loaded)[loaded.adapter] if loaded.adapter is not None else ()
+
+
 def detach(loaded: LoadedModel, id: str) -> None:
     """Take a warm adapter off and free its weights; the base is bit for bit its own."""
     if loaded.adapter == id:

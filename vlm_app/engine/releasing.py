@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from vlm_app.engine.processed import let_go
+
 
 def release() -> None:
     """Give back what nobody refers to any more: to the driver, and to the operating system."""
@@ -21,10 +23,12 @@ def release() -> None:
 
 
 def forget(processor: Any) -> None:
-    """Empty the caches that transformers keeps of a processor's methods.
+    """Let go of the pictures that a processor remembers, and empty the caches of its methods.
 
-    Their keys hold `self`: the last ten image processors would stay, with their tensors.
+    transformers keeps those, and their keys hold `self`: the last ten image processors would stay,
+    with their tensors.
     """
+    let_go(processor)
     for part in vars(processor).values():
         for kind in type(part).__mro__:
             for method in vars(kind).values():

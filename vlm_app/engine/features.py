@@ -1,0 +1,221 @@
+"""What a model's vision encoder made of the pictures of a conversation, kept for the next answer.
+
+The encoder reads each picture alone, so its output is the same whatever is asked about it: a
+follow-up, a regenerated answer and the next visitor's question about the same page need it run once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import partial, wraps
+from types import MethodType
+from typing import Any
+
+from vlm_app.engine import adapters
+from vlm_app.engine.attaching import Layers
+from vlm_app.engine.loaded import LoadedModel
+from vlm_app.families import Family
+from vlm_app.types import Picture
+
+_METHODS = ("get_image_features", "get_video_features")
+_TOWER = "vision_model"  # what classes call that do not call these, or not from `generate`
+_UNUSED = ("hidden_states", "attentions")  # by the language model; they are many times the features
+_BEFORE = "last_hidden_state"  # of the encoder: nor is this, once it has become features
+_SAMPLED = 64  # numbers of a tensor that are compared
+_SMALL = 4096  # whole numbers that are all compared: grids, sizes, the tokens of a question
+
+
+def key_of(loaded: LoadedModel, pictures: Sequence[Picture], pixels: int | None) -> Hashable:
+    """What the encoder's output depends on, for the adapter that is switched on; None: on no picture.
+
+    The pictures by their hashes, in order, and the budget of pixels, as they are encoded; and the
+    adapter, where it changes what the encoder does. Two that do not share what is remembered.
+    """
+    if not pictures:
+        return None
+    seeing = loaded.adapter if sees(adapters.switched_on(loaded), loaded.family) else None
+    return tuple(picture.sha256 for picture in pictures), pixels, seeing
+
+
+def sees(layers: Layers, family: Family) -> bool:
+    """Whether an adapter with these layers may change the encoder or the connector.
+
+    It does not where all of them lie in the language model or are its head.
+    """
+    language = family.lora_towers.get("language")
+    blind = (f"{language}.", "lm_head.") if language else ()
+    return any(not f"{layer.name}.".startswith(blind) for layer in layers)
+
+
+class Features:
+    """The outputs of one model's encoder by a key, up to `most_bytes`, on the model's device.
+
+    The least recently used leave first. One thread at a time may run the model. The model refers
+    to this, and this not to the model. A class of model that encodes in a place that is not known
+    here just encodes each time.
+    """
+
+    def __init__(self, model: Any, most_bytes: int) -> None:
+        self.bytes = 0
+        self.calls = 0  # how often the encoder really ran
+        self._most = most_bytes
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._key: Hashable = None
+        self._asked: list[Hashable] = []  # the calls since `of` began
+        self._inside = False
+        for module, name in _places(model):
+            _wrap(self, module, name)
+
+    @contextmanager
+    def of(self, key: Hashable) -> Iterator[None]:
+        """Inside, one forward pass or generation finds its features under `key`, or leaves them there.
+
+        The same key means the same pictures, processed alike; None: nothing is kept or found.
+        """
+        before, self._key, self._asked = self._key, key, []
+        try:
+            yield
+        finally:
+            self._key = before
+
+    def clear(self) -> None:
+        """Forget everything: for an unload, or where memory is short."""
+        self._kept.clear()
+        self.bytes = 0
+
+    def answer(
+        self, name: str, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        """The output of a call of the encoder, from memory where it was made before."""
+        if self._inside:  # a video's features are made of its frames'
+            return run(*args, **options)
+        if self._key is None:
+            return self._run(run, args, options)
+        call = (name, _facts(args), _facts(options))
+        self._asked.append(call)
+        key = (self._key, call, self._asked.count(call))  # some classes encode picture by picture
+        if key not in self._kept:
+            made = self._run(run, args, options)
+            self._keep(key, _kept(made, name in _METHODS))
+            return made
+        self._kept.move_to_end(key)
+        return _rebuilt(self._kept[key][0])
+
+    def _run(self, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        self.calls += 1
+        self._inside = True
+        try:
+            return run(*args, **options)
+        finally:
+            self._inside = False
+
+    def _keep(self, key: Hashable, kept: Any) -> None:
+        size = _size(kept)
+        if size > self._most:
+            return
+        self._kept[key] = kept, size
+        self.bytes += size
+        while self.bytes > self._most:
+            self.bytes -= self._kept.popitem(last=False)[1][1]
+
+
+# --- where a model encodes ------------------------------------------------------------------
+
+
+def _places(model: Any) -> Iterator[tuple[Any, str]]:
+    """Modules and their methods through which pictures reach the language model."""
+    base = model.base_model
+    yield from ((base, name) for name in _METHODS if hasattr(base, name))
+    if (tower := getattr(base, _TOWER, None)) is not None:
+        yield tower, "forward"
+
+
+def _wrap(features: Features, module: Any, name: str) -> None:
+    """Put the memory before a method of one module; a copy of the module asks its own weights."""
+    function = getattr(getattr(module, name), "__func__", None)
+    if function is None:  # accelerate's own, of a module that is spread over devices
+        return
+
+    @wraps(function)  # `generate` looks at its arguments
+    def remembering(self: Any, *args: Any, **options: Any) -> Any:
+        return features.answer(name, partial(function, self), args, options)
+
+    vars(module)[name] = MethodType(remembering, module)
+
+
+# --- keys and values ------------------------------------------------------------------------
+
+
+def _facts(value: Any) -> Hashable:
+    """What tells the arguments of one call from those of another under the same key.
+
+    Where a key would promise too much, as for pictures that were cut in another way, some numbers
+    of the pixels differ, if not their shape.
+    """
+    if _is_tensor(value):
+        return _told(value)
+    if isinstance(value, Mapping):
+        return tuple((name, _facts(value[name])) for name in sorted(value) if value[name] is not None)
+    if isinstance(value, list | tuple):
+        return tuple(_facts(one) for one in value)
+    return value if isinstance(value, Hashable) else repr(value)
+
+
+def _told(tensor: Any) -> Hashable:
+    flat = tensor.detach().flatten()
+    step = 1
+    if flat.is_floating_point() or len(flat) > _SMALL:
+        step = max(len(flat) // _SAMPLED, 1)
+        while math.gcd(step, len(flat)) > 1:  # or it might meet one colour only
+            step += 1
+    return tuple(tensor.shape), str(tensor.dtype), str(tensor.device), tuple(flat[::step].tolist())
+
+
+def _kept(made: Any, features: bool) -> Any:
+    """An output with only what is needed of it; `features`: as the language model takes them."""
+    if not _is_output(made):
+        return _rebuilt(made)
+    unused = _UNUSED + ((_BEFORE,) if features and getattr(made, "pooler_output", None) is not None else ())
+    return _rebuilt(made, unused)
+
+
+def _rebuilt(made: Any, unused: Sequence[str] = ()) -> Any:
+    """An output in containers of its own, which callers change, around the same numbers."""
+    if _is_tensor(made):
+        return made.detach()
+    if _is_output(made):
+        named = {one.name: getattr(made, one.name) for one in fields(made) if one.name not in unused}
+        return type(made)(**{name: _rebuilt(value) for name, value in named.items()})
+    if isinstance(made, list | tuple):
+        return type(made)(_rebuilt(one) for one in made)
+    return made
+
+
+def _is_output(made: Any) -> bool:
+    """Whether it is one of transformers' outputs."""
+    return is_dataclass(made) and not isinstance(made, type)
+
+
+def _is_tensor(made: Any) -> bool:
+    import torch
+
+    return isinstance(made, torch.Tensor)
+
+
+def _tensors(made: Any) -> Iterator[Any]:
+    if _is_tensor(made):
+        yield made
+    elif _is_output(made):
+        yield from (tensor for one in fields(made) for tensor in _tensors(getattr(made, one.name)))
+    elif isinstance(made, list | tuple):
+        yield from (tensor for one in made for tensor in _tensors(one))
+
+
+def _size(made: Any) -> int:
+    """Bytes that it keeps in memory: pieces of one tensor keep all of it, once."""
+    storages = (tensor.untyped_storage() for tensor in _tensors(made))
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
