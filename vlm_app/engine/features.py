@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from functools import partial, wraps
 from types import MethodType
@@ -19,7 +19,6 @@ from vlm_app.engine import adapters
 from vlm_app.engine.attaching import Layers
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.families import Family
-from vlm_app.types import Picture
 
 _METHODS = ("get_image_features", "get_video_features")
 _TOWER = "vision_model"  # what classes call that do not call these, or not from `generate`
@@ -29,16 +28,20 @@ _SAMPLED = 64  # numbers of a tensor that are compared
 _SMALL = 4096  # whole numbers that are all compared: grids, sizes, the tokens of a question
 
 
-def key_of(loaded: LoadedModel, pictures: Sequence[Picture], pixels: int | None) -> Hashable:
-    """What the encoder's output depends on, for the adapter that is switched on; None: on no picture.
+def seen(loaded: LoadedModel, visual: Hashable) -> AbstractContextManager[None]:
+    """While a model reads: what its encoder made of `visual` before is not made again; None: it is."""
+    if visual is None or loaded.features is None:
+        return nullcontext()
+    return loaded.features.of(key_of(loaded, visual))
 
-    The pictures by their hashes, in order, and the budget of pixels, as they are encoded; and the
-    adapter, where it changes what the encoder does. Two that do not share what is remembered.
+
+def key_of(loaded: LoadedModel, visual: Hashable) -> Hashable:
+    """What the encoder's output depends on, with the adapter that is switched on.
+
+    `visual` says which pictures are seen and how. The adapter counts where it changes what the
+    encoder does: two that do not share what is remembered.
     """
-    if not pictures:
-        return None
-    seeing = loaded.adapter if sees(adapters.switched_on(loaded), loaded.family) else None
-    return tuple(picture.sha256 for picture in pictures), pixels, seeing
+    return visual, loaded.adapter if sees(adapters.switched_on(loaded), loaded.family) else None
 
 
 def sees(layers: Layers, family: Family) -> bool:
@@ -82,10 +85,11 @@ class Features:
         finally:
             self._key = before
 
-    def clear(self) -> None:
-        """Forget everything: for an unload, or where memory is short."""
+    def shed(self) -> int:
+        """Forget everything, for an unload or where memory is short; how many bytes that were."""
+        freed, self.bytes = self.bytes, 0
         self._kept.clear()
-        self.bytes = 0
+        return freed
 
     def answer(
         self, name: str, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]

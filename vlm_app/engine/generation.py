@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vlm_app.engine.features import seen
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.sampling import end_tokens, rules, sampler
 from vlm_app.types import Finish, Sampling
@@ -151,8 +152,9 @@ class Stream:
 class Generation(Stream):
     """Runs `model.generate` in a thread, for one answer that has the model alone.
 
-    `inputs` are the model's inputs on its device. `on_end` is called when the thread ends,
-    whatever happened: only then is the model free.
+    `inputs` are the model's inputs on its device, `visual` says what its pictures are (None: they
+    are encoded anew). `on_end` is called when the thread ends, whatever happened: only then is the
+    model free.
     """
 
     def __init__(
@@ -163,8 +165,10 @@ class Generation(Stream):
         limit: int,
         stop: threading.Event,
         on_end: Callable[[], None],
+        visual: Hashable = None,
     ) -> None:
         super().__init__(loaded, limit, stop)
+        self._visual = visual
         self._inputs = inputs
         self._sampling = sampling
         self._on_end = on_end
@@ -194,13 +198,14 @@ class Generation(Stream):
     def _generate(self) -> None:
         from transformers import StoppingCriteriaList
 
-        self._loaded.model.generate(
-            **self._inputs,
-            generation_config=rules(self._loaded, self._limit),
-            logits_processor=sampler(self._sampling, self._loaded.device),
-            stopping_criteria=StoppingCriteriaList([self._stop_all]),
-            streamer=_Sink(self.arrived),
-        )
+        with seen(self._loaded, self._visual):
+            self._loaded.model.generate(
+                **self._inputs,
+                generation_config=rules(self._loaded, self._limit),
+                logits_processor=sampler(self._sampling, self._loaded.device),
+                stopping_criteria=StoppingCriteriaList([self._stop_all]),
+                streamer=_Sink(self.arrived),
+            )
 
     def _stop_all(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch

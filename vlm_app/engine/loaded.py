@@ -11,6 +11,7 @@ from vlm_app.types import Checkpoint
 
 if TYPE_CHECKING:
     from vlm_app.engine.batching.decoder import Decoder
+    from vlm_app.engine.features import Features
 
 
 class LoadedModel:
@@ -42,6 +43,7 @@ class LoadedModel:
         self.warm: list[str] = []  # ids of the adapters that are attached, least recently used first
         self.adapter: str | None = None  # the id of the one that is switched on
         self.decoder: Decoder | None = None  # which answers several requests together; None: one by one
+        self.features: Features | None = None  # what its encoder made of pictures
         self.encoding = threading.Lock()  # held while its processor works: tokenizers are not for two threads
         self.spare: Callable[[], int] = lambda: 0  # bytes that it may take beyond what was planned for it
         self._model: Any | None = model
@@ -54,7 +56,8 @@ class LoadedModel:
     @property
     def kept(self) -> int:
         """Bytes beside its weights that it keeps for requests to come, and for those beyond the first."""
-        return self.decoder.bytes if self.decoder else 0
+        features = self.features.bytes if self.features else 0
+        return features + (self.decoder.bytes if self.decoder else 0)
 
     @property
     def model(self) -> Any:
@@ -65,10 +68,12 @@ class LoadedModel:
 
     def shed(self) -> int:
         """Let go of what is kept for requests to come; how many bytes that were."""
-        return self.decoder.shed() if self.decoder else 0
+        freed = self.features.shed() if self.features else 0
+        return freed + (self.decoder.shed() if self.decoder else 0)
 
     def close(self) -> None:
         """Let go of the weights, and of what was made with them."""
+        self.shed()
         if self.decoder:
             self.decoder.close()
         self._model = None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from vlm_app.engine import adapters, batching, loading, packages
 from vlm_app.engine.backend import Plan, Watch
+from vlm_app.engine.features import Features
 from vlm_app.engine.loaded import LoadedModel
+from vlm_app.engine.processed import let_go
 from vlm_app.engine.releasing import forget, release
 from vlm_app.types import Checkpoint, Runs
+
+FEATURE_BYTES = 256_000_000  # of one model: sixty photographs as a model of three billion sees them
 
 
 class LocalBackend:
@@ -27,12 +31,14 @@ class LocalBackend:
             return packages.load(plan, watch)
         adapters.prepare()
         loaded = loading.load(plan, watch)
+        loaded.features = Features(loaded.model, FEATURE_BYTES)
         batching.share(loaded)
         return loaded
 
     def unload(self, model: LoadedModel) -> None:
         model.close()
         if model.processor is not None:
+            let_go(model.processor)
             forget(model.processor)
         release()
 

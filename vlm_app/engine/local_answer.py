@@ -19,6 +19,7 @@ from vlm_app.engine.generation import Generation, Stream
 from vlm_app.engine.leases import Held
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import out_of_memory
+from vlm_app.engine.processed import remembered
 from vlm_app.engine.reading import Reading
 from vlm_app.engine.releasing import release
 from vlm_app.errors import AppError, BadInput, GenerationFailed
@@ -114,7 +115,8 @@ class LocalAnswer:
         request = self._reading.shown.request
         if loaded.decoder is None:
             adapters.use(loaded, self._adapter)
-            return Generation(loaded, inputs, request.sampling, limit, self._stop, on_end)
+            visual = (request.owner, _visual(request))
+            return Generation(loaded, inputs, request.sampling, limit, self._stop, on_end, visual)
         return Joined(
             loaded.decoder,
             loaded,
@@ -132,7 +134,7 @@ class LocalAnswer:
         """The model's inputs on its device, and the most tokens that fit behind them."""
         request, self._precision = self._reading.shown.request, loaded.precision
         turns = self._reading.shown.turns(asked_turns(request, self._family))
-        with loaded.encoding:
+        with loaded.encoding, remembered(loaded, request.pictures, request.owner):
             inputs, self._reading.seen = self._family.encode(
                 loaded.processor, turns, task=request.task, pixels=request.pixels
             )

@@ -24,20 +24,22 @@ from vlm_app.types import Picture
 BYTES = 256_000_000  # of one model: some twenty photographs as Qwen2.5-VL reads them
 _READERS = ("image_processor", "video_processor")
 _SCALARS = (str, bytes, int, float, bool, Enum, type(None))
+_Shown = Mapping[int, tuple[str | None, str]]
 _teaching = threading.Lock()
-# The pictures that this thread encodes: id of the pixels -> SHA-256. None: nothing is remembered.
-_shown: ContextVar[Mapping[int, str] | None] = ContextVar("shown", default=None)
+# The pictures that this thread encodes: id of the pixels -> owner, SHA-256. None: nothing is remembered.
+_shown: ContextVar[_Shown | None] = ContextVar("shown", default=None)
 
 
 @contextmanager
-def remembered(loaded: LoadedModel, pictures: Sequence[Picture]) -> Iterator[None]:
-    """Inside, the model's processor answers from memory what it was asked before, in this thread.
+def remembered(loaded: LoadedModel, pictures: Sequence[Picture], owner: str | None = None) -> Iterator[None]:
+    """Inside, the model's processor answers from memory what this owner asked before, in this thread.
 
-    `pictures` are those that are encoded: they are known by their hash. Pixels that were made of
-    them on the way, as a padded image or a video's frames, are hashed again.
+    Nobody can tell by the clock that somebody else sent the same picture. `pictures` are those
+    that are encoded: they are known by their hash. Pixels that were made of them on the way, as a
+    padded image or a video's frames, are hashed again.
     """
     _teach(loaded.processor)
-    before = _shown.set({id(picture.pixels): picture.sha256 for picture in pictures})
+    before = _shown.set({id(picture.pixels): (owner, picture.sha256) for picture in pictures})
     try:
         yield
     finally:
@@ -136,7 +138,7 @@ class _UnknownError(Exception):
     """Something among the arguments of which nobody knows what makes it equal to another."""
 
 
-def _frozen(value: Any, shown: Mapping[int, str]) -> Hashable:
+def _frozen(value: Any, shown: _Shown) -> Hashable:
     """What tells one call from another: images by the hash of their pixels, all else by its value."""
     if isinstance(value, _SCALARS):
         return type(value).__name__, value
@@ -149,7 +151,7 @@ def _frozen(value: Any, shown: Mapping[int, str]) -> Hashable:
     return _pixels(value, shown)
 
 
-def _pixels(value: Any, shown: Mapping[int, str]) -> Hashable:
+def _pixels(value: Any, shown: _Shown) -> Hashable:
     import numpy as np
     from PIL.Image import Image
 
@@ -158,7 +160,7 @@ def _pixels(value: Any, shown: Mapping[int, str]) -> Hashable:
             return shown[id(value)]
         return value.mode, value.size, hashlib.sha256(value.tobytes()).digest()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
+        return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
     raise _UnknownError
 
 

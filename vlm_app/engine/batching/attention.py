@@ -26,7 +26,7 @@ def attend(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     **options: Any,
-) -> tuple[torch.Tensor, None]:
+) -> Any:
     """As transformers' attention functions: query (rows, heads, tokens, width), mask True where to look."""
     plain = attention_mask is not None and attention_mask.dtype == torch.bool
     if query.shape[2] != 1 or not plain or any(options.get(name) is not None for name in _OWN):

@@ -53,7 +53,8 @@ class GrowingLayer(DynamicLayer):
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         if not self._whole or query_length != 1 or self._buffers is None:
-            return super().get_mask_sizes(query_length)
+            length, offset = super().get_mask_sizes(query_length)
+            return length, offset
         self._reserve(self.keys[:, :, :1], self.values[:, :, :1])
         return self._buffers[0].shape[-2], 0
 
@@ -143,24 +144,32 @@ class BatchCache(Cache):
         self.padding: list[int] = [0]
 
     @property
+    def _all(self) -> list[Any]:
+        return self.layers
+
+    @property
+    def _growing(self) -> list[GrowingLayer]:
+        """Those with keys and values; in some models layers share another's."""
+        return [layer for layer in self._all if isinstance(layer, GrowingLayer) and layer.is_initialized]
+
+    @property
     def tokens(self) -> int:
         """How many every row has, those of nothing among them."""
-        return next(layer.get_seq_length() for layer in self.layers if isinstance(layer, GrowingLayer))
+        return self._growing[0].keys.shape[-2]
 
     @property
     def token_bytes(self) -> int:
         """Bytes for one token of one row, in all layers."""
-        return sum(layer.token_bytes for layer in self.layers if isinstance(layer, GrowingLayer))
+        return sum(layer.token_bytes for layer in self._growing)
 
     def join(self, other: BatchCache) -> None:
         """Take the rows of another cache in; it is not to be used any more."""
         mine, theirs = self.tokens, other.tokens
         length = max(mine, theirs)
-        for layer, new in zip(self.layers, other.layers, strict=True):
-            if isinstance(layer, GrowingLayer):
-                if layer.is_initialized:
-                    layer.join(new)
-            elif isinstance(layer, LinearAttentionLayer):
+        for layer, new in zip(self._growing, other._growing, strict=True):
+            layer.join(new)
+        for layer, new in zip(self._all, other._all, strict=True):
+            if isinstance(layer, LinearAttentionLayer):
                 _join_states(layer, new)
         self.padding = [each + length - mine for each in self.padding]
         self.padding += [each + length - theirs for each in other.padding]
@@ -169,11 +178,10 @@ class BatchCache(Cache):
         """Let go of every other row. At least one stays."""
         left = [self.padding[row] for row in rows]
         ahead = min(left)
-        for layer in self.layers:
-            if isinstance(layer, GrowingLayer):
-                if layer.is_initialized:
-                    layer.keep(rows, ahead)
-            elif isinstance(layer, LinearAttentionLayer):
+        for layer in self._growing:
+            layer.keep(rows, ahead)
+        for layer in self._all:
+            if isinstance(layer, LinearAttentionLayer):
                 layer.reorder_cache(torch.tensor(rows))
         self.padding = [each - ahead for each in left]
 
@@ -184,7 +192,7 @@ class BatchCache(Cache):
         """
         if not self._whole and not any(self.padding):
             return None
-        layer = next(layer for layer in self.layers if isinstance(layer, GrowingLayer))
+        layer = self._growing[0]
         places = torch.arange(layer.get_mask_sizes(1)[0])
         there = places <= layer.get_seq_length()
         seen = (there & (places >= torch.tensor(self.padding)[:, None])).to(layer.keys.device)
@@ -199,14 +207,14 @@ class BatchCache(Cache):
             (layer.keys[row : row + 1, :, ahead:].clone(), layer.values[row : row + 1, :, ahead:].clone())
             if isinstance(layer, GrowingLayer) and layer.is_initialized
             else None
-            for layer in self.layers
+            for layer in self._all
         )
 
     def begin(self, kept: Kept, tokens: int, device: str) -> None:
         """Go on from the first `tokens` tokens of a row that was kept."""
         if not self.layers:
             self.layers = [GrowingLayer(self._whole) for _ in kept]
-        for layer, pair in zip(self.layers, kept, strict=True):
+        for layer, pair in zip(self._all, kept, strict=True):
             if isinstance(layer, GrowingLayer) and pair is not None:
                 keys, values = (each[:, :, :tokens].to(device) for each in pair)
                 layer.set(keys, values)

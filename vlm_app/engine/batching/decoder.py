@@ -99,8 +99,7 @@ class Decoder:
                 self._thread.start()
 
     def close(self) -> None:
-        """Let go of the model and of what was kept of it."""
-        self.shed()
+        """Let go of the model."""
         self._loaded = None
 
     @property
@@ -111,16 +110,20 @@ class Decoder:
 
     # --- in the thread -------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def _run(self) -> None:
         while self._go_on():
-            until = time.monotonic() + STALL_SECONDS
-            while (row := self._next()) is not None:
-                self._begin(row)
-                if time.monotonic() > until:
-                    break
-            for batch in list(self._batches.values()):
-                self._step(batch)
+            with torch.inference_mode():
+                self._round()
+
+    def _round(self) -> None:
+        """Read what waits, for a while, and then a token for everybody."""
+        until = time.monotonic() + STALL_SECONDS
+        while (row := self._next()) is not None:
+            self._begin(row)
+            if time.monotonic() > until:
+                break
+        for batch in list(self._batches.values()):
+            self._step(batch)
 
     def _go_on(self) -> bool:
         """Whether there is anything to do; when not, the thread is over."""

@@ -10,6 +10,7 @@ import torch
 from vlm_app.engine.batching.caches import BatchCache
 from vlm_app.engine.batching.prefixes import Prefixes
 from vlm_app.engine.batching.rows import Row
+from vlm_app.engine.features import seen
 from vlm_app.engine.loaded import LoadedModel
 
 
@@ -47,7 +48,8 @@ def read(loaded: LoadedModel, row: Row, prefixes: Prefixes | None) -> Begun:
         **_last_only(model),
     )
     inputs.setdefault("position_ids", positions)
-    logits = model(**inputs, return_dict=True).logits[:, -1]
+    with seen(loaded, (row.owner, row.visual)):
+        logits = model(**inputs, return_dict=True).logits[:, -1]
     return Begun(cache, logits, inputs["position_ids"][..., -1:] + 1)
 
 
