@@ -55,6 +55,8 @@ def test_load_tells_how_far_it_is_and_how_long_it_takes() -> None:
         ({}, "ready"),
         ({"holders": 1}, "answering"),
         ({"holders": 3}, "answering, 2 waiting"),
+        ({"holders": 3, "room": 8}, "answering 3"),
+        ({"holders": 10, "room": 8}, "answering 8, 2 waiting"),
         ({"status": "waiting"}, "waiting for memory"),
         ({"status": "loading"}, "loading"),
         ({"status": "unloaded"}, "not loaded"),

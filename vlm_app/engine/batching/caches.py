@@ -145,7 +145,8 @@ class BatchCache(Cache):
 
     @property
     def _all(self) -> list[Any]:
-        return self.layers
+        layers: list[Any] = self.layers
+        return layers
 
     @property
     def _growing(self) -> list[GrowingLayer]:
@@ -155,7 +156,8 @@ class BatchCache(Cache):
     @property
     def tokens(self) -> int:
         """How many every row has, those of nothing among them."""
-        return self._growing[0].keys.shape[-2]
+        count: int = self._growing[0].keys.shape[-2]
+        return count
 
     @property
     def token_bytes(self) -> int:
@@ -212,8 +214,8 @@ class BatchCache(Cache):
 
     def begin(self, kept: Kept, tokens: int, device: str) -> None:
         """Go on from the first `tokens` tokens of a row that was kept."""
-        if not self.layers:
-            self.layers = [GrowingLayer(self._whole) for _ in kept]
+        if not self._all:
+            self._all.extend(GrowingLayer(self._whole) for _ in kept)
         for layer, pair in zip(self._all, kept, strict=True):
             if isinstance(layer, GrowingLayer) and pair is not None:
                 keys, values = (each[:, :, :tokens].to(device) for each in pair)
