@@ -19,7 +19,7 @@ class Decoder(SimpleNamespace):
     """Stands for one that answers `room` at a time, and has kept `bytes` of a backend's memory."""
 
     def __init__(self, world: World, room: int = 3, bytes: int = 0) -> None:
-        super().__init__(room=room, bytes=bytes, world=world)
+        super().__init__(room=room, bytes=bytes, world=world, read=100, known=25)
         world.backend.taken += bytes
 
     def shed(self) -> int:
@@ -67,7 +67,7 @@ def test_it_is_unloaded_after_the_last_of_them(make: Any) -> None:
 def test_what_is_kept_for_follow_ups_makes_room_before_a_model_does(make: Any) -> None:
     world = make(memory=250 * MB)
     given(world, Decoder(world, bytes=60 * MB))
-    assert world.manager.state(ANT).kept == 60 * MB
+    assert (world.manager.state(ANT).kept, world.manager.state(ANT).known) == (60 * MB, 0.25)
     world.ready(BEE)  # 100 MB, of which 90 were free
     assert {state.model: state.kept for state in world.manager.states()} == {"ant": 0, "bee": 0}
 
@@ -98,7 +98,7 @@ def test_who_waits_behind_all_of_them_is_told_how_many_must_end(
     leases = [held(world, ANT) for _ in range(2)]
     with (
         world.manager.lease(ANT) as third,
-        pytest.raises(ModelUnavailable, match="1 requests are still ahead"),
+        pytest.raises(ModelUnavailable, match="1 request is still ahead"),
     ):
         while not third.ready(0.02):
             pass

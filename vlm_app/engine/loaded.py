@@ -66,6 +66,11 @@ class LoadedModel:
             raise RuntimeError(f"{self.checkpoint.id} was unloaded")
         return self._model
 
+    @property
+    def known(self) -> float:
+        """The share of its prompts' tokens so far that it knew from what was said before."""
+        return self.decoder.known / self.decoder.read if self.decoder and self.decoder.read else 0.0
+
     def shed(self) -> int:
         """Let go of what is kept for requests to come; how many bytes that were."""
         freed = self.features.shed() if self.features else 0

@@ -257,6 +257,7 @@ def _out_of_patience(slot: Slot, ahead: int, seconds: float) -> str:
             "try again in a while, or unload one of them."
         )
     return (
-        f"{name} was busy for {seconds:.0f} seconds, and {ahead} requests are still ahead: "
+        f"{name} was busy for {seconds:.0f} seconds, and {ahead} "
+        f"{'requests are' if ahead > 1 else 'request is'} still ahead: "
         "try again in a while."
     )

@@ -144,6 +144,7 @@ class Slot:
             holders=len(self.queue),
             room=self.room,
             kept=self.model.kept if self.model else 0,
+            known=self.model.known if self.model else 0.0,
             used=self.used,
             adapters=tuple(self.model.warm) if self.model else (),
         )

@@ -30,5 +30,6 @@ class ModelState:
     holders: int = 0
     room: int = 1
     kept: int = 0  # bytes of what was said before, so that follow-ups need not read it again
+    known: float = 0.0  # share of all tokens of its prompts that did not have to be read again
     used: float = 0.0
     adapters: tuple[str, ...] = ()  # that are warm on it

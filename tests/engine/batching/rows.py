@@ -62,6 +62,12 @@ def alone(loaded: LoadedModel, inputs: dict[str, Any], tokens: int) -> list[int]
     return written
 
 
+def _looks(inputs: dict[str, Any]) -> int:
+    """What tells the images of a prompt from others."""
+    pixels = [value for value in inputs.values() if value.is_floating_point()]
+    return hash(tuple(value.numpy().tobytes() for value in pixels))
+
+
 class Asked:
     """A row that is decoded, and what came of it."""
 
@@ -77,7 +83,7 @@ class Asked:
             ends=more.pop("ends", frozenset()),
             adapter=more.pop("adapter", None),
             owner=more.pop("owner", "me"),
-            visual=more.pop("visual", None),
+            visual=more.pop("visual", _looks(inputs)),
             put=self._hear,
             on_end=self._end,
             stopped=self.stop.is_set,

@@ -36,6 +36,7 @@ class GrowingLayer(DynamicLayer):
     def __init__(self, whole: bool) -> None:
         super().__init__()
         self._whole = whole
+        self.place: torch.Tensor | None = None  # where the next token is written, when not behind the last
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         self._end = 0
 
@@ -43,8 +44,13 @@ class GrowingLayer(DynamicLayer):
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         count = key_states.shape[-2]
-        self._reserve(key_states, value_states)
+        if self.place is None:
+            self._reserve(key_states, value_states)
         assert self._buffers is not None
+        if self.place is not None:
+            for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
+                buffer.index_copy_(2, self.place, new)
+            return self._buffers
         for buffer, new in zip(self._buffers, (key_states, value_states), strict=True):
             buffer[:, :, self._end : self._end + count] = new
         self._end += count
@@ -62,6 +68,16 @@ class GrowingLayer(DynamicLayer):
         """Begin with these; they are copied."""
         self._move(keys[:, :, :0], values[:, :, :0], keys.shape[-2])
         self.update(keys, values)
+
+    @property
+    def free(self) -> int:
+        """For how many tokens more there is room."""
+        return self._buffers[0].shape[-2] - self._end if self._buffers else 0
+
+    def advance(self) -> None:
+        """A token was written at `place`."""
+        self._end += 1
+        self._view()
 
     def join(self, other: GrowingLayer) -> None:
         """The rows of another layer become rows of this one, behind its own."""
@@ -187,18 +203,41 @@ class BatchCache(Cache):
                 layer.reorder_cache(torch.tensor(rows))
         self.padding = [each - ahead for each in left]
 
-    def mask(self) -> torch.Tensor | None:
+    def mask(self, whole: bool = False) -> torch.Tensor | None:
         """Which places each row sees while its next token is decoded; None: all of them.
 
         (rows, 1, 1, places), or (rows, places) where a model must see which layers hide more.
+        With `whole` it is over all places that there is room for, and never None.
         """
-        if not self._whole and not any(self.padding):
+        if not (whole or self._whole or any(self.padding)):
             return None
         layer = self._growing[0]
-        places = torch.arange(layer.get_mask_sizes(1)[0])
+        places = torch.arange(self.tokens + self.free if whole else layer.get_mask_sizes(1)[0])
         there = places <= layer.get_seq_length()
         seen = (there & (places >= torch.tensor(self.padding)[:, None])).to(layer.keys.device)
         return seen[:, None, None] if self._alike else seen
+
+    # --- the same step again and again ---------------------------------------------------------
+
+    @property
+    def plain(self) -> bool:
+        """Whether every layer has keys and values of all tokens, under one mask."""
+        return self._alike and len(self._growing) == len(self._all)
+
+    @property
+    def free(self) -> int:
+        """For how many tokens more there is room in the buffers."""
+        return self._growing[0].free
+
+    def write_at(self, place: torch.Tensor | None) -> None:
+        """Write the next tokens where this tensor (1) says, and look at whole buffers; None: as before."""
+        for layer in self._growing:
+            layer.place = place
+
+    def advance(self) -> None:
+        """A token was written so."""
+        for layer in self._growing:
+            layer.advance()
 
     # --- one row, to go on from later ---------------------------------------------------------
 

@@ -15,6 +15,7 @@ from vlm_app.engine.batching import prefill
 from vlm_app.engine.batching.able import goes_on
 from vlm_app.engine.batching.caches import BatchCache
 from vlm_app.engine.batching.choosing import Chooser, choose
+from vlm_app.engine.batching.graphs import Record, Steps, recorded
 from vlm_app.engine.batching.prefixes import Prefixes
 from vlm_app.engine.batching.rows import Row
 from vlm_app.engine.loaded import LoadedModel
@@ -26,14 +27,16 @@ STALL_SECONDS = 0.1  # for so long new prompts are read at a time while others w
 class Batch:
     """Rows with one adapter, and what the model needs for their next tokens."""
 
-    def __init__(self, row: Row, begun: prefill.Begun) -> None:
+    def __init__(self, row: Row, begun: prefill.Begun, record: Record | None = None) -> None:
         self.rows = [row]
+        self._steps = Steps(record)
         self.cache: BatchCache = begun.cache
         self.logits = begun.logits
         self.positions = begun.positions
 
     def join(self, other: Batch) -> None:
         """Take the rows of another batch in."""
+        self._steps.changed()
         self.cache.join(other.cache)
         self.rows += other.rows
         self.logits = torch.cat([self.logits, other.logits])
@@ -41,11 +44,17 @@ class Batch:
 
     def keep(self, places: list[int]) -> None:
         """Let go of all other rows."""
+        self._steps.changed()
         self.rows = [self.rows[place] for place in places]
         self.cache.keep(places)
         chosen = torch.tensor(places, device=self.logits.device)
         self.logits = self.logits[chosen]
         self.positions = self.positions.index_select(-2, chosen)
+
+    def step(self, model: Any, tokens: torch.Tensor) -> None:
+        """The model reads a token of each row."""
+        self.logits = self._steps.step(prefill.step, model, self.cache, tokens, self.positions)
+        self.positions = self.positions + 1
 
 
 def _alike(one: torch.Tensor, other: torch.Tensor) -> list[torch.Tensor]:
@@ -68,6 +77,8 @@ class Decoder:
         if keep and goes_on(loaded.model):
             beside = BESIDE * keep if loaded.device != "cpu" else 0
             self.prefixes = Prefixes(_placeholders(loaded.model.config), keep, beside)
+        self._record: Record | None = recorded if loaded.device.startswith("cuda") else None
+        self.read = self.known = 0  # tokens of all prompts so far, and how many of them were not read again
         self._waiting: deque[Row] = deque()
         self._batches: dict[str | None, Batch] = {}
         self._changed = threading.Lock()
@@ -166,7 +177,9 @@ class Decoder:
             begun = prefill.read(loaded, row, self.prefixes)
         except BaseException as error:  # noqa: BLE001 - raised again where the answer is read
             return row.end(error)
-        batch = Batch(row, begun)
+        self.read += row.prompt
+        self.known += row.cached
+        batch = Batch(row, begun, self._record)
         if (there := self._batches.get(row.adapter_id)) is None:
             self._batches[row.adapter_id] = batch
         else:
@@ -185,8 +198,7 @@ class Decoder:
                 tokens = self._leave(batch, ended, tokens)
             if batch.rows:
                 adapters.use(self._model, batch.rows[0].adapter)
-                batch.logits = prefill.step(self._model.model, batch.cache, tokens, batch.positions)
-                batch.positions = batch.positions + 1
+                batch.step(self._model.model, tokens)
         except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
             self._forget(batch)
             for row in batch.rows:
