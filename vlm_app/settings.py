@@ -101,7 +101,7 @@ class Settings(LimitSettings):
     idle_minutes: float = Field(
         default=30.0, ge=0, description="Minutes after which a model that nobody uses is unloaded; 0: never"
     )
-    batch: int = Field(default=8, ge=1, description="Most answers of one model that are written together")
+    batch: int = Field(default=16, ge=1, description="Most answers of one model that are written together")
     prefix_cache: ByteSize = Field(
         default=ByteSize(1_000_000_000),
         ge=0,

@@ -72,6 +72,10 @@ class Engine:
         """End the loading of a model; those who wait for it are told."""
         self._manager.cancel(model, precision)
 
+    def forget(self, owner: str) -> None:
+        """Let every model forget what one owner said and showed; answers under way are kept until they end."""
+        self._manager.forget(owner)
+
     def reserve(
         self, bytes: int, name: str, precision: str = "", taken: int = 0, work: str = "training"
     ) -> Reservation:

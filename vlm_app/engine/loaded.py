@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vlm_app.engine.processed import let_go
 from vlm_app.families import Family
 from vlm_app.types import Checkpoint
 
@@ -75,6 +76,15 @@ class LoadedModel:
         """Let go of what is kept for requests to come; how many bytes that were."""
         freed = self.features.shed() if self.features else 0
         return freed + (self.decoder.shed() if self.decoder else 0)
+
+    def forget(self, owner: str | None) -> None:
+        """Let go of what is kept for one owner, and of every picture."""
+        if self.features:
+            self.features.shed()
+        if self.processor is not None:
+            let_go(self.processor)
+        if self.decoder:
+            self.decoder.forget(owner)
 
     def close(self) -> None:
         """Let go of the weights, and of what was made with them."""

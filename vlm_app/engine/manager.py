@@ -159,6 +159,13 @@ class Manager:
                     self._models.let_go(slot)
         self._models.publish()
 
+    def forget(self, owner: str | None) -> None:
+        """Let every model forget what one owner said and showed."""
+        with self._lock:
+            models = [slot.model for slot in self._models.slots if slot.model]
+        for model in models:
+            model.forget(owner)
+
     def cancel(self, id: str, precision: str | None = None) -> None:
         """End a load, wherever it is; who waits for it gets a sentence."""
         with self._lock:

@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from vlm_app.engine.loaded import LoadedModel
 from vlm_app.types import Picture
+
+if TYPE_CHECKING:
+    from vlm_app.engine.loaded import LoadedModel
 
 BYTES = 256_000_000  # of one model: some twenty photographs as Qwen2.5-VL reads them
 _READERS = ("image_processor", "video_processor")

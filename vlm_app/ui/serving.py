@@ -26,6 +26,7 @@ BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
 SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 
+STREAMS = 8  # of one kind at a time, at least; more where a model writes more answers together
 WAITING = 256  # events that wait at most; on ZeroGPU it would be one
 
 
@@ -82,7 +83,9 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
     running, signals = Running(), ending.Signals()
     page = build_page(chats, models, bench, store, workshop, running)
-    _, address, _ = page.queue(default_concurrency_limit=8, api_open=False, max_size=WAITING).launch(
+    _, address, _ = page.queue(
+        default_concurrency_limit=max(STREAMS, settings().batch), api_open=False, max_size=WAITING
+    ).launch(
         **launch_options(chats, store, owners, bench, workshop, models, running),
         server_name=host,
         server_port=port or None,

@@ -192,3 +192,19 @@ def test_a_stopped_answer_is_gone_on_from_too() -> None:
     again = Asked(loaded, asked(loaded, 0), visual=0)
     again.written()
     assert again.row.cached == again.row.prompt - 1
+
+
+def test_what_somebody_wants_forgotten_is_not_gone_on_from_even_if_it_was_under_way() -> None:
+    loaded = tiny("qwen2_vl")
+    Asked(loaded, asked(loaded, 0), owner="me").written()
+    other = Asked(loaded, asked(loaded, 0), owner="you")
+    other.written()
+    running = Asked(loaded, asked(loaded, 1), 400, owner="me")
+    running.wait_for(2)
+    loaded.forget("me")
+    running.stop.set()
+    running.written()
+    again = [Asked(loaded, asked(loaded, number), owner="me") for number in (0, 1)]
+    yours = Asked(loaded, asked(loaded, 0), owner="you")
+    assert [row.written() and row.row.cached for row in again] == [0, 0]
+    assert yours.written() == other.written() and yours.row.cached > 0

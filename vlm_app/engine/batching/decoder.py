@@ -100,6 +100,16 @@ class Decoder:
         """Let go of what is kept for follow-ups; how many bytes of the device's memory that were."""
         return self.prefixes.clear() if self.prefixes is not None else 0
 
+    def forget(self, owner: str | None) -> None:
+        """Let go of what was said by one owner; nothing is kept of their answers under way either."""
+        with self._changed:
+            waiting = list(self._waiting)
+        rows = [row for batch in list(self._batches.values()) for row in batch.rows]
+        for row in (row for row in (*waiting, *rows) if row.owner == owner):
+            row.fleeting = True
+        if self.prefixes is not None:
+            self.prefixes.forget(owner)
+
     def submit(self, row: Row) -> None:
         """Decode a row, together with those that are there."""
         with self._changed:
@@ -209,7 +219,8 @@ class Decoder:
         rows = [batch.rows[place] for place in ended]
         stay = [place for place in range(len(batch.rows)) if place not in ended]
         if self.prefixes is not None:
-            for place, row in zip(ended, rows, strict=True):
+            lasting = ((place, row) for place, row in zip(ended, rows, strict=True) if not row.fleeting)
+            for place, row in lasting:
                 self.prefixes.keep(row, batch.cache.kept(place), self._model.spare())
         if stay:
             batch.keep(stay)

@@ -19,6 +19,7 @@ from vlm_app.engine.batching.rows import Row
 class Prefix:
     """A row that was kept: its tokens, those of its prompt, and its keys and values."""
 
+    owner: str | None
     key: Hashable
     ids: list[int]
     prompt: int
@@ -67,11 +68,16 @@ class Prefixes:
     def keep(self, row: Row, kept: Kept, spare: int) -> None:
         """Remember a row that ended, where `spare` bytes of the device can be had for it."""
         key, ids = _key(row), row.ids[:-1]  # the last one was chosen, and not read
-        entry = Prefix(key, ids, row.prompt, kept, bytes_of(kept))
+        entry = Prefix(row.owner, key, ids, row.prompt, kept, bytes_of(kept))
         with self._lock:
             self._entries = [each for each in self._entries if not _goes_on_as(each, entry)]
             self._entries.append(entry)
             self._shrink(min(self._most, self.bytes - entry.bytes + spare))
+
+    def forget(self, owner: str | None) -> None:
+        """Let go of what was said by one owner."""
+        with self._lock:
+            self._entries = [each for each in self._entries if each.owner != owner]
 
     def clear(self) -> int:
         """Let go of everything; how many bytes of the device that were."""

@@ -39,6 +39,7 @@ class Row:
     prompt: int = 0  # how many of them are the prompt's
     cached: int = 0  # how many of those were not computed again
     chooser: Chooser | None = None
+    fleeting: bool = False  # whether nothing of it may be kept when it ends
 
     def __post_init__(self) -> None:
         self.ids = self.inputs["input_ids"][0].tolist()
