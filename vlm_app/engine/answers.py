@@ -73,7 +73,7 @@ class Engine:
         self._manager.cancel(model, precision)
 
     def forget(self, owner: str) -> None:
-        """Let every model forget what one owner said and showed; answers under way are kept until they end."""
+        """Let every model forget what one owner said and showed, and keep nothing of what is under way."""
         self._manager.forget(owner)
 
     def reserve(
