@@ -112,7 +112,7 @@ def test_loaded_model_shows_its_memory_its_last_use_and_its_adapters_by_name() -
 
 def test_model_shows_what_it_keeps_for_follow_ups_and_how_much_of_its_prompts_it_knew() -> None:
     html = loaded([replace(READY, kept=48_000_000, known=0.714)], 0.0, {})
-    assert "48 MB kept for follow-ups · knew 71 % of its prompts" in html
+    assert "48 MB kept for follow-ups · reused 71 % of its prompts" in html
 
 
 def test_each_state_has_its_way_out() -> None:

@@ -104,7 +104,7 @@ def _facts(state: ModelState, now: float, adapters: Mapping[str, str]) -> list[s
     if state.kept:
         facts.append(f"{size(state.kept)} kept for follow-ups")
     if state.known >= 0.005:
-        facts.append(f"knew {state.known:.0%} of its prompts".replace("%", " %"))
+        facts.append(f"reused {state.known:.0%} of its prompts".replace("%", " %"))
     if warm:
         facts.append(f"adapters {warm}")
     return facts

@@ -183,7 +183,7 @@ def _tokens(seen: Seen, before: str) -> str:
 
 def _facts(answer: Answer) -> list[tuple[str, str]]:
     seen, usage, timings = answer.seen, answer.usage, answer.timings
-    known = f" ({usage.cached_tokens} known from before)" if usage.cached_tokens else ""
+    known = f" ({usage.cached_tokens} reused)" if usage.cached_tokens else ""
     read = f"{usage.prompt_tokens} read{known}, {usage.completion_tokens} written"
     tokens = read if usage.prompt_tokens else ""
     times = (
