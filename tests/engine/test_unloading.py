@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-import warnings
 
 import psutil
 import pytest
-import torch
 
+from tests.engine.live_bytes import live_bytes
 from tests.engine.ready import Ready
 from tests.families import checkpoints
 from tests.sizes import LEAK_BYTES, LEAK_ROUNDS, LEAK_WARM, LEAK_WHOLE
@@ -28,20 +26,6 @@ if not LEAK_WHOLE:
 
 # pytest keeps what is logged, and with a traceback whatever its frames refer to: loggers that
 # would log one are switched off here.
-
-
-def live_bytes() -> int:
-    """Of all tensors that anything in this process refers to."""
-    gc.collect()
-    sizes: dict[int, int] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated things of libraries are looked at as well
-        tensors = [thing for thing in gc.get_objects() if isinstance(thing, torch.Tensor)]
-    for tensor in tensors:
-        if tensor.device.type == "cpu":
-            storage = tensor.untyped_storage()
-            sizes[storage.data_ptr()] = storage.nbytes()
-    return sum(sizes.values())
 
 
 def ask(loaded: LoadedModel) -> str:
