@@ -14,8 +14,9 @@ from tests.engine.ready import Ready
 from tests.engine.tiny import END, picture, request, row, speak
 from vlm_app.engine import Engine, LoadedModel, local_answer, manager
 from vlm_app.engine.events import Answered, Answering, Event, Loaded, Loading, Queued
+from vlm_app.engine.local_answer import _visual
 from vlm_app.errors import AppError, BadInput, GenerationFailed, ModelUnavailable
-from vlm_app.types import Answer, Box, Delta, Finish, Point, Request, Role, Task, Turn
+from vlm_app.types import Answer, Box, Clip, Delta, Finish, Point, Request, Role, Task, Turn
 
 BOX = "<loc_64><loc_64><loc_128><loc_192>"
 
@@ -372,3 +373,18 @@ def test_what_the_model_was_given_leaves_the_memory_with_its_last_token(
     for delta in engine.answer(request(picture(), "What is it?")):
         if delta.answer:
             assert given and not any(tensor() is not None for tensor in given)
+
+
+def test_images_are_the_same_only_in_the_same_order_size_and_time() -> None:
+    red, blue = picture("red"), picture("blue")
+    asked = [
+        request(red, "x"),
+        request(blue, "x"),
+        request(red, blue, "x"),
+        request(blue, red, "x"),
+        request(red, "x", pixels=10_000),
+        request(Clip((red, blue), (0.0, 1.0)), "x"),
+        request(Clip((red, blue), (0.0, 2.0)), "x"),
+    ]
+    assert len({_visual(each) for each in asked}) == len(asked)
+    assert _visual(request(picture("red"), "y")) == _visual(asked[0])

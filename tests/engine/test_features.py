@@ -111,7 +111,7 @@ def test_without_a_key_nothing_is_kept_or_found(qwen: LoadedModel) -> None:
     with features.of(None):
         forward(qwen, one)
     assert features.calls == 4
-    features.clear()
+    features.shed()
     assert features.bytes == 0
     with features.of("one"):
         forward(qwen, one)
@@ -154,13 +154,6 @@ def test_a_video_is_encoded_once_and_the_picture_beside_it(name: str) -> None:
     assert features.calls == 1
 
 
-def test_the_key_is_the_pictures_in_order_and_how_large_they_are_seen(qwen: LoadedModel) -> None:
-    asked = [([ONE], None), ([OTHER], None), ([ONE, OTHER], None), ([OTHER, ONE], None), ([ONE], 10_000)]
-    assert len({key_of(qwen, pictures, pixels) for pictures, pixels in asked}) == len(asked)
-    assert key_of(qwen, [ONE], None) == key_of(qwen, [noise(1)], None)
-    assert key_of(qwen, [], None) is None
-
-
 @pytest.mark.parametrize("name", ["pebble", "qwen2_5_vl"])
 def test_only_an_adapter_of_the_language_model_shares_features(name: str, request: Any) -> None:
     folder = request.getfixturevalue("folder") if name == "pebble" else checkpoints.checkpoint(name)
@@ -174,7 +167,7 @@ def test_only_an_adapter_of_the_language_model_shares_features(name: str, reques
         adapters.use(loaded, adapters.find(id) if id else None)
         plain = forward(loaded, given)
         before = features.calls
-        with features.of(key_of(loaded, [ONE], None)):
+        with features.of(key_of(loaded, ONE)):
             told[id] = forward(loaded, given)
         assert torch.equal(told[id], plain)
         assert features.calls - before == runs, id
@@ -187,10 +180,10 @@ def test_after_an_unload_no_byte_of_a_feature_is_left() -> None:
         backend = LocalBackend()
         loaded = backend.load(Plan(checkpoints.row("llava"), "bf16", 0, 0, "cpu"), Watch())
         features = Features(loaded.model, PLENTY)
-        with features.of(key_of(loaded, [ONE], None)):
+        with features.of(key_of(loaded, ONE)):
             forward(loaded, inputs(loaded, ONE))
         backend.unload(loaded)
-        features.clear()
+        features.shed()
         return features
 
     turn()  # what a first use leaves behind for good

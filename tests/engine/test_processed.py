@@ -210,3 +210,11 @@ def test_a_processor_with_memory_is_saved_as_any_other(asked: Callable[[str], As
     )
     assert before == after
     AutoProcessor.from_pretrained(tmp_path / "after")
+
+
+def test_what_one_owner_sent_answers_nobody_else(asked: Callable[[str], Asked]) -> None:
+    made = asked("qwen2_5_vl")
+    for owner, runs in (("me", 1), ("me", 1), ("you", 2), (None, 3), ("you", 3)):
+        with remembered(made.loaded, [RED], owner):
+            made.encode(RED)
+        assert made.runs == runs, owner
