@@ -8,7 +8,6 @@ from typing import Any
 
 Row = dict[str, Any]
 PLAIN, SERVED = "plain generate", "transformers serve"
-_COLUMNS = ("what", "ours", PLAIN, SERVED, f"ours / {PLAIN}", f"ours / {SERVED}", "wanted", "holds")
 
 
 def compared(
@@ -21,54 +20,61 @@ def compared(
 ) -> Row:
     """Ours against others, round by round: medians, and the medians of each round's ratio.
 
-    `wanted` is the ratio to each of them, the least or the most of it; without it the row is
-    for the record. Ratios are taken within a round because this machine is not the same in the next.
+    `wanted` is the ratio to each of them, at least or at most; without it the row is for the
+    record. Ratios are taken within a round because a machine is not the same in the next.
     """
     ratios = {
         name: statistics.median(a / b for a, b in zip(ours, values, strict=True))
         for name, values in theirs.items()
     }
-    sign, row = "≥" if least else "≤", {"what": what, "unit": unit, "ours": statistics.median(ours)}
-    row |= {name: statistics.median(values) for name, values in theirs.items()}
-    row |= {f"ours / {name}": ratio for name, ratio in ratios.items()}
+    row: Row = {
+        "what": what,
+        "unit": unit,
+        "ours": statistics.median(ours),
+        "against": {name: statistics.median(values) for name, values in theirs.items()},
+        "ratio": ratios,
+    }
     if wanted:
-        row["wanted"] = ", ".join(f"{sign} {ratio} × {name}" for name, ratio in wanted.items())
+        sign = "≥" if least else "≤"
+        row["wanted"] = ", ".join(f"{sign} {limit} × {name}" for name, limit in wanted.items())
         row["holds"] = all(
-            ratios[name] >= ratio if least else ratios[name] <= ratio for name, ratio in wanted.items()
+            ratios[name] >= limit if least else ratios[name] <= limit for name, limit in wanted.items()
         )
     return row
 
 
-def alone(what: str, unit: str, ours: float, wanted: float, least: bool = False) -> Row:
-    """A value that is wanted to be at most, or at least, so much."""
-    holds = ours >= wanted if least else ours <= wanted
+def alone(what: str, unit: str, ours: float, limit: float, least: bool = False) -> Row:
+    """A value that is to be at most, or at least, so much."""
+    holds = ours >= limit if least else ours <= limit
     return {
         "what": what,
         "unit": unit,
         "ours": ours,
-        "wanted": f"{'≥' if least else '≤'} {wanted}",
+        "wanted": f"{'≥' if least else '≤'} {limit:g}",
         "holds": holds,
     }
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
-    """The table as people read it."""
-    print(title)
-    print(" | ".join(_COLUMNS))
+    """The table as people read it, and as `benchmarks/README.md` has it."""
+    print(f"{title}\n")
+    print("| what | ours | against | ratio | wanted |  |\n| --- | --- | --- | --- | --- | --- |")
     for row in rows:
-        print(" | ".join([f"{row['what']}, {row['unit']}", *(_cell(row.get(name)) for name in _COLUMNS[1:])]))
+        against = ", ".join(f"{name} {number(value)}" for name, value in row.get("against", {}).items())
+        ratio = ", ".join(f"{value:.2f}" for value in row.get("ratio", {}).values())
+        holds = {True: "holds", False: "**missed**"}.get(row.get("holds"), "")
+        cells = (
+            row["what"],
+            f"{number(row['ours'])} {row['unit']}",
+            against,
+            ratio,
+            row.get("wanted", ""),
+            holds,
+        )
+        print(f"| {' | '.join(cells)} |")
     print(flush=True)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float) and value < 100
-        else f"{value:.0f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def number(value: float) -> str:
+    """Three figures that matter."""
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
