@@ -11,7 +11,8 @@ from vlm_app.engine.frames import shown
 from vlm_app.families import Family, Parsed
 from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task, Timings, Usage
 
-_PARSE_SHARE = 0.1  # of the time, at most, is spent on reading a growing answer again
+_PARSE_SHARE = 0.02  # of the time, at most, is spent on reading a growing answer again
+_PACE = 0.03  # seconds: a page shows nothing sooner, and whoever reads takes time from whoever writes
 
 
 class Reading:
@@ -28,6 +29,7 @@ class Reading:
         self._parsed = Parsed("")
         self._read_at = 0.0
         self._read_cost = 0.0
+        self._read = 0  # characters of `raw`
         self.shown = shown(request, checkpoint, family)
         self.raw = family.unfinished(request.turns)
         self.seen = Seen()
@@ -41,13 +43,16 @@ class Reading:
     def delta(self, whole: bool = False) -> Delta:
         """What can be read now that could not before.
 
-        A long answer is read again only after ten times as long as reading it last took,
-        so that the work stays a small share however long it grows.
+        A long answer is read again only after fifty times as long as reading it last took,
+        so that the work stays a small share however long it grows. What is held back for that
+        comes with the next call after it, whether more was written or not.
         """
         begun = time.monotonic()
-        if not whole and begun - self._read_at < self._read_cost / _PARSE_SHARE:
+        early = begun - self._read_at < max(_PACE, self._read_cost / _PARSE_SHARE)
+        if not whole and (early or self._read == len(self.raw)):
             return Delta()
         before, self._parsed = self._parsed, self._parse()
+        self._read = len(self.raw)
         self._read_at = time.monotonic()
         self._read_cost = self._read_at - begun
         return Delta(self._parsed.text[len(before.text) :], self._parsed.regions[len(before.regions) :])

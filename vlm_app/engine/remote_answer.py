@@ -71,7 +71,7 @@ class RemoteAnswer:
             if self._stop.is_set():
                 return
             self._take(said)
-            yield self._reading.delta() if said.text or said.thought else Delta()
+            yield self._reading.delta()
 
     def _take(self, said: Said) -> None:
         reading = self._reading

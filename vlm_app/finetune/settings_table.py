@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from vlm_app.finetune.run_config import RunConfig
@@ -56,13 +57,19 @@ _LIMITS = {
 
 def schema(name: str) -> dict[str, Any]:
     """What a setting takes, as a JSON schema; of one that may be left out, without that it may."""
-    whole = RunConfig.model_json_schema()
+    whole = _whole()
     part: dict[str, Any] = whole["properties"][name]
     if "$ref" in part:
         part = whole["$defs"][part["$ref"].rpartition("/")[2]]
     if "anyOf" in part:
         part = next(each for each in part["anyOf"] if each["type"] != "null")
     return part
+
+
+@cache
+def _whole() -> dict[str, Any]:
+    """Made once: the page asks for each setting several times, and making it takes 10 ms."""
+    return RunConfig.model_json_schema()
 
 
 def takes(name: str, mark: str = "`") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -33,6 +34,7 @@ WAITING = 256  # events that wait at most; on ZeroGPU it would be one
 def serve() -> None:
     """Serves the app until Ctrl-C or SIGTERM; then answers end, and so does the process."""
     ending.leave_at_once()
+    gc.disable()  # until the page is up: what is built now stays, and looking for garbage takes 0.6 s
     chosen = settings()
     _prepare(chosen)
     from vlm_app.chat import Chats
@@ -91,6 +93,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
         server_port=port or None,
         prevent_thread_lock=True,
     )
+    gc.enable()
     signals.listen()
     print(f"vlm-app is running at {address} (Ctrl-C ends it)", flush=True)
     opening().begin(models)

@@ -1,0 +1,1 @@
+"""How fast this app answers, against plain `model.generate` and against `transformers serve`."""
