@@ -12,7 +12,7 @@ from vlm_app.families import Family, Parsed
 from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task, Timings, Usage
 
 _PARSE_SHARE = 0.02  # of the time, at most, is spent on reading a growing answer again
-_PACE = 0.03  # seconds: a page shows nothing sooner, and whoever reads takes time from whoever writes
+_PACE = 0.02  # seconds: a page shows nothing sooner, and whoever reads takes time from whoever writes
 
 
 class Reading:
