@@ -169,7 +169,8 @@ def test_on_a_gpu_what_leaves_it_waits_in_the_computers_own_memory() -> None:
     sizes = [bytes_of(entry.kept) for entry in kept._entries]
     beside = Prefixes(kept._placeholders, most=max(sizes), beside=sum(sizes))
     for row, entry in zip(rows, kept._entries, strict=True):
-        beside.keep(row.row, entry.kept, PLENTY)
+        assert beside.make_room(row.row, bytes_of(entry.kept), PLENTY)
+        beside.keep(row.row, entry.kept)
     assert beside.count == 2 and beside.bytes == sizes[1]
     with patch.object(loaded.decoder, "prefixes", beside):
         again = Asked(loaded, asked(loaded, 0), visual=0)
@@ -178,9 +179,11 @@ def test_on_a_gpu_what_leaves_it_waits_in_the_computers_own_memory() -> None:
 
 def test_nothing_is_kept_where_there_is_no_memory_to_spare() -> None:
     loaded = tiny("smolvlm")
-    with patch.object(loaded, "spare", lambda: 0):
+    assert loaded.decoder is not None
+    with patch.object(loaded, "spare", lambda: 0), patch.object(loaded.decoder, "_measured", 0.0):
         Asked(loaded, asked(loaded, 0), visual=0).written()
-    assert loaded.decoder is not None and loaded.kept == 0
+        assert loaded.kept == 0
+    loaded.decoder._measured = 0.0
 
 
 def test_a_stopped_answer_is_gone_on_from_too() -> None:

@@ -161,6 +161,30 @@ def test_when_a_step_fails_everybody_is_told_and_the_next_one_is_answered() -> N
     assert Asked(loaded, asked(loaded, 0)).written() == alone(loaded, asked(loaded, 0), 12)
 
 
+def test_who_waits_for_memory_can_leave_at_once_and_is_answered_when_it_is_there() -> None:
+    loaded = tiny("smolvlm")
+    assert loaded.decoder is not None
+    with patch.object(loaded, "spare", lambda: 0), patch.object(loaded.decoder, "_measured", 0.0), _slowly():
+        loaded.decoder.shed()
+        holder = Asked(loaded, asked(loaded, 0), 60)
+        holder.wait_for(3)
+        leaving, patient = (Asked(loaded, asked(loaded, number), 5) for number in (1, 2))
+        leaving.stop.set()
+        assert leaving.written() == [] and not holder.row.ended.is_set()
+        assert len(holder.written()) == 60 and len(patient.written()) == 5
+    loaded.decoder._measured = 0.0
+
+
+def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
+    loaded = tiny("smolvlm")
+    with patch("vlm_app.engine.batching.decoder.Batch.join", side_effect=MemoryError("no room")), _slowly():
+        rows = [Asked(loaded, asked(loaded, number), 30) for number in range(2)]
+        for row in rows:
+            with pytest.raises(MemoryError):
+                row.written()
+    assert len(Asked(loaded, asked(loaded, 0)).written()) == 12
+
+
 def _slowly() -> object:
     """A pause at every step, so that others come while somebody is answered."""
     from time import sleep

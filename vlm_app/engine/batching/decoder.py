@@ -21,6 +21,7 @@ from vlm_app.engine.batching.rows import Row
 from vlm_app.engine.loaded import LoadedModel
 
 BESIDE = 4  # times as much as on the device is kept in the computer's own memory
+MEASURED_SECONDS = 0.25
 STALL_SECONDS = 0.1  # for so long new prompts are read at a time while others wait for their next token
 
 
@@ -35,10 +36,9 @@ class Batch:
         self.positions = begun.positions
 
     def join(self, other: Batch) -> None:
-        """Take the rows of another batch in."""
+        """Take in what belongs to the rows of another batch."""
         self._steps.changed()
         self.cache.join(other.cache)
-        self.rows += other.rows
         self.logits = torch.cat([self.logits, other.logits])
         self.positions = torch.cat(_alike(self.positions, other.positions), dim=-2)
 
@@ -77,6 +77,7 @@ class Decoder:
         if keep and goes_on(loaded.model):
             beside = BESIDE * keep if loaded.device != "cpu" else 0
             self.prefixes = Prefixes(_placeholders(loaded.model.config), keep, beside)
+        self._measured, self._left = 0.0, 0  # when memory was last looked at, and what is left of it
         self._record: Record | None = recorded if loaded.device.startswith("cuda") else None
         self.read = self.known = 0  # tokens of all prompts so far, and how many of them were not read again
         self._waiting: deque[Row] = deque()
@@ -133,8 +134,26 @@ class Decoder:
 
     def _run(self) -> None:
         while self._go_on():
-            with torch.inference_mode():
-                self._round()
+            try:
+                with torch.inference_mode():
+                    self._round()
+            except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
+                self._fail(error)
+
+    def _go_on(self) -> bool:
+        """Whether there is anything to do; when not, the thread is over."""
+        with self._changed:
+            if self._waiting or self._batches:
+                return True
+            self._thread = None
+            return False
+
+    def _fail(self, error: BaseException) -> None:
+        """Everybody who was being answered is told; those who wait are answered next."""
+        rows = [row for batch in self._batches.values() for row in batch.rows]
+        self._batches = {}
+        for row in rows:
+            row.end(error)
 
     def _round(self) -> None:
         """Read what waits, for a while, and then a token for everybody."""
@@ -146,26 +165,34 @@ class Decoder:
         for batch in list(self._batches.values()):
             self._step(batch)
 
-    def _go_on(self) -> bool:
-        """Whether there is anything to do; when not, the thread is over."""
-        with self._changed:
-            if self._waiting or self._batches:
-                return True
-            self._thread = None
-            return False
-
     def _next(self) -> Row | None:
         """The next row, where there is room for it; the first one always gets what was planned for it."""
         with self._changed:
+            gone = [row for row in self._waiting if row.stopped()]
+            self._waiting = deque(row for row in self._waiting if row not in gone)
             row = self._waiting[0] if self._waiting and self.running < self.room else None
-        if row is None or (self.running and not self._fits(row)):
-            return None
-        with self._changed:
-            return self._waiting.popleft()
+            if row is not None and (not self.running or self._fits(row)):
+                self._waiting.popleft()
+            else:
+                row = None
+        for each in gone:
+            each.end()
+        return row
 
     def _fits(self, row: Row) -> bool:
+        """Whether the cache of another row has room; what is kept for follow-ups leaves for it."""
         needed = self._row_bytes(max(self._longest(), row.tokens))
-        return needed <= self._model.spare() or (self.shed() > 0 and needed <= self._model.spare())
+        if needed > self._spare() and not self.shed():
+            return False
+        self._left -= needed
+        return self._left >= 0
+
+    def _spare(self) -> int:
+        """Bytes that may be taken, measured now and then: that takes as long as a small model's token."""
+        now = time.monotonic()
+        if now - self._measured > MEASURED_SECONDS:
+            self._measured, self._left = now, self._model.spare()
+        return self._left
 
     def _longest(self) -> int:
         rows = (row for batch in list(self._batches.values()) for row in batch.rows)
@@ -178,8 +205,6 @@ class Decoder:
 
     def _begin(self, row: Row) -> None:
         """Read a prompt, and let the row join those with its adapter."""
-        if row.stopped():
-            return row.end()
         loaded = self._model
         try:
             adapters.use(loaded, row.adapter)
@@ -190,50 +215,47 @@ class Decoder:
         self.read += row.prompt
         self.known += row.cached
         batch = Batch(row, begun, self._record)
-        if (there := self._batches.get(row.adapter_id)) is None:
-            self._batches[row.adapter_id] = batch
-        else:
+        there = self._batches.setdefault(row.adapter_id, batch)
+        if there is not batch:
+            there.rows += batch.rows
             there.join(batch)
 
     def _step(self, batch: Batch) -> None:
         """A token for each row; those that ended leave, and for the others the model reads it."""
-        try:
-            tokens = choose(batch.rows, batch.logits)
-            told = [
-                row.stopped() or row.add(token)
-                for row, token in zip(batch.rows, tokens.tolist(), strict=True)
-            ]
-            ended = [place for place, last in enumerate(told) if last]
-            if ended:
-                tokens = self._leave(batch, ended, tokens)
-            if batch.rows:
-                adapters.use(self._model, batch.rows[0].adapter)
-                batch.step(self._model.model, tokens)
-        except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
-            self._forget(batch)
-            for row in batch.rows:
-                row.end(error)
+        tokens = choose(batch.rows, batch.logits)
+        told = [
+            row.stopped() or row.add(token) for row, token in zip(batch.rows, tokens.tolist(), strict=True)
+        ]
+        ended = [place for place, last in enumerate(told) if last]
+        if ended:
+            tokens = self._leave(batch, ended, tokens)
+        if batch.rows:
+            adapters.use(self._model, batch.rows[0].adapter)
+            batch.step(self._model.model, tokens)
 
     def _leave(self, batch: Batch, ended: list[int], tokens: torch.Tensor) -> torch.Tensor:
         """Rows that ended are kept for their follow-ups; the tokens of the others."""
         rows = [batch.rows[place] for place in ended]
         stay = [place for place in range(len(batch.rows)) if place not in ended]
-        if self.prefixes is not None:
-            lasting = ((place, row) for place, row in zip(ended, rows, strict=True) if not row.fleeting)
-            for place, row in lasting:
-                self.prefixes.keep(row, batch.cache.kept(place), self._model.spare())
+        for place, row in zip(ended, rows, strict=True):
+            self._remember(batch, place, row)
         if stay:
             batch.keep(stay)
             tokens = tokens[torch.tensor(stay, device=tokens.device)]
         else:
-            self._forget(batch)
+            self._batches = {adapter: each for adapter, each in self._batches.items() if each is not batch}
             batch.rows = []
         for row in rows:
             row.end()
         return tokens
 
-    def _forget(self, batch: Batch) -> None:
-        self._batches = {adapter: each for adapter, each in self._batches.items() if each is not batch}
+    def _remember(self, batch: Batch, place: int, row: Row) -> None:
+        if self.prefixes is None or row.fleeting:
+            return
+        bytes = batch.cache.token_bytes * len(row.ids)
+        if self.prefixes.make_room(row, bytes, self._spare()):
+            self._left -= bytes
+            self.prefixes.keep(row, batch.cache.kept(place))
 
 
 def _placeholders(config: Any) -> frozenset[int]:

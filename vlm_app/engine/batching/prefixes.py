@@ -65,14 +65,27 @@ class Prefixes:
             self._entries.append(entry)
         return entry, same
 
-    def keep(self, row: Row, kept: Kept, spare: int) -> None:
-        """Remember a row that ended, where `spare` bytes of the device can be had for it."""
-        key, ids = _key(row), row.ids[:-1]  # the last one was chosen, and not read
-        entry = Prefix(row.owner, key, ids, row.prompt, kept, bytes_of(kept))
+    def make_room(self, row: Row, bytes: int, spare: int) -> bool:
+        """Whether `bytes` may be kept of a row that ended, with so many to spare; older ones leave for it."""
+        key, ids = _key(row), row.ids
         with self._lock:
-            self._entries = [each for each in self._entries if not _goes_on_as(each, entry)]
+            before = self.bytes
+            # The row has all that these have.
+            self._entries = [
+                each for each in self._entries if each.key != key or each.ids != ids[: len(each.ids)]
+            ]
+            most = min(self._most, before + spare)
+            if bytes > most:
+                return False
+            self._shrink(most - bytes)
+        return True
+
+    def keep(self, row: Row, kept: Kept) -> None:
+        """Remember a row that ended, for which there is room."""
+        ids = row.ids[:-1]  # the last one was chosen, and not read
+        entry = Prefix(row.owner, _key(row), ids, row.prompt, kept, bytes_of(kept))
+        with self._lock:
             self._entries.append(entry)
-            self._shrink(min(self._most, self.bytes - entry.bytes + spare))
 
     def forget(self, owner: str | None) -> None:
         """Let go of what was said by one owner."""
@@ -102,11 +115,6 @@ class Prefixes:
 
 def _key(row: Row) -> Hashable:
     return row.owner, row.adapter_id, row.visual
-
-
-def _goes_on_as(old: Prefix, new: Prefix) -> bool:
-    """Whether the new one has all that the old one has."""
-    return old.key == new.key and old.ids == new.ids[: len(old.ids)]
 
 
 def _moved(prefix: Prefix) -> Prefix:
