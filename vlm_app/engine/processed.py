@@ -158,7 +158,7 @@ def _pixels(value: Any, shown: Mapping[int, str]) -> Hashable:
             return shown[id(value)]
         return value.mode, value.size, hashlib.sha256(value.tobytes()).digest()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
+        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).data).digest()
     raise _UnknownError
 
 
