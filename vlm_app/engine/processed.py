@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 BYTES = 256_000_000  # of one model: some twenty photographs as Qwen2.5-VL reads them
 _READERS = ("image_processor", "video_processor")
 _SCALARS = (str, bytes, int, float, bool, Enum, type(None))
-_Shown = Mapping[int, tuple[str | None, str]]
+_Shown = Mapping[int, str]
 _teaching = threading.Lock()
-# The pictures that this thread encodes: id of the pixels -> owner, SHA-256. None: nothing is remembered.
-_shown: ContextVar[_Shown | None] = ContextVar("shown", default=None)
+# Whose pictures this thread encodes: id of the pixels -> SHA-256. None: nothing is remembered.
+_shown: ContextVar[tuple[str | None, _Shown] | None] = ContextVar("shown", default=None)
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def remembered(loaded: LoadedModel, pictures: Sequence[Picture], owner: str | No
     padded image or a video's frames, are hashed again.
     """
     _teach(loaded.processor)
-    before = _shown.set({id(picture.pixels): (owner, picture.sha256) for picture in pictures})
+    before = _shown.set((owner, {id(picture.pixels): picture.sha256 for picture in pictures}))
     try:
         yield
     finally:
@@ -111,7 +111,8 @@ class _Remembering:
         if shown is None:
             return made(*args, **options)
         try:
-            key = (type(self).__name__, _frozen((args, options), shown))
+            owner, pictures = shown
+            key = (owner, type(self).__name__, _frozen((args, options), pictures))
         except _UnknownError:
             return made(*args, **options)
         return self.memory.answer(key, lambda: made(*args, **options))
@@ -162,7 +163,7 @@ def _pixels(value: Any, shown: _Shown) -> Hashable:
             return shown[id(value)]
         return value.mode, value.size, hashlib.sha256(value.tobytes()).digest()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest()
+        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value).data).digest()
     raise _UnknownError
 
 
