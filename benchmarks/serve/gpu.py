@@ -11,6 +11,7 @@ from benchmarks.serve.ours import Ours
 from benchmarks.serve.plain import Plain
 from benchmarks.serve.rows import PLAIN, Row, alone, compared
 from benchmarks.serve.users import Size, crowd
+from vlm_app.engine.releasing import release
 from vlm_app.types import Checkpoint
 
 WARM_SECONDS = 120.0  # compiling and capturing go on behind the first answers
@@ -46,8 +47,6 @@ def read_bytes(model: Any) -> int:
 
 def decoding(row: Checkpoint, size: Size) -> list[Row]:
     """One user against the bound of memory and against plain generate; then eight users."""
-    import torch
-
     plain, ours = Plain(row), Ours(row)
     weights, speed = read_bytes(plain.model), bandwidth()
     request = first_turn(row, picture(5000, _SIDE), size.tokens, 1)
@@ -75,5 +74,5 @@ def decoding(row: Checkpoint, size: Size) -> list[Row]:
     rows += crowd(row, ours, plain, size, _SIDE, of_one=6.0)
     ours.close()
     del plain
-    torch.cuda.empty_cache()
+    release()
     return rows

@@ -6,6 +6,7 @@ them can: a built-in answer's end is as unlikely as padding, and random weights 
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def pebble(folder: Path) -> Checkpoint:
 
 
 def wordy(row: Checkpoint) -> Checkpoint:
-    """A model of random weights, which then writes nothing but words: other tokens have a logit of 0."""
+    """Instead of a model of random weights one that only writes words: other tokens have a logit of 0."""
     import torch
 
     processor, model = opened(row)
@@ -50,7 +51,10 @@ def wordy(row: Checkpoint) -> Checkpoint:
     silent = torch.ones(model.get_output_embeddings().weight.shape[0], dtype=torch.bool)
     silent[[token for token, text in decoded.items() if text.isascii() and text.isalpha()]] = False
     model.get_output_embeddings().weight.data[silent.to(model.device)] = 0
-    return _saved(row, processor, model, Path(row.source))
+    folder = Path(row.source)
+    made = _saved(row, processor, model, folder.with_name(f"{folder.name}-words"))
+    shutil.rmtree(folder)  # 15 GB, of the largest
+    return made
 
 
 def opened(row: Checkpoint) -> tuple[Any, Any]:

@@ -81,9 +81,20 @@ def test_a_ratio_is_that_of_a_round_and_held_against_what_is_wanted() -> None:
 
 
 def test_a_tied_table_is_read_once_for_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = models.wordy(shapes.qwen(small_shape(monkeypatch), tmp_path))
+    row = models.wordy(shapes.qwen(small_shape(monkeypatch), tmp_path / "shape"))
     model = load_checkpoint(row, "bf16").model
     assert gpu.read_bytes(model) == sum(each.nbytes for each in model.model.language_model.parameters())
+
+
+def test_decoding_is_held_against_the_bound_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "bandwidth", lambda: 1e15)
+    monkeypatch.setattr(gpu, "WARM_SECONDS", 0.0)
+    row = models.wordy(shapes.qwen(small_shape(monkeypatch), tmp_path / "shape"))
+    rate, share, *many = gpu.decoding(row, users.Size(rounds=1, tokens=4))
+    assert set(rate["against"]) == {PLAIN} and 0 < share["ours"] < 0.7 and share["holds"] is False
+    assert len(many) == 3
 
 
 def test_the_time_of_an_import_is_that_of_a_new_python() -> None:

@@ -6,7 +6,6 @@ from vlm_app.engine import adapters, batching, loading, packages
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.features import Features
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.engine.processed import let_go
 from vlm_app.engine.releasing import forget, release
 from vlm_app.types import Checkpoint, Runs
 
@@ -38,7 +37,6 @@ class LocalBackend:
     def unload(self, model: LoadedModel) -> None:
         model.close()
         if model.processor is not None:
-            let_go(model.processor)
             forget(model.processor)
         release()
 

@@ -76,7 +76,6 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     from vlm_app.ui.running import Running
     from vlm_app.workbench.bench import Bench
 
-    owners = Owners(settings().data)
     bench = Bench(store, models)
     workshop = Workshop(store, models)
     own = OwnData(store, chats, bench, workshop)
@@ -88,7 +87,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     _, address, _ = page.queue(
         default_concurrency_limit=max(STREAMS, settings().batch), api_open=False, max_size=WAITING
     ).launch(
-        **launch_options(chats, store, owners, bench, workshop, models, running),
+        **launch_options(chats, store, Owners(settings().data), bench, workshop, models, running),
         server_name=host,
         server_port=port or None,
         prevent_thread_lock=True,
