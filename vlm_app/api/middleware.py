@@ -89,7 +89,7 @@ class Visitors:
         fresh = None
         # Only there are those counted by their address who come without a cookie.
         if visit.owner is None and scope["path"] == "/" and "text/html" in headers.get("accept", ""):
-            owner, fresh = self.owners.new()
+            owner, fresh = self.owners.new(visit.home)
             visit = replace(visit, owner=owner)
         scope.setdefault("state", {}).update(visit=visit, owner=visit.owner)
 

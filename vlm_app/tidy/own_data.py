@@ -29,7 +29,7 @@ from vlm_app.workbench.bench import Bench
 
 _MOST = 1_000_000  # sheets of one owner
 _TRIES = 3  # a run may just be changing its state
-_VISITOR = 24  # characters of the id of somebody who never signed in
+_VISITOR = 24  # characters of the id of somebody who never signed in; at the computer itself there are more
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +106,8 @@ class OwnData:
                 self.forget(str(json.loads(note.read_text("utf-8"))["owner"]))
 
     def forget_idle(self, days: float) -> None:
-        """Forgets visitors who have changed nothing for so many days; who signed in is never forgotten."""
+        """Forgets visitors who have changed nothing for so many days. Who signed in is never forgotten,
+        and who sits at the computer itself neither."""
         before = datetime.now(UTC) - timedelta(days=days)
         for owner in self._visitors_since(before):
             try:
