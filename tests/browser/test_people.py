@@ -41,6 +41,8 @@ def test_a_visitor_is_told_what_is_not_theirs_and_an_admin_signs_in(
 ) -> None:
     page = newcomer(public.url).page
     expect(page.locator("#who")).to_contain_text("You are a visitor here.")
+    page.get_by_role("tab", name="Workbench").click()
+    expect(page.locator("#bench-empty")).to_contain_text("one PDF of up to 50 pages")
     page.get_by_role("tab", name="Models").click()
     expect(page.locator("#models-why .not-yours")).to_be_visible()
     expect(page.locator("#models-why")).to_contain_text("adding models and changing servers are for admins")

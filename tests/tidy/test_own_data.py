@@ -100,6 +100,20 @@ def test_what_refuses_is_named_and_tried_again(desk: Desk, monkeypatch: pytest.M
     assert desk.own.held(MINE) == Holdings()
 
 
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("adapter_config.json", "{"), ("card.json", '{"owner": "%s", "name": "Cel')],
+    ids=["no settings", "a card that is cut off"],
+)
+def test_a_damaged_adapter_is_its_owners_to_delete(desk: Desk, name: str, left: str) -> None:
+    for owner in (MINE, YOURS):
+        folder = desk.data / "adapters" / f"of-{owner[:1]}"
+        (folder / name).write_text(left % owner if "%" in left else left)
+    assert desk.own.held(MINE).adapters == 1
+    assert desk.own.forget(MINE).deleted.adapters == 1
+    assert [each.name for each in (desk.data / "adapters").iterdir()] == ["of-y"]
+
+
 def test_visitors_who_change_nothing_are_forgotten_and_others_are_not(desk: Desk, tmp_path: Path) -> None:
     home, _ = Owners(tmp_path).new(home=True)
     desk.fill("password-0123456789abcdef", "Cellist", tmp_path)

@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from vlm_app.chat import Chats
+from vlm_app.engine.adapters import unreadable
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.workshop import Workshop
 from vlm_app.store import Store
@@ -87,7 +88,7 @@ class OwnData:
             datasets=len(datasets),
             examples=sum(each.size for each in datasets),
             runs=len(self._workshop.runs.runs(owner)),
-            adapters=len(self._adapters(owner)),
+            adapters=len(self._adapters(owner)) + len(unreadable(owner)),
             uploads=self._uploads.count(owner),
         )
 
@@ -148,6 +149,7 @@ class OwnData:
             yield partial(self._delete_run, owner, run.id)
         for adapter in self._adapters(owner):
             yield partial(adapters.delete, owner, adapter)
+        yield partial(adapters.delete_unreadable, owner)
         for dataset in self._workshop.examples.datasets(owner):
             yield partial(self._workshop.examples.delete_dataset, owner, dataset.id)
         for sheet in self._bench.recent(owner, _MOST):

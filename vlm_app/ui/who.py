@@ -11,10 +11,12 @@ from typing import Any
 
 import gradio as gr
 
+from vlm_app import limits
 from vlm_app.api.people import person_of
 from vlm_app.people import Act, Person, Role, may, not_theirs
 from vlm_app.ui.addresses import under_root
 from vlm_app.ui.page import Parts
+from vlm_app.ui.workbench.fixed import empty
 
 NOT = "(acts) => { document.documentElement.dataset.not = acts || ''; }"
 ON_MODELS = (Act.LOAD, Act.UNLOAD, Act.MODELS, Act.SERVERS)
@@ -31,7 +33,7 @@ class WhoListeners:
         """Once the page is loaded; `loaded` is the end of its first load."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         acts = gr.Textbox(visible=False)
-        shown = [self.on.chats.who, self.on.models.why, self.on.finetune.runs.why, acts]
+        shown = [self.on.chats.who, self.on.models.why, self.on.finetune.runs.why, self.on.bench.first, acts]
         loaded.then(self.show, None, shown, **quiet)
         acts.change(None, [acts], None, js=NOT, **quiet)
 
@@ -39,12 +41,13 @@ class WhoListeners:
         """Nothing for an admin who did not have to sign in, as at a laptop."""
         person = person_of(request)
         if person.role is Role.ADMIN and not person.name:
-            return [gr.skip()] * 4
+            return [gr.skip()] * 5
         refused = [act for act in Act if not may(person, act)]
         return [
             line(person),
             why(person, ON_MODELS),
             why(person, ON_RUNS),
+            empty(limits.limits_for(person.role).pages),
             " ".join(refused),
         ]
 

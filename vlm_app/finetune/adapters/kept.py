@@ -117,14 +117,20 @@ class Adapters:
             raise BadInput(f"The run '{run}' goes on from this adapter: stop it first, or wait for its end.")
         merged = self._data / MERGED / adapter.id
         with told(self._data), alone(merged):
-            self._remove(adapter, merged)
+            self._remove(adapter.folder, merged)
 
-    def _remove(self, adapter: Adapter, merged: Path) -> None:
-        gone = adapter.folder.with_name(f".{adapter.id}.gone")
+    def delete_unreadable(self, owner: str) -> None:
+        """Remove an owner's adapters that are damaged: nobody can list or use them."""
+        for folder in adapters.unreadable(owner):
+            with told(self._data):
+                self._remove(folder, self._data / MERGED / folder.name)
+
+    def _remove(self, folder: Path, merged: Path) -> None:
+        gone = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
-        adapter.folder.rename(gone)
+        folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-        for zipped in self._packed.glob(f"{adapter.id}-*.zip"):
+        for zipped in self._packed.glob(f"{folder.name}-*.zip"):
             zipped.unlink(missing_ok=True)
         if not any(Path(row.source).is_relative_to(merged.resolve()) for row in catalog.catalog().values()):
             shutil.rmtree(merged, ignore_errors=True)
@@ -165,8 +171,9 @@ class Adapters:
 
     def _bytes(self, owner: str) -> int:
         """What an owner's adapters take, and the models that were merged from them."""
-        own = [each for each in adapters.installed(owner) if each.owner == owner]
-        return sum(size_below(each.folder) + size_below(self._data / MERGED / each.id) for each in own)
+        own = [each.folder for each in adapters.installed(owner) if each.owner == owner]
+        own += adapters.unreadable(owner)
+        return sum(size_below(each) + size_below(self._data / MERGED / each.name) for each in own)
 
     @property
     def _packed(self) -> Path:
