@@ -25,7 +25,6 @@ COMMANDS = [
 ]
 NOT_LISTED = {"__init__.py", "__pycache__", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
 INSTALLING = {"pyproject.toml", "requirements.txt", "requirements-dev.txt", "constraints.txt"}
-INSTALLING |= {"zerogpu-requirements.txt"}
 
 
 def run(*command: str) -> str:

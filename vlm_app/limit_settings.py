@@ -24,7 +24,8 @@ class LimitSettings(BaseSettings):
     visitor_pixels: int = Field(
         default=25_000_000,
         ge=1,
-        description="Largest image, not page or frame, that is decoded for a visitor, in pixels",
+        description="Largest image that is decoded for a visitor, in pixels; pages and frames are drawn with "
+        "no more",
     )
     visitor_images: int = Field(default=4, ge=1, description="Most images in one message of a visitor")
     visitor_pages: int = Field(default=50, ge=1, description="Most pages of a document of a visitor")
@@ -50,7 +51,8 @@ class LimitSettings(BaseSettings):
     member_pixels: int = Field(
         default=50_000_000,
         ge=1,
-        description="Largest image, not page or frame, that is decoded for a member, in pixels",
+        description="Largest image that is decoded for a member, in pixels; pages and frames are drawn with "
+        "no more",
     )
     member_images: int = Field(default=8, ge=1, description="Most images in one message of a member")
     member_pages: int = Field(default=200, ge=1, description="Most pages of a document of a member")

@@ -40,11 +40,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks. `owner` is whose rows they see; `name` is empty for who has not signed in."""
+    """Who asks. `owner` is whose rows they see; `name` is empty for who has not signed in, and
+    `signs_in` whether they could."""
 
     owner: str
     name: str
     role: Role
+    signs_in: bool = True
 
     def __post_init__(self) -> None:
         if not self.owner:
@@ -123,5 +125,5 @@ def not_theirs(person: Person, acts: Sequence[Act]) -> tuple[str, ...]:
 
 def _for(person: Person, least: Role) -> str:
     whom = "admins" if least is Role.ADMIN else f"{least}s and admins"
-    sign_in = "" if person.name else "sign in as one, or "
+    sign_in = "sign in as one, or " if person.signs_in and not person.name else ""
     return f"for {whom} here, and you are a {person.role}: {sign_in}"

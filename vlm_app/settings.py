@@ -176,8 +176,8 @@ class Settings(LimitSettings):
     keep_days: float = Field(
         default=0.0,
         ge=0,
-        description="Days after which the data of somebody who never signed in and changed nothing is "
-        "deleted, also at the computer itself; 0: never",
+        description="Days after which the data of a visitor who changed nothing is deleted; never of who "
+        "signed in or sits at the computer itself; 0: never",
     )
 
     @field_validator("root_path")

@@ -13,6 +13,7 @@ from vlm_app.people import Role
 from vlm_app.store.persons import Persons
 
 PASSWORD = "correct horse"
+OTHER = "qwen3-vl-4b"  # neither loaded nor offered
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,21 @@ def test_a_visitor_is_told_what_is_not_theirs_and_an_admin_signs_in(
 ) -> None:
     page = newcomer(public.url).page
     expect(page.locator("#who")).to_contain_text("You are a visitor here.")
+    page.get_by_role("tab", name="Workbench").click()
+    expect(page.locator("#bench-empty")).to_contain_text("one PDF of up to 50 pages")
     page.get_by_role("tab", name="Models").click()
     expect(page.locator("#models-why .not-yours")).to_be_visible()
     expect(page.locator("#models-why")).to_contain_text("adding models and changing servers are for admins")
     expect(page.locator("#loaded .ready").first).to_be_visible()
     for hidden in ("[data-act=unload]", "[data-act=cancel]", "#hub", "#add-a-server", "#sign-in"):
         expect(page.locator(f"#models {hidden}").first).to_be_hidden()
+    for model, offered in (
+        ("pebble", True),
+        ("rapidocr", True),
+        (OTHER, False),
+    ):  # the last one is not loaded
+        chat = page.locator(f'#models [data-model="{model}"] [data-act=chat-with]')
+        expect(chat).to_be_visible() if offered else expect(chat).to_be_hidden()
     page.get_by_role("tab", name="Fine-tune").click()
     page.get_by_role("tab", name="Runs").click()
     expect(page.locator("#runs-why .not-yours")).to_be_visible()

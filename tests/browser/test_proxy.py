@@ -54,10 +54,14 @@ def test_everything_on_the_page_works_under_a_path(
     workbench(visitor.page)
     fine_tune(visitor.page)
     context.remove_listener("response", note)
-    # Chromium looks for an icon there before the page's scripts have named the right one.
-    assert set(proxy.stray) <= {"GET /favicon.ico"} and refused == []
-    icon = visitor.page.locator("link[rel=icon]").first.evaluate("link => link.href")
-    assert icon == f"{proxy.url}/favicon.ico"
+    assert proxy.stray == [] and refused == []
+    for link, kind in (("icon", "image/svg+xml"), ("manifest", "application/manifest+json")):
+        address = visitor.page.locator(f"link[rel={link}]").evaluate("link => link.href")
+        assert address.startswith(f"{proxy.url}/")
+        got = visitor.page.request.get(address)
+        assert got.status == 200 and got.headers["content-type"] == kind
+    icon = got.json()["icons"][0]["src"]
+    assert visitor.page.request.get(f"{proxy.origin}{icon}").status == 200
     assert visitor.elsewhere == [] and visitor.errors == []
     owner = [each for each in proxy.cookies if each.startswith("vlm_app_owner=")]
     assert owner and all("; Path=/lab/vlm;" in each for each in owner)

@@ -18,7 +18,9 @@ from vlm_app.cli import main
 from vlm_app.doctor import Finding, Level, machine, network, software
 from vlm_app.engine import devices
 from vlm_app.engine.devices import Device
+from vlm_app.people import Role
 from vlm_app.settings import settings
+from vlm_app.store.persons import Persons
 
 GB = 10**9
 PROC = "NVRM version: NVIDIA UNIX {}  Release Build  (builder)\nGCC version: gcc 12\n"
@@ -215,18 +217,36 @@ def test_an_address_of_another_machine_cannot_be_served() -> None:
     ("values", "level", "words"),
     [
         ({}, Level.OK, "at this machine everything is allowed"),
-        ({"anonymous": "false"}, Level.OK, "signs in first"),
+        ({"anonymous": "false"}, Level.NOTE, "signs in first; nobody may load, train or delete"),
+        ({"anonymous": "false", "proxy_header": "X-User"}, Level.OK, "signs in first"),
         ({"everyone": "admin"}, Level.OK, "has the role admin"),
         ({"everyone": "admin", "host": "0.0.0.0"}, Level.NOTE, "has the role admin"),
         ({"root_path": "/vlm"}, Level.NOTE, "everything is allowed"),
-        ({"root_path": "/vlm", "trusted_proxies": "127.0.0.1"}, Level.OK, "everything is allowed"),
-        ({"place": "container"}, Level.OK, "who has not signed in is a visitor"),
+        ({"root_path": "/vlm", "trusted_proxies": "10.0.0.0/8"}, Level.OK, "everything is allowed"),
+        (
+            {"trusted_proxies": "127.0.0.0/8"},
+            Level.NOTE,
+            "is a visitor, at this machine too: a trusted proxy",
+        ),
+        ({"place": "container"}, Level.NOTE, "who has not signed in is a visitor; nobody may load"),
+        ({"place": "space"}, Level.OK, "who has not signed in is a visitor"),
     ],
 )
 def test_who_may_come_is_told(values: dict[str, str], level: Level, words: str, set_to: Set) -> None:
     set_to(**values)
     found = network.visitors()
     assert found.level is level and words in found.found
+
+
+def test_where_an_admin_can_sign_in_nothing_is_in_the_way(set_to: Set, tmp_path: Path) -> None:
+    set_to(place="container", data=str(tmp_path))
+    Persons(tmp_path).add("ben", Role.MEMBER, "correct horse")
+    assert network.visitors().level is Level.NOTE
+    Persons(tmp_path).give("ben", Role.ADMIN)
+    assert network.visitors().level is Level.OK
+    (tmp_path / "persons.json").write_text("{")
+    found = network.visitors()
+    assert found.level is Level.PROBLEM and "put back a copy" in found.advice
 
 
 # --- the command ----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from vlm_app import limits
 from vlm_app.chat import Chats
 from vlm_app.errors import BadInput, TooMany, TooMuch
 from vlm_app.finetune import plans
-from vlm_app.finetune.adapters import Adapters
+from vlm_app.finetune.adapters import Adapters, check_zip
 from vlm_app.finetune.arrivals import Arrivals
 from vlm_app.finetune.examples import Examples
 from vlm_app.finetune.run_config import RunConfig
@@ -95,6 +95,44 @@ def test_pixels_are_refused_from_the_header(store: Store, bench: Bench, narrow: 
     refused_sheet(store, bench, path, r"“wide\.png” is 1,500 × 1,000 pixels, more than the 1 million")
     with pytest.raises(BadInput, match="more than the 1 million"):
         opened([str(path)], VERA)
+
+
+def test_pages_are_drawn_with_the_pixels_of_whoever_opens_them(
+    store: Store, bench: Bench, narrow: Set, tmp_path: Path
+) -> None:
+    narrow(visitor_pixels=200_000)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(many_pages([b""]))
+
+    def on_the_bench(owner: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        sheet = bench.open(owner, [(path, path.name)])
+        shown = Image.open(BytesIO(bench.shown(owner, sheet.id, sheet.pages[0].key)))
+        return sheet.pages[0].size, bench.picture(owner, sheet.id, sheet.pages[0].key).size, shown.size
+
+    hers, whole = on_the_bench(VERA), on_the_bench("ada")
+    assert len(set(hers)) == len(set(whole)) == 1
+    assert 190_000 < hers[0][0] * hers[0][1] <= 200_000 < whole[0][0] * whole[0][1]
+    assert (opened([str(path)], VERA)[0].picture.size, opened([str(path)], "ada")[0].picture.size) == (
+        hers[0],
+        whole[0],
+    )
+
+
+def test_frames_are_drawn_with_the_pixels_of_whoever_opens_them(
+    store: Store, bench: Bench, narrow: Set, tmp_path: Path
+) -> None:
+    narrow(visitor_pixels=10_000)
+    path = make_video(tmp_path / "wide.mp4", frames=4, rate=2)
+
+    def on_the_bench(owner: str) -> tuple[int, int]:
+        sheet = bench.open(owner, [(path, path.name)])
+        _, frame = bench.frame(owner, sheet.id, 0.5)
+        shown = Image.open(BytesIO(bench.shown(owner, sheet.id, frame.key)))
+        assert frame.size == shown.size
+        return frame.size
+
+    hers, whole = on_the_bench(VERA), on_the_bench("ada")
+    assert hers[0] * hers[1] <= 10_000 < whole[0] * whole[1]
 
 
 def test_bytes_of_an_image(store: Store, bench: Bench, narrow: Set, tmp_path: Path) -> None:
@@ -209,8 +247,13 @@ def test_an_adapter_counts_and_has_to_have_room(
     narrow(visitor_disk="1MB", data=store.data)
     machine = engine()
     adapters = Adapters(store, machine)
-    assert adapters.room("ada") == 5_000_000_000
-    assert adapters.room(VERA) == 1_000_000
+    with adapters.room("ada") as room:
+        assert room.most is None
+    with adapters.room(VERA) as room, adapters.room(VERA) as other:
+        assert room.most == 1_000_000
+        check_zip(room, 600_000)
+        with pytest.raises(TooMuch, match=r"at most 0\.4 MB here, found 0\.5 MB"):
+            check_zip(other, 500_000)  # the first one is on its way
     folder = store.data / "adapters" / "hers"
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "ant"}))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ from gradio.route_utils import upload_fn
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -281,6 +282,57 @@ def test_a_field_that_is_no_file_stays_small(app: App) -> None:
     assert sent[1].text.startswith("A field of an upload that is no file may hold at most 10,000 bytes")
 
 
+def test_two_uploads_at_once_share_what_is_left(app: App, narrow: Callable[..., None]) -> None:
+    """Neither has written anything yet when the other is let in; one that breaks off gives its room back."""
+    narrow(everyone="visitor", visitor_disk="3MB")
+    vera, cookie = app.owners.new()
+    body = b"".join(chunked(b'files"; filename="a.png"\r\n\r\n' + bytes(2 * MB)))
+    statuses: list[object] = []
+
+    async def upload(length: bool, goes_on: anyio.Event, whole: bool = True) -> None:
+        came = iter((body, b""))
+
+        async def receive() -> dict[str, object]:
+            await goes_on.wait()
+            return {"type": "http.request", "body": next(came)} if whole else {"type": "http.disconnect"}
+
+        async def send(message: dict[str, object]) -> None:
+            statuses.append(message.get("status"))
+
+        said = [(b"content-length", str(len(body)).encode())] if length else []
+        with suppress(ClientDisconnect):
+            await app.app(asked(cookie, said), receive, send)
+
+    async def both(length: bool, whole: bool) -> None:
+        goes_on = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upload, length, goes_on, whole)
+            tasks.start_soon(upload, length, goes_on)
+            await anyio.wait_all_tasks_blocked()
+            goes_on.set()
+
+    for length in (True, False):
+        statuses.clear()
+        anyio.run(both, length, True)
+        assert sorted(each for each in statuses if each) == [200, 413]
+        for each in app.kept():
+            shutil.rmtree(each.parent)
+        assert app.store.disk.used(vera) == 0
+    statuses.clear()
+    anyio.run(both, False, False)
+    assert statuses.count(200) == 1  # nobody hears the answer to the other
+
+
+def asked(cookie: str, more: Sequence[tuple[bytes, bytes]] = ()) -> dict[str, object]:
+    """An upload as a server hands it on."""
+    headers = [(b"host", b"app.example"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    headers += [*((key.encode(), value.encode()) for key, value in FORM.items()), *more]
+    path = "/gradio_api/upload"
+    return {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "scheme": "http",
+            "query_string": b"", "headers": headers, "client": ("192.0.2.1", 1), "root_path": "",
+            "server": ("app.example", 80), "http_version": "1.1"}  # fmt: skip
+
+
 def test_a_third_upload_at_once_waits_for_the_others(app: App) -> None:
     """Two that have not ended, then one more: by whom decides."""
     (vera, cookie), (walt, other) = app.owners.new(), app.owners.new()
@@ -296,13 +348,7 @@ def test_a_third_upload_at_once_waits_for_the_others(app: App) -> None:
         async def send(message: dict[str, object]) -> None:
             statuses.setdefault(name, []).append(message.get("status"))
 
-        headers = [(b"host", b"app.example"), (b"cookie", f"{COOKIE}={cookie}".encode())]
-        headers += [(key.encode(), value.encode()) for key, value in FORM.items()]
-        path = "/gradio_api/upload"
-        scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "scheme": "http",
-                 "query_string": b"", "headers": headers, "client": ("192.0.2.1", 1), "root_path": "",
-                 "server": ("app.example", 80), "http_version": "1.1"}  # fmt: skip
-        await app.app(scope, receive, send)
+        await app.app(asked(cookie), receive, send)
 
     async def all_of_them() -> None:
         goes_on = anyio.Event()

@@ -66,6 +66,7 @@ def test_many_names_and_addresses_take_no_more_memory() -> None:
     for number in range(2 * MOST):
         attempts.begin(f"name {number}", "")
     assert len(attempts._failures) <= MOST
+    assert f"name name {2 * MOST - 1}" in attempts._failures and "name name 0" not in attempts._failures
 
 
 def _wait(attempts: Attempts, address: str) -> float:

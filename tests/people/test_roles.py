@@ -50,6 +50,14 @@ def test_who_is_signed_in_is_not_told_to_sign_in() -> None:
         check(person(Role.MEMBER, "anna"), Act.TRAIN)
 
 
+def test_where_nobody_can_sign_in_nobody_is_told_to() -> None:
+    alone = Person("somebody", "", Role.VISITOR, signs_in=False)
+    with pytest.raises(NotAllowed, match=r"you are a visitor: choose one that is loaded or offered here\.$"):
+        check(alone, Act.LOAD)
+    (said,) = not_theirs(alone, [Act.TRAIN])
+    assert said.endswith("you are a visitor: ask whoever runs this app.")
+
+
 def test_what_is_not_theirs_is_told_together_for_each_role_that_may_do_it() -> None:
     acts = (Act.LOAD, Act.MODELS, Act.SERVERS, Act.PUSH)
     assert not_theirs(person(Role.VISITOR), acts) == (

@@ -25,6 +25,19 @@ def test_who_sits_at_a_laptop_may_do_everything_without_signing_in(everybody: Ap
     assert who(everybody.browser(("::ffff:127.0.0.1", 1), "localhost"))["role"] == "admin"
 
 
+def test_only_the_data_of_who_sits_at_a_laptop_never_goes_by_its_age(everybody: App, set_to: Any) -> None:
+    """It goes by the owner's id, which is longer there."""
+
+    def owner(peer: tuple[str, int]) -> str:
+        return who(everybody.browser(peer, "localhost"))["owner"]
+
+    assert owner(HERE).startswith("home-") and len(owner(AFAR)) == 24
+    set_to(everyone="admin")
+    assert owner(HERE).startswith("home-") and len(owner(AFAR)) == 24
+    set_to(place="container")
+    assert len(owner(HERE)) == 24
+
+
 def test_whoever_comes_from_elsewhere_is_a_visitor(everybody: App) -> None:
     assert who(everybody.browser())["role"] == "visitor"
     assert who(everybody.browser(AFAR, "localhost"))["role"] == "visitor"

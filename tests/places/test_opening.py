@@ -51,7 +51,7 @@ def test_pebble_opens_where_none_can_be_loaded_and_the_page_says_why(on_a_space:
     assert (opening.model, opening.why) == ("florence-2-base", "")
     engine.tell(LoadFailed("florence-2-base", "Florence-2 base needs 1 GB, and 0.5 GB are free."), 2)
     assert opening.model == "smolvlm2-500m"
-    engine.tell(LoadFailed("smolvlm2-500m", "SmolVLM2 500M could not be downloaded."), 3)
+    engine.tell(LoadFailed("smolvlm2-500m", "SmolVLM2 500M could not be downloaded: try again."), 3)
     assert engine.asked == ["florence-2-base", "smolvlm2-500m", "pebble"]
     assert opening.model == opening.instead_of("smolvlm2-500m") == "pebble"
     page = offer_cards.place(opening.why)

@@ -42,7 +42,7 @@ def test_python_is_one_that_every_kind_of_space_offers() -> None:
 
 
 def test_zerogpu_gets_a_torch_that_it_offers_and_the_app_allows() -> None:
-    first, then = requirements("zerogpu-requirements.txt"), requirements("requirements.txt")
+    first, then = requirements("docs/zerogpu-requirements.txt"), requirements("requirements.txt")
     (torch,) = first["torch"].specifier
     assert torch.version == max(OFFERED["zerogpu"]["torch"], key=Version)
     for name, package in first.items():

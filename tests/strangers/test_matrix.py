@@ -48,8 +48,6 @@ ANYBODYS = {
     "GET /theme.css": ("/theme.css",),
     "GET /robots.txt": ("/robots.txt",),
     "GET /manifest.json": ("/manifest.json",),
-    "GET /pwa_icon": ("/pwa_icon",),
-    "GET /pwa_icon/{size}": ("/pwa_icon/32",),
     "POST /login": ("/login",),
     "POST /login/": ("/login/",),
     "GET /logout": ("/logout",),
@@ -92,7 +90,8 @@ NAMED = {
     "POST /gradio_api/cancel",
 }
 CLOSED = re.compile(  # parts of Gradio that this app does not use
-    r"[A-Z]+ (?:/svelte/|/monitoring|/gradio_api/(?:token|dev/|deep_link|openapi\.json|custom_component/"
+    r"[A-Z]+ (?:/svelte/|/monitoring|/pwa_icon"
+    r"|/gradio_api/(?:token|dev/|deep_link|openapi\.json|custom_component/"
     r"|proxy=|stream/|file/|component_server|process_recording|vibe-|undo-vibe|run-history/|runs))"
 )
 

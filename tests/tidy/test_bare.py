@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
@@ -81,6 +82,60 @@ def test_a_video_says_no_place_and_its_parts_lie_where_they_lay(tmp_path: Path) 
     assert len(after) == len(data) and after.index(b"mdat") == data.index(b"mdat")
     assert after.endswith(b"mdatpixels") and b"tkhd" in after
     assert not bare_file(path)
+
+
+def matroska(path: Path, **options: str) -> Path:
+    """A video that tells in its tags, in the name of its track and in an attached picture."""
+    with av.open(str(path), "w", options=options) as container:
+        container.metadata.update(
+            title="SECRET-TITLE", location="+48.8584+002.2945", comment="SECRET-TAG" * 50
+        )
+        stream = container.add_stream("vp9" if path.suffix == ".webm" else "mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.metadata.update(title="SECRET-TRACK")
+        for number in range(6):
+            image = Image.new("RGB", (64, 48), (number * 40, 0, 0))
+            container.mux(stream.encode(av.VideoFrame.from_image(image)))
+        container.mux(stream.encode())
+    return path
+
+
+def frames(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        assert not any("SECRET" in value for value in container.metadata.values())
+        container.seek(600_000)  # by the file's own index
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+@pytest.mark.parametrize("live", ["0", "1"])
+def test_matroska_and_webm_say_no_place_and_no_frame_changes(tmp_path: Path, name: str, live: str) -> None:
+    path = matroska(tmp_path / name, live=live)
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        seen = [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+    assert b"SECRET" in data and b"48.8584" in data and b"Lavf" in data
+    assert bare_file(path)
+    after = path.read_bytes()
+    for told in (b"SECRET", b"48.8584", b"Lavf"):
+        assert told not in after
+    assert len(after) == len(data) and len(seen) == 6
+    with av.open(str(path)) as container:
+        assert [frame.to_ndarray().tobytes() for frame in container.decode(video=0)] == seen
+    assert frames(path)
+    assert not bare_file(path)
+
+
+def test_matroska_that_is_cut_off_or_lies_ends_soon(tmp_path: Path) -> None:
+    data, path = matroska(tmp_path / "a.mkv").read_bytes(), tmp_path / "b.mkv"
+    for end in range(4, 600, 7):
+        path.write_bytes(data[:end])
+        bare_file(path)
+        assert path.stat().st_size == end
+    path.write_bytes(data[:4] + b"\x80" + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\xbf\x80" * 500_000)
+    begun = time.process_time()
+    bare_file(path)
+    assert time.process_time() - begun < 3
 
 
 def test_what_is_no_picture_stays_as_it_is(tmp_path: Path) -> None:

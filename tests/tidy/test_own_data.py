@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.tidy.desk import WORD, Desk
+from vlm_app.api.owner import Owners
 from vlm_app.errors import BadInput
 from vlm_app.store.database import StoreUnavailable
 from vlm_app.store.tables import Base
@@ -99,13 +100,29 @@ def test_what_refuses_is_named_and_tried_again(desk: Desk, monkeypatch: pytest.M
     assert desk.own.held(MINE) == Holdings()
 
 
-def test_visitors_who_change_nothing_are_forgotten_and_persons_are_not(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("adapter_config.json", "{"), ("card.json", '{"owner": "%s", "name": "Cel')],
+    ids=["no settings", "a card that is cut off"],
+)
+def test_a_damaged_adapter_is_its_owners_to_delete(desk: Desk, name: str, left: str) -> None:
+    for owner in (MINE, YOURS):
+        folder = desk.data / "adapters" / f"of-{owner[:1]}"
+        (folder / name).write_text(left % owner if "%" in left else left)
+    assert desk.own.held(MINE).adapters == 1
+    assert desk.own.forget(MINE).deleted.adapters == 1
+    assert [each.name for each in (desk.data / "adapters").iterdir()] == ["of-y"]
+
+
+def test_visitors_who_change_nothing_are_forgotten_and_others_are_not(desk: Desk, tmp_path: Path) -> None:
+    home, _ = Owners(tmp_path).new(home=True)
     desk.fill("password-0123456789abcdef", "Cellist", tmp_path)
+    desk.fill(home, "Harpist", tmp_path)
     desk.own.forget_idle(1)
     assert desk.own.held(MINE).chats == 1
     desk.own.forget_idle(0)
     assert desk.own.held(MINE) == desk.own.held(YOURS) == Holdings()
-    assert desk.own.held("password-0123456789abcdef").chats == 1
+    assert desk.own.held("password-0123456789abcdef").chats == desk.own.held(home).chats == 1
 
 
 def test_one_visitor_that_cannot_be_forgotten_keeps_no_other(

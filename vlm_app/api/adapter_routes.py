@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from vlm_app.api.people import person_of
 from vlm_app.api.replies import NEVER, owner_of, sentence_on_error, slug
-from vlm_app.errors import TooMuch
-from vlm_app.finetune.adapters import Adapters
+from vlm_app.finetune.adapters import Adapters, check_zip
 from vlm_app.people import Act, check
+from vlm_app.store.disk import Reservation
 
 
 def adapter_routes(adapters: Adapters) -> list[Route]:
@@ -43,32 +43,23 @@ class Served:
         """`?name=…` with the zip as the body; answers with the id of the new adapter."""
         owner, name = owner_of(request), request.query_params.get("name", "")
         check(person_of(request), Act.BRING)
-        most = await run_in_threadpool(self.adapters.room, owner)
-        with self.adapters.arriving() as path:
+        with await run_in_threadpool(self.adapters.room, owner) as room, self.adapters.arriving() as path:
             try:
-                await _written(request, path, most)
+                await _written(request, path, room)
             except ClientDisconnect:
                 return Response(status_code=204)
             id = await run_in_threadpool(self.adapters.take_in, owner, path, name)
         return JSONResponse({"id": id}, headers=NEVER)
 
 
-async def _written(request: Request, path: Path, most: int) -> None:
+async def _written(request: Request, path: Path, room: Reservation) -> None:
     """Writes the body as it comes, so that its size needs no memory; what is announced as too large,
     is not read."""
     announced = request.headers.get("content-length", "")
     count = 0
-    _check(int(announced) if announced.isdigit() else 0, most)
+    check_zip(room, int(announced) if announced.isdigit() else 0)
     with path.open("wb") as file:
         async for piece in request.stream():
             count += len(piece)
-            _check(count, most)
+            check_zip(room, count)
             await run_in_threadpool(file.write, piece)
-
-
-def _check(count: int, most: int) -> None:
-    if count > most:
-        raise TooMuch(
-            f"An adapter may have at most {most / 1e6:,.3g} MB here, found {count / 1e6:,.3g} MB: bring a "
-            "smaller one, or delete what you no longer need."
-        )

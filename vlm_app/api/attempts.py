@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vlm_app.errors import NotAllowed
@@ -57,18 +57,18 @@ class Attempts:
         return [key for key in keys if key in self._failures]
 
     def _failed(self, key: str, longest: float, now: float) -> None:
-        count = self._failures[key].count + 1 if key in self._failures else 1
+        before = self._failures.pop(key, None)  # so that the oldest stands first
+        count = before.count + 1 if before else 1
         wait = min(2.0 ** min(count - FREE, 30), longest) if count > FREE else 0.0
         self._failures[key] = _Failures(count, now + wait, now)
 
     def _sweep(self, now: float) -> None:
-        self._forget(key for key, each in self._failures.items() if now - each.at > FORGOTTEN)
-        if len(self._failures) >= MOST:  # the oldest half goes: somebody tries many names
-            self._forget(sorted(self._failures, key=lambda key: self._failures[key].at)[: MOST // 2])
-
-    def _forget(self, keys: Iterable[str]) -> None:
-        for key in list(keys):
-            del self._failures[key]
+        """The oldest go: after a while, and where somebody tries many names. Looks at no others."""
+        while self._failures:
+            oldest, failures = next(iter(self._failures.items()))
+            if now - failures.at <= FORGOTTEN and len(self._failures) < MOST - 1:  # two may be added
+                return
+            del self._failures[oldest]
 
 
 def _words(seconds: float) -> str:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from vlm_app.errors import TooMuch
 from vlm_app.limits import Limits
 from vlm_app.media.names import subject
-from vlm_app.store.disk import mb
+from vlm_app.store.disk import Reservation, mb
 
 FIELD_BYTES = 10_000  # of a field that is no file: it is read into memory
 NO_VIDEO = re.compile(r"image/.*|text/.*|application/(?:pdf|json|zip|x-zip-compressed)")
@@ -21,10 +21,10 @@ NO_VIDEO = re.compile(r"image/.*|text/.*|application/(?:pdf|json|zip|x-zip-compr
 class FormFiles:
     """Follows the pieces of a form with files. Counts without keeping any of them.
 
-    `room` is what is left on the disk for whoever sends it; None: there is no limit.
+    `room` is what is reserved on the disk for whoever sends it.
     """
 
-    def __init__(self, headers: Headers, allowed: Limits, room: int | None = None) -> None:
+    def __init__(self, headers: Headers, allowed: Limits, room: Reservation) -> None:
         _, options = parse_options_header(headers.get("content-type", ""))
         boundary = options.get(b"boundary")
         self.bytes = 0
@@ -45,11 +45,11 @@ class FormFiles:
     def take(self, piece: bytes) -> None:
         """The next piece of the body. Raises `TooMuch`."""
         self.bytes += len(piece)
-        if self._room is not None and self.bytes > self._room:
+        if not self._room.covers(self.bytes):
             raise TooMuch(
                 f"At most {mb(self._allowed.disk or 0)} are kept for {self._allowed.a_role}, and this upload "
-                f"is larger than the {mb(self._room)} that are left: delete what you no longer need, and try "
-                "again."
+                f"is larger than the {mb(self._room.most or 0)} that are left: delete what you no longer "
+                "need, and try again."
             )
         try:
             if self._parser is not None and piece:

@@ -24,7 +24,7 @@ from vlm_app.limits import Limits, Rates, Turns
 from vlm_app.store.disk import Disk, mb
 
 SMALL = 10  # small requests for each other one: pictures of a page, its timers, how far an upload is
-UPLOADS = 2  # of one person at once: none of them sees on the disk what the others bring
+UPLOADS = 2  # of one person at once: one that waits for its next piece holds room on the disk
 API = "/gradio_api/"
 UPLOAD = f"{API}upload"
 FREE = re.compile(
@@ -91,12 +91,13 @@ class Limited:
             f"At most {UPLOADS} uploads at once are taken of {allowed.a_role}: wait until another one ends, "
             "and try again."
         )
-        with self._uploads.taken(owner, None if allowed.disk is None else UPLOADS, sentence):
-            await run_in_threadpool(self.disk.check, owner, _announced(scope))
-            room = await run_in_threadpool(self.disk.left, owner)
+        with (
+            self._uploads.taken(owner, None if allowed.disk is None else UPLOADS, sentence),
+            await run_in_threadpool(self.disk.reserve, owner, _announced(scope)) as room,
+        ):
             files = FormFiles(Headers(scope=scope), allowed, room)
             await self._counted(scope, receive, send, files)
-            self.disk.add(owner, files.bytes)
+            room.wrote(files.bytes)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, body: Body | FormFiles) -> None:
         """Lets the body by while `body` takes its pieces. Where that raises `TooMuch`, whoever reads

@@ -49,7 +49,9 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 # Gradio would fetch these addresses for whoever asks.
 FETCHES_ELSEWHERE = re.compile(r"/file=(?:\w+:|//|%2f%2f)|/proxy=", re.IGNORECASE)
 SERVES_FILES = re.compile(r"/file[=/]|/media/|/examples/|/chats/|/bench/|/findings/|/runs/|/report\.")
-OPEN = re.compile(r"/(?:sign-in(?:/.*)?|login/callback|health|ready)")  # before anybody signed in
+OPEN = re.compile(
+    r"/(?:sign-in(?:/.*)?|login/callback|health|ready|favicon\.ico)"
+)  # before anybody signed in
 
 
 def outermost(owners: Owners) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
@@ -89,7 +91,7 @@ class Visitors:
         fresh = None
         # Only there are those counted by their address who come without a cookie.
         if visit.owner is None and scope["path"] == "/" and "text/html" in headers.get("accept", ""):
-            owner, fresh = self.owners.new()
+            owner, fresh = self.owners.new(visit.home)
             visit = replace(visit, owner=owner)
         scope.setdefault("state", {}).update(visit=visit, owner=visit.owner)
 

@@ -25,9 +25,10 @@ class Owners:
         self._signer = Signer(secret, salt="owner")
         self._sealer = Signer(secret, salt="seal", digest_method=hashlib.sha256)
 
-    def new(self) -> tuple[str, str]:
-        """A fresh owner id, and the cookie value that proves it."""
-        owner = secrets.token_urlsafe(18)
+    def new(self, home: bool = False) -> tuple[str, str]:
+        """A fresh owner id, and the cookie value that proves it. `home` is whether whoever gets it sits
+        at the computer itself: their data never goes by its age."""
+        owner = f"{'home-' if home else ''}{secrets.token_urlsafe(18)}"
         return owner, self._signer.sign(owner).decode()
 
     def read(self, cookie: str | None) -> str | None:

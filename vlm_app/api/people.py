@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from vlm_app.api import cookies, senders
+from vlm_app.api.hub_sign_in import HubSignIn
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.errors import AppError, BadInput
 from vlm_app.people import Person, Role
@@ -31,7 +32,9 @@ PASSWORD, HUB, PROXY = "password", "huggingface", "proxy"  # the ways in; a name
 
 @dataclass(frozen=True)
 class Visit:
-    """Who sent a request. `owner` is None for who has no cookie yet; `address` is '' where unknown.
+    """Who sent a request. `owner` is None for who has no cookie yet; `address` is '' where unknown;
+    `home` is whether they sit at the computer itself, which is a laptop; `signs_in` whether there is
+    a way for them to do so here.
 
     `counted` is what requests and wrong passwords are counted by beside the owner; '' counts nothing.
     """
@@ -41,11 +44,13 @@ class Visit:
     role: Role
     address: str
     counted: str
+    home: bool = False
+    signs_in: bool = True
 
     @property
     def person(self) -> Person:
         """Whoever has no cookie yet owns nothing, but is somebody: told apart by their address."""
-        return Person(self.owner or _digest("address", self.address), self.name, self.role)
+        return Person(self.owner or _digest("address", self.address), self.name, self.role, self.signs_in)
 
 
 def person_of(request: Any) -> Person:
@@ -89,7 +94,8 @@ class People:
         if named is not None:
             return Visit(named.owner, named.name, named.role, address, counted)
         owner = self.owners.read(cookies.read(headers, COOKIE))
-        return Visit(owner, "", _anybody(scope, chosen), address, counted)
+        home = chosen.place is Place.LAPTOP and senders.at_home(scope, chosen.trusted_proxies)
+        return Visit(owner, "", _anybody(home, chosen), address, counted, home, can_sign_in(self.persons))
 
     def sign(self, way: str, name: str, stamp: str = "") -> str:
         """The cookie of somebody who has shown who they are."""
@@ -128,12 +134,21 @@ def _from_elsewhere(way: str, name: str, chosen: Settings) -> Person:
     return Person(_digest(way, name.casefold()), name, role)
 
 
-def _anybody(scope: Scope, chosen: Settings) -> Role:
+def can_sign_in(persons: Persons) -> bool:
+    """Whether anybody can sign in on a page of ours."""
+    if HubSignIn.here() is not None:
+        return True
+    try:
+        return bool(persons.all())
+    except AppError:  # whoever tries is told that the file is damaged
+        return True
+
+
+def _anybody(home: bool, chosen: Settings) -> Role:
     """The role of who has not signed in: at a laptop itself everything, else a visitor's."""
     if chosen.everyone is not None:
         return chosen.everyone
-    at_home = chosen.place is Place.LAPTOP and senders.at_home(scope, chosen.trusted_proxies)
-    return Role.ADMIN if at_home else Role.VISITOR
+    return Role.ADMIN if home else Role.VISITOR
 
 
 def _hop(scope: Scope, chosen: Settings) -> str:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from vlm_app import __version__, grounding, media
 from vlm_app.api.drawn import regions_of
+from vlm_app.api.page_head import manifest
 from vlm_app.api.replies import (
     FOREVER,
     NEVER,
@@ -32,6 +33,7 @@ def routes(store: Store, chats: Chats, examples: Path) -> list[Route]:
     served = Served(store, chats, examples)
     return [
         Route("/health", sentence_on_error(served.health)),
+        Route("/manifest.json", sentence_on_error(served.manifest)),
         Route("/media/{id}", sentence_on_error(served.picture)),
         Route("/media/{id}/answer/{message}", sentence_on_error(served.answer)),
         Route("/chats/{id}/export.{kind}", sentence_on_error(served.export)),
@@ -51,6 +53,10 @@ class Served:
     async def health(self, request: Request) -> Response:
         """The server is alive; says nothing about models. `started` is another one after a restart."""
         return JSONResponse({"status": "ok", "version": __version__, "started": self.started})
+
+    async def manifest(self, request: Request) -> Response:
+        """For a browser that puts the app among those of its device."""
+        return JSONResponse(manifest(), media_type="application/manifest+json")
 
     async def picture(self, request: Request) -> Response:
         """A stored picture, or with `?side=320` a smaller copy of it."""

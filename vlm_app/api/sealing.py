@@ -25,7 +25,7 @@ OPEN = re.compile(  # what the page and Gradio's client ask for; anything else i
     r"|heartbeat/(?P<session>[^/]+)|call/(?:v2/)?[^/]+/(?P<event>[^/]+)|file=(?P<file>.*)",
     re.DOTALL,
 )
-CLOSED = re.compile(r"/(?:monitoring|svelte)(?:/|$)")
+CLOSED = re.compile(r"/(?:monitoring|svelte|pwa_icon)(?:/|$)")
 QUERY_NAMES = {"session_hash", "upload_id"}  # chosen by the client
 
 

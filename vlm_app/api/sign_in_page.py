@@ -28,8 +28,8 @@ NOBODY = (
 )
 FORM = """<form method="post" action="{root}/sign-in">
 <label>Name<input name="name" value="{name}" autocomplete="username" autocapitalize="off" required
- autofocus></label>
-<label>Password<input name="password" type="password" autocomplete="current-password" required></label>
+ {first}></label>
+<label>Password<input name="password" type="password" autocomplete="current-password" required {then}></label>
 <button>Sign in</button></form>"""
 HUB = '<a class="button" href="{root}/sign-in/huggingface">Sign in with Hugging Face</a>'
 OUT = '<form method="post" action="{root}/sign-out"><button>Sign out</button></form>'
@@ -40,7 +40,8 @@ def sign_in_page(
 ) -> str:
     """The ways in that there are; `wrong` is the sentence of an attempt that failed, `root` the path of a
     proxy before every address."""
-    ways = [FORM.format(root=root, name=escape(name, quote=True))] if passwords else []
+    focus = {"first": "" if name else "autofocus", "then": "autofocus" if name else ""}
+    ways = [FORM.format(root=root, name=escape(name, quote=True), **focus)] if passwords else []
     ways += [HUB.format(root=root)] if hub else []
     said = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     body = "".join(ways) or f'<p class="quiet">{NOBODY}</p>'
@@ -58,6 +59,6 @@ def _page(root: str, title: str, body: str, back: bool) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title} · vlm-app</title><style>{STYLE}</style>"
+        f'<title>{title} · vlm-app</title><link rel="icon" href="{root}/favicon.ico"><style>{STYLE}</style>'
         f"<main><h1>{title}</h1>{body}{way}</main></html>"
     )

@@ -6,13 +6,16 @@ import errno
 import json
 import socket
 import time
-from ipaddress import ip_address
+from collections.abc import Collection
+from ipaddress import ip_address, ip_network
 from urllib.request import ProxyHandler, build_opener
 
 from vlm_app import hub
 from vlm_app.doctor.finding import Finding, Level
+from vlm_app.errors import AppError
 from vlm_app.people import Role
-from vlm_app.settings import Place, settings
+from vlm_app.settings import Place, Settings, settings
+from vlm_app.store.persons import Persons
 
 PATIENCE = 4.0  # seconds for the Hub
 _HEALTH = 2.0  # seconds for a server on this machine
@@ -94,6 +97,11 @@ def visitors() -> Finding:
         if chosen.everyone is Role.ADMIN and not apart:
             advice = "Anybody may load, delete and train: set VLM_APP_EVERYONE to visitor, or to nothing."
             return Finding("visitors", Level.NOTE, found, advice)
+    elif chosen.place is Place.LAPTOP and _proxy_at_home(chosen.trusted_proxies):
+        found = (
+            "who has not signed in is a visitor, at this machine too: a trusted proxy has the same address "
+            "(VLM_APP_TRUSTED_PROXIES)"
+        )
     elif chosen.place is Place.LAPTOP:
         found = "at this machine everything is allowed; from elsewhere, or through a proxy, one is a visitor"
     else:
@@ -103,7 +111,30 @@ def visitors() -> Finding:
             "Name the proxy in VLM_APP_TRUSTED_PROXIES, as 127.0.0.1: else all who come through it are one."
         )
         return Finding("visitors", Level.NOTE, found, advice)
+    try:
+        nobody = _nobody_may(chosen)
+    except AppError as error:
+        return Finding("visitors", Level.PROBLEM, found, error.sentence)
+    if nobody:
+        advice = "Add an admin: 'vlm-app person add NAME --role admin'."
+        return Finding("visitors", Level.NOTE, f"{found}; nobody may load, train or delete", advice)
     return Finding("visitors", Level.OK, found)
+
+
+def _proxy_at_home(proxies: Collection[str]) -> bool:
+    """Whether whoever sits at this machine comes from the address of a proxy."""
+    home = [ip_address("127.0.0.1"), ip_address("::1")]
+    return any(address in ip_network(each, strict=False) for each in proxies for address in home)
+
+
+def _nobody_may(chosen: Settings) -> bool:
+    """Whether there is no admin, and nobody is one by sitting here. Spaces and proxies know their own."""
+    elsewhere = chosen.place in (Place.SPACE, Place.ZEROGPU) or chosen.proxy_header
+    home = chosen.place is Place.LAPTOP and not _proxy_at_home(chosen.trusted_proxies)
+    anybody = chosen.everyone is Role.ADMIN or (home and chosen.everyone is None)
+    if elsewhere or (chosen.anonymous and anybody):
+        return False
+    return all(each.role is not Role.ADMIN for each in Persons(chosen.data).all())
 
 
 def _is_loopback(host: str) -> bool:

@@ -119,6 +119,27 @@ def _folders() -> list[Path]:
     return sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
 
 
+def unreadable(owner: str) -> tuple[Path, ...]:
+    """Folders of an owner's adapters that are damaged, so that `installed` leaves them out.
+
+    A card that is cut off still holds the owner's id somewhere, which nobody else knows.
+    """
+    return tuple(folder for folder in _folders() if _is_damaged(folder) and owner in _card_text(folder))
+
+
+def _is_damaged(folder: Path) -> bool:
+    try:
+        read(folder)
+    except ModelUnavailable:
+        return True
+    return False
+
+
+def _card_text(folder: Path) -> str:
+    card = folder / _CARD
+    return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+
+
 def read(folder: Path) -> Adapter:
     """The adapter in a folder. Raises `ModelUnavailable` where its files are damaged."""
     config = read_json(folder, CONFIG)

@@ -52,7 +52,9 @@ class Opening:
         """Why another model opens than the first that was named, in a sentence; '' where it is that one."""
         if self.model == self._named[0]:
             return ""
-        reasons = " ".join(self._failed[each] for each in self._named if each in self._failed)
+        # What to do about it is for whoever runs the place: it stands on the page of models.
+        parts = [self._failed[each].split(": ")[0] for each in self._named if each in self._failed]
+        reasons = " ".join(f"{part.rstrip('.')}." for part in parts)
         opened = catalog.find(self.model, self._rows or all_rows()).name
         return f"{opened} opens here, because what was chosen for this place does not: {reasons}"
 

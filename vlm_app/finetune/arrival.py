@@ -12,12 +12,13 @@ from pathlib import Path
 from threading import Event
 from typing import IO
 
-from vlm_app.errors import AppError, BadInput, NotFound
+from vlm_app import limits
+from vlm_app.errors import AppError, BadInput, NotFound, TooMuch
 from vlm_app.finetune.uploads import Report
 from vlm_app.finetune.uploads.archive import MOST_BYTES, SPARE
 from vlm_app.finetune.uploads.workroom import free_bytes, workroom
 from vlm_app.store.database import told
-from vlm_app.store.disk import Disk
+from vlm_app.store.disk import Reservation, mb
 
 _WAITS = 24 * 3600.0  # seconds for a decision, and for which what became of it is kept
 _SILENCE = 15 * 60.0  # seconds without a byte after which nobody sends any more
@@ -64,12 +65,14 @@ class Arrival:
 
 
 class Room:
-    """Where an arrival lies, and what is known of it."""
+    """Where an arrival lies, what is known of it, and what is reserved for it."""
 
-    def __init__(self, arrival: Arrival) -> None:
+    def __init__(self, arrival: Arrival, reserved: Reservation) -> None:
         self.arrival = arrival
+        self.reserved = reserved
         self.stop = Event()
         self.close = ExitStack()
+        self.close.enter_context(reserved)
         self.folder = self.close.enter_context(workroom())
         self.files: list[Path] = []
         self.touched = time.monotonic()
@@ -94,9 +97,8 @@ class Room:
 class Receiving:
     """A file that comes piece by piece. To be closed; until it is, it does not count as whole."""
 
-    def __init__(self, room: Room, file: IO[bytes], failed: Callable[[AppError], None], disk: Disk) -> None:
+    def __init__(self, room: Room, file: IO[bytes], failed: Callable[[AppError], None]) -> None:
         self._room = room
-        self._disk = disk
         self._file = file
         self._failed = failed
 
@@ -109,11 +111,11 @@ class Receiving:
         try:
             if so_far > MOST_BYTES or so_far > room.arrival.total:
                 check_room(room.arrival.name, so_far)
-                self._disk.check(room.arrival.owner, len(piece))  # more comes than was announced
+                check_share(room, so_far)  # more comes than was announced
                 room.now(total=so_far)
             with told(room.folder):
                 self._file.write(piece)
-            self._disk.add(room.arrival.owner, len(piece))
+            room.reserved.wrote(len(piece))
             room.now(bytes=so_far)
         except AppError as error:
             self._failed(error)
@@ -134,6 +136,16 @@ def check_room(name: str, total: int) -> None:
     if total > free_bytes() - SPARE:
         raise BadInput(
             f"'{name}' has {total / 1e6:,.0f} MB, more than is free below the data folder: make room first."
+        )
+
+
+def check_share(room: Room, total: int) -> None:
+    """Raises `TooMuch` for more than its owner has room for."""
+    if not room.reserved.covers(total):
+        allowed = limits.of(room.arrival.owner)
+        raise TooMuch(
+            f"At most {mb(allowed.disk or 0)} are kept for {allowed.a_role}, and '{room.arrival.name}' is "
+            "larger than what is left: delete what you no longer need, and try again."
         )
 
 

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
@@ -76,14 +77,13 @@ class Arrivals:
                 raise BadInput(
                     f"'{before.arrival.name}' is still on its way: wait until it has come, or stop it."
                 )
-            room = Room(Arrival(new_id(), owner, shown(name), dataset, total=max(0, total)))
+            with ExitStack() as undo:
+                reserved = undo.enter_context(self._disk.reserve(owner, max(0, total)))
+                room = Room(Arrival(new_id(), owner, shown(name), dataset, total=max(0, total)), reserved)
+                undo.callback(room.close.close)
+                check_room(room.arrival.name, total)
+                undo.pop_all()
             self._rooms[owner] = room
-        try:
-            check_room(room.arrival.name, total)
-            self._disk.check(owner, room.arrival.total)
-        except BadInput:
-            self._forget(room)
-            raise
         return room.arrival
 
     def file(self, owner: str, id: str, name: str) -> Receiving:
@@ -97,7 +97,7 @@ class Arrivals:
         try:
             with told(room.folder):
                 folder.mkdir(exist_ok=True)
-                return Receiving(room, path.open("xb"), lambda error: self._fail(room, error), self._disk)
+                return Receiving(room, path.open("xb"), lambda error: self._fail(room, error))
         except AppError as error:
             self._fail(room, error)
             raise

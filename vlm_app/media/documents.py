@@ -54,19 +54,22 @@ def open_document(path: Path, name: str = "", limits: Limits | None = None) -> D
     reply = _asked(path, {"want": "sizes", "most": most}, "print it to a new PDF and open that")
     if reply.problem:
         raise BadInput(f"{subject(name, 'document')} {reply.problem}")
-    return Document(path, name, tuple((width, height) for width, height in reply.values["sizes"]))
+    sizes = tuple((width, height) for width, height in reply.values["sizes"])
+    return Document(path, name, sizes, limits.pixels if limits else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """An opened document. `sizes` are its pages' (width, height) as they are seen, in points.
 
-    Numbers of pages count from 1. No page is held between two calls, here or in the worker.
+    `most_pixels` are those of a drawn page, where they are fewer than the settings allow. Numbers
+    of pages count from 1. No page is held between two calls, here or in the worker.
     """
 
     path: Path
     name: str
     sizes: tuple[tuple[float, float], ...]
+    most_pixels: int | None = None
 
     @property
     def pages(self) -> int:
@@ -77,7 +80,7 @@ class Document:
 
         Args:
             number: of the page, from 1.
-            dpi: pixels to an inch. A page that would be larger than the settings allow is
+            dpi: pixels to an inch. A page that would be larger than what is allowed is
                 drawn with fewer, and its `note` says so.
 
         Raises:
@@ -88,13 +91,18 @@ class Document:
             raise BadInput(
                 f"Pages are drawn at 1 to {MOST_DPI:,.0f} dpi, found {dpi:g}: choose one of these."
             )
-        reply = self._of_page(number, want="picture", dpi=dpi, max_pixels=_settings().max_pixels)
+        reply = self._of_page(number, want="picture", dpi=dpi, max_pixels=self._most)
         return picture_of(reply)
 
     def pixels(self, number: int, dpi: float = DPI) -> tuple[int, int]:
         """(width, height) in which `picture` draws a page, known without drawing it."""
         width, height = self.sizes[number - 1]
-        return drawn_size(width, height, min(dpi, most_dpi(width, height, _settings().max_pixels)))
+        return drawn_size(width, height, min(dpi, most_dpi(width, height, self._most)))
+
+    @property
+    def _most(self) -> int:
+        most = _settings().max_pixels
+        return most if self.most_pixels is None else min(most, self.most_pixels)
 
     def lines(self, number: int) -> tuple[Region, ...]:
         """The text that a page holds as characters: one region a line, with `text` and a box.

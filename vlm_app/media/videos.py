@@ -25,16 +25,19 @@ class Video:
     """A video file whose frames can be asked for by time.
 
     `seconds` is when its last frame ends, `size` (width, height) of its frames as they are
-    given: upright, and scaled down to the pixels of the settings. `frames_per_second` is the
-    average, 0 where it is not known. `note` says what a person should know ('cut off: …').
+    given: upright, and scaled down to `most_pixels`, or to those of the settings where these are
+    fewer. `frames_per_second` is the average, 0 where it is not known. `note` says what a person
+    should know ('cut off: …').
 
     This process holds one frame at a time; the file stays open in the worker only while
     `frames` is being read.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, most_pixels: int | None = None) -> None:
         self.path = path
         self.name = name
+        most = _settings().max_pixels
+        self._most = most if most_pixels is None else min(most, most_pixels)
         self._reading = False
         facts, _ = self._ask({})
         self.seconds = float(facts["seconds"])
@@ -71,7 +74,7 @@ class Video:
 
     def _ask(self, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], Picture | None]:
         settings = _settings()
-        whole = {"path": str(self.path), "max_pixels": settings.max_pixels, **arguments}
+        whole = {"path": str(self.path), "max_pixels": self._most, **arguments}
         seconds = PATIENCE * settings.decode_seconds
         reply = _pool().run(Job("video", whole, b"", seconds, 3 * settings.max_pixels, _ADVICE))
         if reply.problem:
@@ -79,7 +82,9 @@ class Video:
         return reply.values, picture_of(reply) if "at" in arguments else None
 
 
-def open_video(path: Path, name: str = "", limits: Limits | None = None) -> Video:
+def open_video(
+    path: Path, name: str = "", limits: Limits | None = None, *, most_pixels: int | None = None
+) -> Video:
     """Open a video file, within the limits of the settings.
 
     Args:
@@ -87,6 +92,7 @@ def open_video(path: Path, name: str = "", limits: Limits | None = None) -> Vide
             counts, not how it is called.
         name: how the user knows it; by default the path's last part.
         limits: of whoever opens it, where they are narrower than the settings.
+        most_pixels: of a frame, where nothing else of a limit holds any more: the file is kept already.
 
     Raises:
         BadInput: one sentence that names the file and says what to do.
@@ -108,7 +114,7 @@ def open_video(path: Path, name: str = "", limits: Limits | None = None) -> Vide
             f"{subject(name)} has {size / 1e6:,.0f} MB, more than the {most / 1e6:,.3g} MB of a video that "
             "are opened here: cut it shorter, or make it smaller."
         )
-    video = Video(path.absolute(), name)
+    video = Video(path.absolute(), name, limits.pixels if limits else most_pixels)
     longest = limits.video_seconds if limits else None
     if longest is not None and video.seconds > longest:
         raise BadInput(

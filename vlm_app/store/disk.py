@@ -1,18 +1,21 @@
 """How much of the disk is one owner's, and whether there is room for more.
 
 Counting asks the database and looks at folders, so it is not done for every request: a figure counts
-on for a while with what is added to it, and is counted again before anything is refused.
+on for a while with what is added to it, and is counted again before anything is refused. What is on its
+way is reserved, so that two things that come at once do not take the same room.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from types import TracebackType
 
 from vlm_app import limits
 from vlm_app.errors import TooMuch
@@ -37,6 +40,7 @@ class Disk:
         self._clock = clock
         self._lock = Lock()
         self._figures: dict[str, _Figure] = {}
+        self._reserved: Counter[str] = Counter()  # bytes that are on their way, and in no figure yet
 
     def also(self, what: str, count: Count) -> None:
         """One more thing that takes room; the same thing is counted once."""
@@ -60,21 +64,93 @@ class Disk:
 
     def check(self, owner: str, more: int = 0) -> None:
         """Raises `TooMuch` where `more` bytes would be beyond the owner's limit, or it is reached."""
+        self.reserve(owner, more).close()
+
+    def reserve(self, owner: str, more: int = 0) -> Reservation:
+        """Keeps room for `more` bytes free until it is closed. Raises `TooMuch` as `check`."""
         allowed = limits.of(owner)
         if allowed.disk is None:
-            return
+            return Reservation(self, owner, None)
         figure = self._figures.get(owner)
         recent = figure is not None and self._clock() - figure.since < FRESH
-        if figure is not None and recent and _fits(figure.bytes, more, allowed.disk):
-            return
-        used = self.used(owner)
-        if not _fits(used, more, allowed.disk):
-            raise TooMuch(_told(used, more, allowed))
+        if not recent or not self._claim(owner, more, allowed.disk):
+            self.used(owner)
+            if not self._claim(owner, more, allowed.disk):
+                raise TooMuch(_told(allowed.disk - self.left(owner, allowed.disk), more, allowed))
+        return Reservation(self, owner, allowed.disk, more)
 
-    def left(self, owner: str) -> int | None:
-        """Bytes for which there is room, counted now; None where there is no limit."""
-        most = limits.of(owner).disk
-        return None if most is None else max(0, most - self.used(owner))
+    def left(self, owner: str, most: int) -> int:
+        """Bytes of `most` for which there is room, as it was counted last."""
+        with self._lock:
+            return max(0, most - self._taken(owner))
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _claim(self, owner: str, more: int, most: int) -> bool:
+        """Whether there is room beside what is reserved; then it is."""
+        with self._lock:
+            fits = _fits(self._taken(owner), more, most)
+            self._reserved[owner] += more if fits else 0
+        return fits
+
+    def _give_back(self, owner: str, bytes: int) -> None:
+        with self._lock:
+            self._reserved[owner] -= bytes
+            if self._reserved[owner] <= 0:
+                del self._reserved[owner]
+
+    def _taken(self, owner: str) -> int:
+        figure = self._figures.get(owner)
+        return self._reserved[owner] + (figure.bytes if figure else 0)
+
+
+class Reservation:
+    """Room for something that is being written. To be closed when it is there, or is not coming.
+
+    `most` is all that its owner may have; None: there is no limit, and nothing to reserve.
+    """
+
+    def __init__(self, disk: Disk, owner: str, most: int | None, bytes: int = 0) -> None:
+        self._disk = disk
+        self._owner = owner
+        self._most = most
+        self._bytes = bytes
+        self._written = 0
+
+    @property
+    def most(self) -> int | None:
+        """Bytes that may come in all, as far as is known now; None where there is no limit."""
+        return None if self._most is None else self._bytes + self._disk.left(self._owner, self._most)
+
+    def covers(self, total: int) -> bool:
+        """Whether there is room for so many bytes in all, with those that are written."""
+        more = total - self._bytes
+        if self._most is None or more <= 0:
+            return True
+        claimed = self._disk._claim(self._owner, more, self._most)
+        self._bytes += more if claimed else 0
+        return claimed
+
+    def wrote(self, bytes: int) -> None:
+        """So many of them are on the disk now."""
+        self._disk.add(self._owner, bytes)
+        if self._most is not None:
+            known = min(bytes, self._bytes - self._written)
+            self._disk._give_back(self._owner, known)
+            self._written += known
+
+    def close(self) -> None:
+        """Gives back what was not written."""
+        self._disk._give_back(self._owner, self._bytes - self._written)
+        self._written = self._bytes
+
+    def __enter__(self) -> Reservation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _fits(used: int, more: int, most: int) -> bool:

@@ -206,10 +206,9 @@ class Store:
 
         Raises `TooMuch` before, where the owner has no room for it.
         """
-        self.disk.check(owner, size_of(source))
-        with self._told():
+        with self.disk.reserve(owner, size_of(source)) as room, self._told():
             written = self._files.write(source)
-        self.disk.add(owner, written[1])
+            room.wrote(written[1])
         return written
 
     def _kept_bytes(self, owner: str) -> int:

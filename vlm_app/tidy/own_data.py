@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from vlm_app.chat import Chats
+from vlm_app.engine.adapters import unreadable
 from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.workshop import Workshop
 from vlm_app.store import Store
@@ -29,7 +30,7 @@ from vlm_app.workbench.bench import Bench
 
 _MOST = 1_000_000  # sheets of one owner
 _TRIES = 3  # a run may just be changing its state
-_VISITOR = 24  # characters of the id of somebody who never signed in
+_VISITOR = 24  # characters of the id of somebody who never signed in; at the computer itself there are more
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +88,7 @@ class OwnData:
             datasets=len(datasets),
             examples=sum(each.size for each in datasets),
             runs=len(self._workshop.runs.runs(owner)),
-            adapters=len(self._adapters(owner)),
+            adapters=len(self._adapters(owner)) + len(unreadable(owner)),
             uploads=self._uploads.count(owner),
         )
 
@@ -106,7 +107,8 @@ class OwnData:
                 self.forget(str(json.loads(note.read_text("utf-8"))["owner"]))
 
     def forget_idle(self, days: float) -> None:
-        """Forgets visitors who have changed nothing for so many days; who signed in is never forgotten."""
+        """Forgets visitors who have changed nothing for so many days. Who signed in is never forgotten,
+        and who sits at the computer itself neither."""
         before = datetime.now(UTC) - timedelta(days=days)
         for owner in self._visitors_since(before):
             try:
@@ -147,6 +149,7 @@ class OwnData:
             yield partial(self._delete_run, owner, run.id)
         for adapter in self._adapters(owner):
             yield partial(adapters.delete, owner, adapter)
+        yield partial(adapters.delete_unreadable, owner)
         for dataset in self._workshop.examples.datasets(owner):
             yield partial(self._workshop.examples.delete_dataset, owner, dataset.id)
         for sheet in self._bench.recent(owner, _MOST):

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from vlm_app import families
+from vlm_app.api.offered import is_offered
 from vlm_app.catalog import memory
 from vlm_app.types import Checkpoint, Runs, Task
 from vlm_app.ui.languages import language
@@ -80,12 +81,18 @@ def _model(row: Checkpoint, number: int, shown: bool) -> str:
         "runs": _place(row),
     }
     keys = "".join(f' data-{key}="{escape(str(value), quote=True)}"' for key, value in sort.items())
+    keys += f' data-for="{_whose(row)}"{"" if shown else " hidden"}'
     return (
-        f'<tbody data-model="{id}" data-at="{number}"{keys}{"" if shown else " hidden"}>'
+        f'<tbody data-model="{id}" data-at="{number}"{keys}>'
         f'<tr class="line">{_name(row, number)}{_size(row)}{_licence(row)}{_tasks(row)}{_runs(row)}'
         f'<td class="do">{_button(row)}</td></tr>'
         f'<tr class="more" id="more-{number}" hidden><td colspan="6">{_details(row)}</td></tr></tbody>'
     )
+
+
+def _whose(row: Checkpoint) -> str:
+    """Who may ask it where it is not loaded; the style sheet offers it to nobody else."""
+    return "everybody" if is_offered(row) else "members" if row.server else "admins"
 
 
 # --- cells ------------------------------------------------------------------------------

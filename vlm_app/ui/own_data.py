@@ -62,9 +62,14 @@ def notice(elem_id: str | None = None) -> gr.HTML:
 
 
 def lasting() -> str:
-    """What is said where the data folder ends with its machine; '' elsewhere."""
+    """What is said where chats end with their machine, or by their age; '' elsewhere."""
     if settings().lasting:
-        return ""
+        days = f"{settings().keep_days:g} {'day' if settings().keep_days == 1 else 'days'}"
+        return (
+            f"<p>A visitor's chats are deleted after {days} without a change.</p>"
+            if settings().keep_days
+            else ""
+        )
     thing = "Space" if settings().place in (Place.SPACE, Place.ZEROGPU) else "container"
     return f"<p>Chats here end with this {thing}: {_export('export all chats')} to keep them.</p>"
 

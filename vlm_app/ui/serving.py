@@ -119,6 +119,7 @@ def launch_options(
     from vlm_app.api.export_routes import export_routes
     from vlm_app.api.limited import Limited
     from vlm_app.api.middleware import outermost
+    from vlm_app.api.page_head import PageHead
     from vlm_app.api.ready import ready_routes
     from vlm_app.api.report_routes import report_routes
     from vlm_app.api.routes import routes
@@ -132,7 +133,7 @@ def launch_options(
 
     assets, uploads = settings().assets, Uploads(store.data)
     root = settings().root_path
-    links = f'<meta name="referrer" content="same-origin"><link rel="icon" href="{root}/favicon.ico">'
+    referrer = '<meta name="referrer" content="same-origin">'
     script = f'window.vlmRoot = "{root}";\n' + "\n".join(
         (assets / name).read_text(encoding="utf-8") for name in SCRIPTS
     )
@@ -150,6 +151,7 @@ def launch_options(
             "lifespan": outermost(owners),
             "middleware": [
                 Middleware(Limited, disk=store.disk),
+                Middleware(PageHead),
                 Middleware(Sealing, seals=Seals(owners, uploads)),
                 Middleware(Uploading, uploads=uploads),
             ],
@@ -160,7 +162,7 @@ def launch_options(
         },
         "theme": theme(),
         "css_paths": assets / "style.css",
-        "head": f"{links}<script>{script}</script>",
+        "head": f"{referrer}<script>{script}</script>",
         "favicon_path": assets / "favicon.svg",
         "footer_links": [],
         "run_history": False,

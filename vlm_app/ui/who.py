@@ -11,14 +11,12 @@ from typing import Any
 
 import gradio as gr
 
-from vlm_app.api.hub_sign_in import HubSignIn
+from vlm_app import limits
 from vlm_app.api.people import person_of
-from vlm_app.errors import AppError
 from vlm_app.people import Act, Person, Role, may, not_theirs
-from vlm_app.settings import settings
-from vlm_app.store.persons import Persons
 from vlm_app.ui.addresses import under_root
 from vlm_app.ui.page import Parts
+from vlm_app.ui.workbench.fixed import empty
 
 NOT = "(acts) => { document.documentElement.dataset.not = acts || ''; }"
 ON_MODELS = (Act.LOAD, Act.UNLOAD, Act.MODELS, Act.SERVERS)
@@ -35,7 +33,7 @@ class WhoListeners:
         """Once the page is loaded; `loaded` is the end of its first load."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
         acts = gr.Textbox(visible=False)
-        shown = [self.on.chats.who, self.on.models.why, self.on.finetune.runs.why, acts]
+        shown = [self.on.chats.who, self.on.models.why, self.on.finetune.runs.why, self.on.bench.first, acts]
         loaded.then(self.show, None, shown, **quiet)
         acts.change(None, [acts], None, js=NOT, **quiet)
 
@@ -43,17 +41,18 @@ class WhoListeners:
         """Nothing for an admin who did not have to sign in, as at a laptop."""
         person = person_of(request)
         if person.role is Role.ADMIN and not person.name:
-            return [gr.skip()] * 4
+            return [gr.skip()] * 5
         refused = [act for act in Act if not may(person, act)]
         return [
-            line(person, can_sign_in()),
+            line(person),
             why(person, ON_MODELS),
             why(person, ON_RUNS),
+            empty(limits.limits_for(person.role).pages),
             " ".join(refused),
         ]
 
 
-def line(person: Person, sign_in: bool) -> str:
+def line(person: Person) -> str:
     """Who it is, with the way in or out."""
     if person.name:
         return (
@@ -61,7 +60,7 @@ def line(person: Person, sign_in: bool) -> str:
             f"<span><strong>{escape(person.name)}</strong>, {person.role}</span>"
             '<button class="plain">Sign out</button></form>'
         )
-    way = f' <a href="{under_root("/sign-in")}">Sign in</a>' if sign_in else ""
+    way = f' <a href="{under_root("/sign-in")}">Sign in</a>' if person.signs_in else ""
     return f'<p class="person"><span>You are a {person.role} here.</span>{way}</p>'
 
 
@@ -69,13 +68,3 @@ def why(person: Person, acts: Sequence[Act]) -> str:
     """What of the acts is not theirs, and for whom it is; empty where all are."""
     said = "<br>".join(map(escape, not_theirs(person, acts)))
     return f'<p class="not-yours" role="note">{said}</p>' if said else ""
-
-
-def can_sign_in() -> bool:
-    """Whether anybody can sign in on a page of ours."""
-    if HubSignIn.here() is not None:
-        return True
-    try:
-        return bool(Persons(settings().data).all())
-    except AppError:  # whoever tries is told that the file is damaged
-        return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
+from vlm_app import limits
 from vlm_app.errors import NotFound
 from vlm_app.grounding.formats.order import reading_order
 from vlm_app.media import open_image, picture_from, png_bytes, thumbnail
@@ -97,14 +99,14 @@ class Pages:
 
     def _document(self, owner: str, body: Body) -> Document:
         file = self._file(owner, body)
-        return _opened(file.path, file.name)
+        return replace(_opened(file.path, file.name), most_pixels=limits.of(owner).pixels)
 
     def frames_at(self, owner: str, body: Body, times: Sequence[float]) -> Generator[tuple[float, Picture]]:
         """The frames of a video at rising times, with their own times."""
         if not times:
             return
         file = self._file(owner, body)
-        with open_video(file.path, file.name) as video:
+        with open_video(file.path, file.name, most_pixels=limits.of(owner).pixels) as video:
             yield from video.frames(times)
 
     def _file(self, owner: str, body: Body) -> KeptFile:
@@ -196,7 +198,10 @@ def origin(store: Store, owner: str, kept: Kept, body: Body | None = None) -> st
     if file is None:
         return f"media-{kept.media}"
     sha256 = store.file(owner, file).sha256
-    return sha256 if kept.file else f"{sha256}/{kept.page.key}"
+    if kept.file:
+        return sha256
+    width, height = kept.page.size  # not everybody's pages and frames may be as large
+    return f"{sha256}/{kept.page.key}/{width}x{height}"
 
 
 def small_key(origin: str, side: int) -> str:

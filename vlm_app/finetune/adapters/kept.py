@@ -15,7 +15,7 @@ from vlm_app import catalog, hub
 from vlm_app.engine import Engine, adapters
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.attaching import CONFIG, WEIGHTS
-from vlm_app.errors import AppError, BadInput, NotFound
+from vlm_app.errors import AppError, BadInput, NotFound, TooMuch
 from vlm_app.finetune.adapters.archive import pack, published, take_in
 from vlm_app.finetune.adapters.card import CARD, Card
 from vlm_app.finetune.adapters.merging import alone, merge
@@ -24,7 +24,7 @@ from vlm_app.finetune.processes import ACTIVE, standing
 from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.store import Store, new_id
 from vlm_app.store.database import told
-from vlm_app.store.disk import size_below
+from vlm_app.store.disk import Reservation, size_below
 from vlm_app.store.tables import RunRow
 
 Tell = Callable[[str], None]
@@ -117,14 +117,20 @@ class Adapters:
             raise BadInput(f"The run '{run}' goes on from this adapter: stop it first, or wait for its end.")
         merged = self._data / MERGED / adapter.id
         with told(self._data), alone(merged):
-            self._remove(adapter, merged)
+            self._remove(adapter.folder, merged)
 
-    def _remove(self, adapter: Adapter, merged: Path) -> None:
-        gone = adapter.folder.with_name(f".{adapter.id}.gone")
+    def delete_unreadable(self, owner: str) -> None:
+        """Remove an owner's adapters that are damaged: nobody can list or use them."""
+        for folder in adapters.unreadable(owner):
+            with told(self._data):
+                self._remove(folder, self._data / MERGED / folder.name)
+
+    def _remove(self, folder: Path, merged: Path) -> None:
+        gone = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
-        adapter.folder.rename(gone)
+        folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-        for zipped in self._packed.glob(f"{adapter.id}-*.zip"):
+        for zipped in self._packed.glob(f"{folder.name}-*.zip"):
             zipped.unlink(missing_ok=True)
         if not any(Path(row.source).is_relative_to(merged.resolve()) for row in catalog.catalog().values()):
             shutil.rmtree(merged, ignore_errors=True)
@@ -157,18 +163,17 @@ class Adapters:
         with told(self._data), self._folder(adapter, card) as folder:
             return hub.publish(folder, repo, token, private)
 
-    def room(self, owner: str) -> int:
-        """The most bytes of a zip that this owner may bring now. Raises `TooMuch` where there is no room."""
-        self._store.disk.check(owner)
-        left = self._store.disk.left(owner)
-        return MOST_BYTES if left is None else min(left, MOST_BYTES)
+    def room(self, owner: str) -> Reservation:
+        """Room for a zip that this owner brings, to be closed. Raises `TooMuch` where there is none."""
+        return self._store.disk.reserve(owner)
 
     # --- inside -----------------------------------------------------------------------------
 
     def _bytes(self, owner: str) -> int:
         """What an owner's adapters take, and the models that were merged from them."""
-        own = [each for each in adapters.installed(owner) if each.owner == owner]
-        return sum(size_below(each.folder) + size_below(self._data / MERGED / each.id) for each in own)
+        own = [each.folder for each in adapters.installed(owner) if each.owner == owner]
+        own += adapters.unreadable(owner)
+        return sum(size_below(each) + size_below(self._data / MERGED / each.name) for each in own)
 
     @property
     def _packed(self) -> Path:
@@ -228,3 +233,13 @@ def _state(adapter: Adapter) -> str:
     return hashlib.sha256(repr([(each.st_mtime_ns, each.st_size) for each in found]).encode()).hexdigest()[
         :12
     ]
+
+
+def check_zip(room: Reservation, count: int) -> None:
+    """Raises `TooMuch` where a zip of so many bytes is more than is taken, or than there is room for."""
+    if count > MOST_BYTES or not room.covers(count):
+        most = MOST_BYTES if room.most is None else min(room.most, MOST_BYTES)
+        raise TooMuch(
+            f"An adapter may have at most {most / 1e6:,.3g} MB here, found {count / 1e6:,.3g} MB: bring a "
+            "smaller one, or delete what you no longer need."
+        )

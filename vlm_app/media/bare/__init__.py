@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from vlm_app.media.bare import boxes, gif, jpeg, png, tiff, webp
+from vlm_app.media.bare import boxes, gif, jpeg, matroska, png, tiff, webp
 
 Cut = Callable[[bytes], bytes]
 
@@ -52,6 +52,8 @@ def bare_file(path: Path) -> bool:
         head = file.read(12)
     if head[4:8] in boxes.BEGINNINGS:
         return boxes.blank(path)
+    if head.startswith(matroska.BEGINNING):
+        return matroska.blank(path)
     images = tuple(beginning for beginning, _ in _BEGINNINGS)
     if not (head.startswith(images) or head[8:12] == b"WEBP") or path.stat().st_size > _most_bytes():
         return False

@@ -5,15 +5,16 @@ from __future__ import annotations
 from vlm_app.ui.addresses import under_root
 
 
-def empty() -> str:
-    """The first screen of the tab."""
+def empty(pages: int) -> str:
+    """The first screen of the tab, for who may open documents of so many pages."""
     shapes, signs = under_root("/examples/shapes.png"), under_root("/examples/signs.png")
+    many = "1 page" if pages == 1 else f"{pages:,} pages"
     return f"""
 <section class="bench-empty">
   <h1>See what a model finds. Check it, fix it, take it along.</h1>
   <button type="button" class="drop" data-bench="pick-files">
     <i class="ico open"></i><strong>Drop images, a PDF or a video here</strong>
-    <span>or choose files: several images together, one PDF of up to 200 pages, or one video.</span>
+    <span>or choose files: several images together, one PDF of up to {many}, or one video.</span>
   </button>
   <p class="or">or try one of these</p>
   <div class="cards">

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
+from vlm_app import limits
 from vlm_app.types import Checkpoint, Task
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.fixed import REPORT, RUN, STAGE, STRIP, empty
@@ -26,6 +27,7 @@ READS_BACK = [".json", ".zip"]
 class BenchPage:
     """The components of the tab."""
 
+    first: gr.HTML  # the screen before anything is opened
     upload: gr.UploadButton
     name: gr.HTML  # what is open, and what was lately
     model: gr.Dropdown
@@ -59,7 +61,7 @@ class BenchPage:
                 second = _picker(
                     choosing.second(rows, Task.CAPTION), choosing.NOBODY, "Compare with", "bench-second"
                 )
-            gr.HTML(empty(), elem_id="bench-empty", js_on_load=None)
+            first = gr.HTML(empty(limits.of(None).pages), elem_id="bench-empty", js_on_load=None)
             with gr.Row(elem_id="bench-body"):
                 gr.HTML(STRIP, elem_id="bench-strip", js_on_load=None, min_width=80)
                 gr.HTML(STAGE, elem_id="bench-stage", js_on_load=None, min_width=80)
@@ -75,7 +77,7 @@ class BenchPage:
         sheet, finding, told = (gr.Textbox(visible=False) for _ in range(3))
         bridge = gr.HTML(elem_id="bench-bridge", js_on_load=BRIDGE)
         top, below = (upload, name, model, chip, second), (answer, history, take)
-        return cls(*top, *asking, *below, sheet, finding, told, bridge)
+        return cls(first, *top, *asking, *below, sheet, finding, told, bridge)
 
     @property
     def asked(self) -> set[Component]:
