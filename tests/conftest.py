@@ -13,6 +13,8 @@ import pytest
 # Before anything is imported that reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Small models gain nothing by a second thread: on a busy machine it is waited for, and spins meanwhile.
+os.environ["OMP_NUM_THREADS"] = "1"
 _WORKER = "PYTEST_XDIST_WORKER" in os.environ  # it writes into the folder of the process that started it
 if not _WORKER:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()  # pytest keeps the last ones to look at
