@@ -7,8 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from vlm_app.store import Store
 
 # Before anything is imported that reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -31,6 +35,16 @@ def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """What lasts, in this test's folder."""
+    from vlm_app.store import Store
+
+    made = Store(tmp_path / "data")
+    yield made
+    made.close()
 
 
 def pytest_unconfigure() -> None:
