@@ -67,7 +67,8 @@ def drawings(pages: int) -> bytes:
 def resident(document: Document) -> tuple[float, float]:
     """What the worker and this process hold, in MB."""
     worker = next(each for each in documents._pool()._workers if each.pid)
-    return tuple(psutil.Process(pid).memory_info().rss / 1e6 for pid in (worker.pid, None))  # type: ignore[return-value]
+    there, here = (psutil.Process(pid).memory_info().rss / 1e6 for pid in (worker.pid, None))
+    return there, here
 
 
 def measure(name: str, make: Callable[[int], bytes], pages: int, folder: Path) -> Row:

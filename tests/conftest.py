@@ -7,12 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from vlm_app.store import Store
 
 # Before anything is imported that reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Small models gain nothing by a second thread: on a busy machine it is waited for, and spins meanwhile.
+os.environ["OMP_NUM_THREADS"] = "1"
 _WORKER = "PYTEST_XDIST_WORKER" in os.environ  # it writes into the folder of the process that started it
 if not _WORKER:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()  # pytest keeps the last ones to look at
@@ -29,6 +35,16 @@ def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """What lasts, in this test's folder."""
+    from vlm_app.store import Store
+
+    made = Store(tmp_path / "data")
+    yield made
+    made.close()
 
 
 def pytest_unconfigure() -> None:

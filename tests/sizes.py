@@ -25,6 +25,7 @@ ESTIMATED_FAMILIES = size(3, 20)  # whose memory is estimated, and measured whil
 PRECISION_SCENES = size(100, 1000)  # held-out scenes on which int8 and nf4 are compared with bf16
 PRECISION_LOSS = size(5, 2)  # points: the most that the upper end of the loss's interval may be
 VIDEO_RATE = size(5, 30)  # frames a second of the ten-minute videos
+SCRUBBED = size(1000, 2900)  # frames of a video that are asked for one after the other
 DOCUMENT_PAGES = size(60, 200)  # drawn one after the other, while memory is watched
 OVERLAY_REGIONS = size(150, 500)  # on one picture, drawn and lit in the browser
 OVERLAY_SIDE = size(1500, 4000)  # pixels of that picture's sides

@@ -6,14 +6,16 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.servers import fault_server
+from vlm_app.cli import main
+from vlm_app.engine import engine
 from vlm_app.first_run import DOWNLOAD_GB, OLDEST, VENV_GB
 from vlm_app.settings import ROOT
 
@@ -25,12 +27,6 @@ COMMANDS = [
 ]
 NOT_LISTED = {"__init__.py", "__pycache__", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
 INSTALLING = {"pyproject.toml", "requirements.txt", "requirements-dev.txt", "constraints.txt"}
-
-
-def run(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_it_opens_with_a_sentence_a_screenshot_and_two_commands() -> None:
@@ -58,21 +54,40 @@ def test_the_space_finds_its_entry_and_its_licence() -> None:
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
 def test_its_make_commands_exist(command: str) -> None:
-    assert run(*shlex.split(command), "--dry-run")
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.fixture
+def cleared() -> Iterator[None]:
+    """The engine of this process is that of this test's settings, and its models go with it."""
+    engine.cache_clear()
+    yield
+    if engine.cache_info().currsize:
+        engine().close()
+    engine.cache_clear()
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("vlm-app ")])
-def test_its_commands_answer(command: str, tmp_path: Path) -> None:
+def test_its_commands_answer(
+    command: str,
+    tmp_path: Path,
+    cleared: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
     with fault_server.serving() as server:
         if command == "vlm-app servers":  # lists what the command before it added
-            run(sys.executable, "-m", "vlm_app", "servers", "add", "my-gpu", server.url)
+            assert main(["servers", "add", "my-gpu", server.url]) == 0
+            capsys.readouterr()
         elsewhere = {
             "http://127.0.0.1:8000/v1": server.url,
             "shapes.json": str(tmp_path / "shapes.json"),
             "signs.hocr": str(tmp_path / "signs.hocr"),
         }
         words = [elsewhere.get(word, word) for word in shlex.split(command)[1:]]
-        printed = run(sys.executable, "-m", "vlm_app", *words)
+        assert main(words) == 0
+    printed = capsys.readouterr().out
     assert printed.strip()
     if "--json" in words:
         assert {"text", "regions", "seen", "usage", "timings"} <= set(json.loads(printed))

@@ -1,16 +1,16 @@
-"""A store of the test's own, an engine without a model, and two owners' pictures."""
+"""An engine without a model, and two owners' pictures."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.chat.fake_engine import FakeEngine
-from tests.chat.given import engine, finder, store
+from tests.chat.given import engine, finder
 from vlm_app.chat import Chats
 from vlm_app.store import Store
 from vlm_app.types import Task
 
-__all__ = ["engine", "find", "store"]
+__all__ = ["engine", "find"]
 ROWS = {
     "pebble": ("pebble", None, frozenset(Task)),
     "one-image": ("pebble", 1, frozenset(Task)),

@@ -1,15 +1,13 @@
-"""What tests of the chat and the workbench begin with: a store of their own, an engine without a model."""
+"""What tests of the chat and the workbench begin with: an engine without a model, and a few rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from tests.chat.fake_engine import FakeEngine
 from vlm_app.errors import ModelUnavailable
-from vlm_app.store import Store
 from vlm_app.types import Checkpoint, Task
 
 Rows = Mapping[str, tuple[str, int | None, frozenset[Task]]]  # by id: family, images at most, tasks
@@ -25,13 +23,6 @@ def finder(rows: Rows) -> Callable[[str], Checkpoint]:
         return Checkpoint(id, id.capitalize(), family, "", tasks, max_images=most)
 
     return find
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "kept")
-    yield store
-    store.close()
 
 
 @pytest.fixture

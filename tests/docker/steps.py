@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 USER = 1000
 WITH_ROOT = re.compile(
@@ -167,7 +168,7 @@ class Image:
             raise AssertionError(f"{' '.join(words)} ended with {process.returncode}:\n{said[-3000:]}")
         return str(said)
 
-    def start(self, words: Sequence[str], **options: object) -> subprocess.Popen[str]:
+    def start(self, words: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         """A command, as the user of the app and with the image's environment alone."""
         found = shutil.which(words[0], path=self.environment["PATH"]) or words[0]
         outside = {} if "VLM_APP_DATA" in self.environment else registry()
@@ -175,9 +176,10 @@ class Image:
         if not Path(environment["TMPDIR"]).exists():
             del environment["TMPDIR"]  # while it is built
         before, whose = user()
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        process: subprocess.Popen[str] = subprocess.Popen(
             [*before, found, *words[1:]], cwd=self.at(""), env=environment, text=True, **whose, **options
         )
+        return process
 
 
 def registry() -> dict[str, str]:
@@ -188,7 +190,7 @@ def registry() -> dict[str, str]:
 
 
 @cache
-def user() -> tuple[tuple[str, ...], dict[str, int]]:
+def user() -> tuple[tuple[str, ...], dict[str, Any]]:
     """What makes a command not root's, whoever starts it: words before it, and options of `Popen`.
 
     Root becomes another user in a namespace, where that is allowed: it still finds its own Python.
@@ -206,7 +208,7 @@ def can_look() -> bool:
     words, options = user()
     tried = [*words, sys.executable, "-c", "import pip, pydantic"]
     try:
-        return subprocess.run(tried, capture_output=True, check=False, **options).returncode == 0  # type: ignore[call-overload, no-any-return]
+        return bool(subprocess.run(tried, capture_output=True, check=False, **options).returncode == 0)
     except PermissionError:
         return False
 

@@ -9,12 +9,9 @@ import pytest
 
 from tests.engine.ready import Ready
 from tests.engine.tiny import row, save_pebble
-from tests.threads import one_thread
 from vlm_app.engine import Engine, LoadedModel
 from vlm_app.engine.batching import share
 from vlm_app.engine.loading import load_checkpoint
-
-__all__ = ["one_thread"]
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,20 @@ def held(world: World, checkpoint: Any, precision: str = "auto") -> Lease:
     return lease
 
 
+def in_line(world: World, checkpoint: Any) -> Lease:
+    """A request for a model that is not loaded, once it stands in the line for memory."""
+    lease = world.manager.lease(checkpoint)
+    soon(lambda: world.status(checkpoint) == "waiting")
+    return lease
+
+
+def served(*leases: Lease) -> None:
+    """One after the other they get their model, and give it back."""
+    for lease in leases:
+        assert lease.ready(SOON)
+        lease.release()
+
+
 def refused(lease: Lease) -> str:
     """The sentence with which a wait ends."""
     with lease, pytest.raises(ModelUnavailable) as refusal:

@@ -17,7 +17,7 @@ import torch
 from tests.engine.live_bytes import LiveBytes
 from tests.engine.scaled import scaled
 from tests.families import checkpoints
-from tests.hub.conftest import hub  # noqa: F401 - a fixture
+from tests.hub.conftest import hub
 from tests.hub.fake_hub import FakeHub, Repo
 from tests.sizes import ESTIMATED_FAMILIES
 from vlm_app import families
@@ -32,6 +32,7 @@ from vlm_app.errors import ModelUnavailable
 from vlm_app.settings import settings
 from vlm_app.types import Checkpoint, Role, Task, Turn
 
+__all__ = ["hub"]
 WEIGHTS, PEAK = 0.05, 0.15
 NEW_TOKENS = 8
 # Of every kind: cross-attention, encoder-decoder, tiles, sliding windows, tied weights, any resolution ...
@@ -169,7 +170,7 @@ def test_files_that_are_quantized_already_weigh_what_they_weigh(tmp_path: Path) 
     assert "quantized already (gptq)" in memory.unquantizable(row, "nf4")
 
 
-def test_the_hub_is_asked_for_headers_and_not_for_weights(hub: FakeHub) -> None:  # noqa: F811
+def test_the_hub_is_asked_for_headers_and_not_for_weights(hub: FakeHub) -> None:
     folder = checkpoints.checkpoint("qwen2_vl")
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.repos["some/model"] = Repo({"1" * 40: files})
@@ -183,7 +184,7 @@ def test_the_hub_is_asked_for_headers_and_not_for_weights(hub: FakeHub) -> None:
     assert estimate(row, "bf16", ask_hub=True) and not hub.asked
 
 
-def test_weights_in_several_files_are_all_counted(hub: FakeHub, tmp_path: Path) -> None:  # noqa: F811
+def test_weights_in_several_files_are_all_counted(hub: FakeHub, tmp_path: Path) -> None:
     whole = checkpoints.row("qwen2_vl")
     model = load_checkpoint(whole, "bf16").model
     model.save_pretrained(tmp_path, max_shard_size="300KB")
@@ -197,7 +198,7 @@ def test_weights_in_several_files_are_all_counted(hub: FakeHub, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("file", [b"", b"\xff" * 100, b"\x05\0\0\0\0\0\0\0[1,2]"])
-def test_damaged_headers_on_the_hub_are_a_sentence(hub: FakeHub, file: bytes) -> None:  # noqa: F811
+def test_damaged_headers_on_the_hub_are_a_sentence(hub: FakeHub, file: bytes) -> None:
     hub.repos["some/big"] = Repo({"1" * 40: {"config.json": b"{}", "model.safetensors": file}})
     with pytest.raises(ModelUnavailable, match="The size of some/big could not be found out"):
         estimate(_rough(), "bf16", ask_hub=True)

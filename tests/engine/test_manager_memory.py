@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine.fake_backend import MB
-from tests.engine.managed import ANT, BEE, CAT, DOG, SOON, held, make, refused, soon
+from tests.engine.managed import ANT, BEE, CAT, DOG, SOON, held, in_line, make, refused, served, soon
 from vlm_app.engine import manager as manager_module
 from vlm_app.engine.events import (
     Unloaded,
@@ -58,10 +58,8 @@ def test_memory_that_another_program_takes_is_not_counted_on(make: Any) -> None:
 def test_memory_set_aside_for_answers_is_not_given_away(make: Any) -> None:
     world = make(memory=250 * MB, working=40 * MB)
     with held(world, ANT):
-        waiting = world.manager.lease(BEE)
-        soon(lambda: world.status(BEE) == "waiting")
-    assert waiting.ready(SOON)
-    waiting.release()
+        waiting = in_line(world, BEE)
+    served(waiting)
 
 
 def test_the_measured_size_replaces_the_estimate(make: Any) -> None:
@@ -87,10 +85,8 @@ def test_a_model_larger_than_its_estimate_sends_idle_ones_away(make: Any) -> Non
 def test_a_request_waits_for_held_memory_and_its_place_is_shown(make: Any) -> None:
     world = make()
     ant, bee = held(world, ANT), held(world, BEE)
-    first = world.manager.lease(CAT)
-    soon(lambda: world.status(CAT) == "waiting")
-    second = world.manager.lease(DOG)
-    soon(lambda: world.status(DOG) == "waiting")
+    first = in_line(world, CAT)
+    second = in_line(world, DOG)
     assert world.manager.state(CAT).detail == "Cat waits for 100 MB: it is next."
     assert world.manager.state(DOG).detail == "Dog waits for 200 MB: 1 before it."
     assert world.of(WaitingForMemory) == [
@@ -102,32 +98,26 @@ def test_a_request_waits_for_held_memory_and_its_place_is_shown(make: Any) -> No
     assert world.of(WaitingForMemory)[-1] == WaitingForMemory("dog", 200 * MB, 0)
     bee.release()
     first.release()
-    assert second.ready(SOON)
-    second.release()
+    served(second)
 
 
 def test_nobody_small_passes_somebody_large(make: Any) -> None:
     world = make(memory=350 * MB)
     ant, bee = held(world, ANT), held(world, BEE)
-    large = world.manager.lease(DOG)  # 150 MB are free
-    soon(lambda: world.status(DOG) == "waiting")
-    small = world.manager.lease(CAT)
-    soon(lambda: world.status(CAT) == "waiting")
+    large = in_line(world, DOG)  # 150 MB are free
+    small = in_line(world, CAT)
     assert not small.ready(0.1)
     ant.release()
-    assert large.ready(SOON)
-    large.release()
+    served(large)
     bee.release()
-    assert small.ready(SOON)
-    small.release()
+    served(small)
 
 
 def test_a_model_in_constant_use_makes_room_for_who_waits(make: Any) -> None:
     world = make(limit=100 * MB)
     held_ant = held(world, ANT)
     queued = world.manager.lease(ANT)  # came before: it is served first
-    waiting = world.manager.lease(BEE)
-    soon(lambda: world.status(BEE) == "waiting")
+    waiting = in_line(world, BEE)
     late = world.manager.lease(ANT)  # came after: it lines up behind
     assert "a model that waits" in world.manager.states()[0].detail
     held_ant.release()
@@ -136,31 +126,26 @@ def test_a_model_in_constant_use_makes_room_for_who_waits(make: Any) -> None:
     assert waiting.ready(SOON) and not late.ready(0.05)
     soon(lambda: world.status(ANT) == "waiting")
     waiting.release()
-    assert late.ready(SOON)
-    late.release()
+    served(late)
     assert world.backend.count("load", "ant") == 2
 
 
 def test_a_model_that_need_not_leave_after_all_serves_its_users_at_once(make: Any) -> None:
     world = make(limit=100 * MB)
     first = held(world, ANT)
-    gone = world.manager.lease(BEE)
-    soon(lambda: world.status(BEE) == "waiting")
-    late = world.manager.lease(ANT)
-    soon(lambda: world.status(ANT) == "waiting")
+    gone = in_line(world, BEE)
+    late = in_line(world, ANT)
     gone.release()
     soon(lambda: world.status(ANT) == "ready")
     first.release()
-    assert late.ready(SOON)
-    late.release()
+    served(late)
     assert world.backend.count("load", "ant") == 1 and world.status(BEE) == "unloaded"
 
 
 def test_a_model_stays_when_who_waited_for_its_memory_has_left(make: Any) -> None:
     world = make(limit=100 * MB)
     with held(world, ANT):
-        waiting = world.manager.lease(BEE)
-        soon(lambda: world.status(BEE) == "waiting")
+        waiting = in_line(world, BEE)
         waiting.release()
     soon(lambda: world.status(BEE) == "unloaded")
     held(world, ANT).release()
@@ -170,29 +155,23 @@ def test_a_model_stays_when_who_waited_for_its_memory_has_left(make: Any) -> Non
 def test_who_leaves_the_line_gives_the_place_to_the_next_in_it(make: Any) -> None:
     world = make(limit=100 * MB)
     first = held(world, ANT)
-    gone = world.manager.lease(BEE)
-    soon(lambda: world.status(BEE) == "waiting")
-    second = world.manager.lease(ANT)
-    soon(lambda: world.status(ANT) == "waiting")
-    third = world.manager.lease(CAT)
-    soon(lambda: world.status(CAT) == "waiting")
+    gone = in_line(world, BEE)
+    second = in_line(world, ANT)
+    third = in_line(world, CAT)
     gone.release()
     first.release()
     assert second.ready(SOON) and not third.ready(0.05)
     second.release()
-    assert third.ready(SOON)
-    third.release()
+    served(third)
     assert world.backend.count("load", "ant") == 1
 
 
 def test_who_waits_takes_what_becomes_free_first(make: Any) -> None:
     world = make()
     ant, bee = held(world, ANT), held(world, BEE)
-    waiting = world.manager.lease(CAT)
-    soon(lambda: world.status(CAT) == "waiting")
+    waiting = in_line(world, CAT)
     bee.release()  # the one that was used last, but it is free now
-    assert waiting.ready(SOON)
-    waiting.release()
+    served(waiting)
     ant.release()
     assert {state.model for state in world.manager.states()} == {"ant", "cat"}
 
@@ -228,8 +207,7 @@ def test_who_waits_gets_memory_that_another_program_gives_back(make: Any) -> Non
     world.backend.elsewhere = 100 * MB
     soon(lambda: world.status(BEE) in ("waiting", "ready"))
     world.backend.elsewhere = 0
-    assert lease.ready(SOON)
-    lease.release()
+    served(lease)
     holder.release()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import subprocess
@@ -117,8 +116,7 @@ def test_two_processes_teach_one_adapter_as_one_process_with_twice_the_batch_doe
     command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     command += ["--main_process_port", "0", "-m", "vlm_app.finetune.child", str(run.path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SOON)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SOON)
     assert done.returncode == 0, done.stderr[-2000:]
     assert processes.standing(run).state is State.DONE
     found, wanted = losses(run), losses(alone)

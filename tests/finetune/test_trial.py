@@ -22,8 +22,11 @@ from vlm_app.finetune.trial import Sizes, Trial, _measured, _whole, trial
 from vlm_app.store.images import ImageFolder
 
 __all__ = ["desk"]
-NEVER: Callable[[], bool] = lambda: False  # noqa: E731
 TRIALS = ".trial-*"
+
+
+def never() -> bool:
+    return False
 
 
 def stepped(step: int, at: float) -> Stepped:
@@ -70,7 +73,7 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Trial]]:
         images.write(one.pictures[0])
     root = tmp_path / "runs"
 
-    def measure(stopped: Callable[[], bool] = NEVER, seconds: float = 60.0, **settings: Any) -> Trial:
+    def measure(stopped: Callable[[], bool] = never, seconds: float = 60.0, **settings: Any) -> Trial:
         config = RunConfig.model_validate(settings)
         try:
             return trial(root, config, (examples[:4], examples[4:]), images, stopped, seconds, STUB)
@@ -150,6 +153,6 @@ def test_an_orphan_ends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         asked.append(stopped())
 
     monkeypatch.setattr("vlm_app.finetune.training.train", train)
-    monkeypatch.setattr("vlm_app.finetune.child.main", lambda path, work: work(path, None, NEVER))
+    monkeypatch.setattr("vlm_app.finetune.child.main", lambda path, work: work(path, None, never))
     trial_module.main(tmp_path)
     assert asked == [False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -42,13 +42,6 @@ Set = Callable[..., None]
 def vera(visits: Callable[[str, Role], None]) -> None:
     """A visitor; nobody else in these tests has limits."""
     visits(VERA, Role.VISITOR)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "kept")
-    yield made
-    made.close()
 
 
 @pytest.fixture

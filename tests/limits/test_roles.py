@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,13 +133,6 @@ def test_answers_that_end_in_any_thread_give_their_place_back(
 
 
 # --- the disk ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "data")
-    yield made
-    made.close()
 
 
 def test_what_is_kept_counts_until_it_is_deleted(

@@ -45,7 +45,6 @@ def zerogpu(gpus: Lender, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "ZEROGPU_PROC_SELF_CGROUP_PATH": str(home / "cgroup"),
         "HOME": str(home),
         "VLM_APP_MODEL": "pebble",
-        "OMP_NUM_THREADS": "1",
     }
     with ExitStack() as held:
         command = ("-m", "tests.places.zero_app")

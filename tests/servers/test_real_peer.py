@@ -59,7 +59,7 @@ def peer(taught: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Itera
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     log = (tmp_path_factory.mktemp("peer") / "log").open("w+")
     cache = Path(taught.checkpoint.source).parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_CACHE": str(cache)}
+    environment = {**os.environ, "HF_HUB_CACHE": str(cache)}
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/health", process, Path(log.name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +14,6 @@ from vlm_app.settings import Settings
 from vlm_app.store import Store, StoreUnavailable, new_id
 from vlm_app.store.sweeping import rules, sweep
 from vlm_app.store.tables import SheetFileRow, SheetRow
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.close()
 
 
 @pytest.fixture

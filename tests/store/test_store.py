@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +27,6 @@ from vlm_app.types import Picture
 def picture(colour: str = "red", size: tuple[int, int] = (8, 6), note: str = "") -> Picture:
     made = picture_from(Image.new("RGB", size, colour))
     return Picture(made.pixels, made.sha256, note)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "data")
-    yield store
-    store.close()
 
 
 def files(store: Store) -> list[Path]:

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from tests.chat.fake_engine import FakeEngine
-from tests.chat.given import engine, finder, store
+from tests.chat.given import engine, finder
 from tests.media.pdf_files import many_pages
 from tests.media.video_files import make_video
 from vlm_app.store import Store
 from vlm_app.types import Task
 from vlm_app.workbench.bench import Bench
 
-__all__ = ["engine", "find", "store"]
+__all__ = ["engine", "find"]
 ROWS = {
     "able": ("pebble", None, frozenset(Task)),
     "two-images": ("pebble", 2, frozenset(Task)),

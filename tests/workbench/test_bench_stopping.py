@@ -22,7 +22,7 @@ from vlm_app.store import Store
 from vlm_app.types import Answer, Box, Delta, Finish, Picture, Region, Request, Task
 from vlm_app.workbench import answering
 from vlm_app.workbench.bench import Bench
-from vlm_app.workbench.sheet import Mark, Question, Step
+from vlm_app.workbench.sheet import Mark, Question
 
 # --- stopping and failing ---------------------------------------------------------------
 
@@ -251,15 +251,15 @@ def test_a_long_question_is_saved_on_its_way(
 ) -> None:
     monkeypatch.setattr(answering, "SAVE_SECONDS", 0.0)
     sheet = bench.open(OWNER, document(3))
-    saved = []
-    step = Step(Answer(""))
-    for step in bench.ask(OWNER, sheet.id, ["p1", "p2", "p3"], DETECT):  # noqa: B007 - the last is looked at
+    saved, steps = [], []
+    for step in bench.ask(OWNER, sheet.id, ["p1", "p2", "p3"], DETECT):
+        steps.append(step)
         saved.append([(each.pages, each.answer.finish) for each in bench.findings(OWNER, sheet.id)])
     assert [(("p1",), Finish.CANCELLED)] in saved  # what a power cut would leave
     assert [(("p1", "p2"), Finish.CANCELLED)] in saved
-    assert bench.findings(OWNER, sheet.id) == (step.finding,)
-    assert step.finding is not None
-    assert (step.finding.pages, step.finding.answer.finish) == (("p1", "p2", "p3"), Finish.STOP)
+    whole = steps[-1].finding
+    assert whole is not None and bench.findings(OWNER, sheet.id) == (whole,)
+    assert (whole.pages, whole.answer.finish) == (("p1", "p2", "p3"), Finish.STOP)
 
 
 def test_frames_that_are_taken_off_while_they_are_asked_about_are_put_back(bench: Bench, film: Files) -> None:
