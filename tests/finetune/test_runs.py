@@ -25,6 +25,16 @@ from vlm_app.store import StoreUnavailable
 __all__ = ["desk"]
 
 
+@pytest.mark.parametrize(
+    ("taught", "held", "said"),
+    [(8, 2, "8 examples are taught"), (40, 1, "1 example is held out"), (10, 3, ""), (12, 0, "")],
+)
+def test_too_few_examples_are_warned_of_before_a_run(taught: int, held: int, said: str) -> None:
+    assert fitting.too_few(taught, held).startswith(said) and bool(fitting.too_few(taught, held)) == bool(
+        said
+    )
+
+
 def steps(run: Run) -> list[int]:
     return [event.step for event in run.folder.events()[0] if isinstance(event, Stepped)]
 
