@@ -224,8 +224,9 @@
     const push = near(event, "[data-run-push]");
     if (!push) return;
     event.preventDefault();
-    const { repo, token, private: hidden } = push.elements;
-    send("slow", { act: "push", run: now.open, repo: repo.value, token: token.value, private: hidden.checked });
+    const { repo, token, private: hidden, merged } = push.elements;
+    send("slow", { act: "push", run: now.open, repo: repo.value, token: token.value, private: hidden.checked,
+      merged: Boolean(merged?.checked) });
     token.value = "";
   });
 
@@ -313,6 +314,7 @@
     delete: () => act("delete", { run: now.open, state: openHead().dataset.state }),
     chat: () => send("chat", { run: now.open }),
     merge: () => { adapterSaid(now.open, "Merging…", false); send("slow", { act: "merge", run: now.open }); },
+    "add-merged": () => send("slow", { act: "add-merged", run: now.open }),
     bring: () => at("adapter-file").click(),
     "delete-adapter": () => act("delete-adapter", { run: now.open }),
     copy: async (on) => {

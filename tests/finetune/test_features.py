@@ -136,19 +136,28 @@ def test_a_tower_that_learns_is_never_kept(tmp_path: Path) -> None:
     assert features(loaded, tmp_path) is None
 
 
+def own_loss(model: Any, row: dict[str, Any]) -> float:
+    """The model's own loss; of Idefics from its logits: transformers 5.23 forgets the tokens it adds."""
+    if model.config.model_type != "idefics":
+        return float(model(**row).loss)
+    logits = model(**{name: value for name, value in row.items() if name != "labels"}).logits
+    known = logits[:, :-1, : model.config.vocab_size].flatten(0, 1).float()
+    return float(torch.nn.functional.cross_entropy(known, row["labels"][:, 1:].flatten()))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_padded_batch_has_the_losses_of_its_rows(name: str, tmp_path: Path) -> None:
     """In every family: what is padded changes nothing, and TRL's head finds the model's own loss."""
     loaded = load_checkpoint(checkpoints.row(name), "fp32")
     rows = [lesson(loaded, example(number), None).encode() for number in range(2)]
     with torch.no_grad():
-        losses = [float(loaded.model(**row).loss) for row in rows]
+        losses = [own_loss(loaded.model, row) for row in rows]
         counts = [int((row["labels"][:, 1:] >= 0).sum()) for row in rows]
         if loaded.model.config.is_encoder_decoder:
             counts = [int((row["labels"] >= 0).sum()) for row in rows]
         batch = together(rows, int(loaded.processor.tokenizer.pad_token_id or 0))
         mean = sum(a * b for a, b in zip(losses, counts, strict=True)) / sum(counts)
-        assert float(loaded.model(**batch).loss) == pytest.approx(mean, abs=1e-4)
+        assert own_loss(loaded.model, batch) == pytest.approx(mean, abs=1e-4)
         if fused(loaded.model):
             from trl.trainer.utils import add_fused_lm_head
 

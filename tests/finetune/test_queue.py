@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.finetune.app import STUB
+from tests.finetune.desk import ME, Desk, desk
 from tests.finetune.test_child import SOON, soon
-from tests.finetune.test_runs import ME, Desk, desk, steps
+from tests.finetune.test_runs import steps
 from vlm_app.finetune.events import State, Stepped
 from vlm_app.finetune.processes import end, taken
 from vlm_app.finetune.runs import Run, Runs

@@ -3,62 +3,36 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.finetune.app import NEEDED, STUB, engine, needs
+from tests.finetune.app import NEEDED, STUB
+from tests.finetune.desk import ME, Desk, desk
 from tests.finetune.runs import example
 from tests.finetune.test_child import soon
-from vlm_app.engine import Engine
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.finetune import fitting, plans
 from vlm_app.finetune.events import State, Stepped
-from vlm_app.finetune.examples import Examples, Reply
+from vlm_app.finetune.examples import Reply
 from vlm_app.finetune.processes import ACTIVE, end
 from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.runs import Run, Runs
-from vlm_app.store import Store, StoreUnavailable
+from vlm_app.store import StoreUnavailable
 
-ME = "me"
-
-
-class Desk:
-    """A store with a dataset of ten examples, and runs of the test's trainer on it."""
-
-    def __init__(self, data: Path) -> None:
-        self.store = Store(data)
-        self.engine: Engine = engine()
-        self.runs = Runs(self.store, self.engine, STUB)
-        self.examples = Examples(self.store)
-        self.dataset = self.examples.create(ME, "Shapes").id
-        for number in range(10):
-            self.examples.add(ME, self.dataset, example(number))
-
-    def start(self, name: str = "Hearts", **settings: Any) -> Run:
-        return self.runs.start(ME, RunConfig(name=name, **settings), self.dataset)
-
-    def state(self, run: Run) -> State:
-        return self.runs.run(ME, run.id).state
-
-    def close(self) -> None:
-        self.runs.close()
-        for run in self.runs.runs(ME):
-            if run.config:
-                assert end(run.folder, 20)
-        self.engine.close()
-        self.store.close()
+__all__ = ["desk"]
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(plans, "needs", needs)
-    made = Desk(tmp_path / "data")
-    yield made
-    made.close()
+@pytest.mark.parametrize(
+    ("taught", "held", "said"),
+    [(8, 2, "8 examples are taught"), (40, 1, "1 example is held out"), (10, 3, ""), (12, 0, "")],
+)
+def test_too_few_examples_are_warned_of_before_a_run(taught: int, held: int, said: str) -> None:
+    assert fitting.too_few(taught, held).startswith(said) and bool(fitting.too_few(taught, held)) == bool(
+        said
+    )
 
 
 def steps(run: Run) -> list[int]:

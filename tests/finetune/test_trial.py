@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.finetune.app import STUB
+from tests.finetune.desk import ME, Desk, desk
 from tests.finetune.runs import MB, example
 from tests.finetune.test_child import soon
-from tests.finetune.test_runs import ME, Desk, desk
 from vlm_app.engine import Reservation
 from vlm_app.errors import BadInput, ModelUnavailable, NotFound
 from vlm_app.finetune import trial as trial_module

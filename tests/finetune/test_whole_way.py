@@ -11,22 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.finetune.desk import ME, Bench
 from tests.finetune.runs import example
 from tests.sizes import KILLED_IN_SCORING
 from vlm_app.catalog import catalog
 from vlm_app.cli import main
 from vlm_app.engine import Engine, LocalBackend
 from vlm_app.finetune.events import Answered, Evaluated, Event, Sampled, Saved, State, Stepped
-from vlm_app.finetune.examples import Example, Examples, Reply
-from vlm_app.finetune.processes import ACTIVE, end
+from vlm_app.finetune.examples import Example, Reply
+from vlm_app.finetune.processes import ACTIVE, CHILD, end
 from vlm_app.finetune.run_config import RunConfig
-from vlm_app.finetune.runs import Run, Runs
+from vlm_app.finetune.runs import Run
 from vlm_app.media import picture_from
 from vlm_app.settings import settings
-from vlm_app.store import Store
 from vlm_app.types import Request, Role, Sampling, Turn
 
-ME = "me"
 LONG = 120.0  # seconds: a process that imports torch, on two cores that others use as well
 TAUGHT = {"rank": 8, "rate": 2e-2, "warmup": 0.0, "batch": 4, "precision": "fp32"}
 
@@ -45,18 +44,12 @@ def soon(true: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-class Desk:
+class Desk(Bench):
     """Pebble, a dataset of 24 examples, and runs of the app's own trainer."""
 
     def __init__(self) -> None:
-        self.store = Store(settings().data)
-        self.engine = Engine(catalog(), LocalBackend())
-        self.runs = Runs(self.store, self.engine)
-        examples = Examples(self.store)
-        self.dataset = examples.create(ME, "Shapes").id
-        self.examples = [mosaic(number) for number in range(24)]
-        for one in self.examples:
-            examples.add(ME, self.dataset, one)
+        self.taught = [mosaic(number) for number in range(24)]
+        super().__init__(settings().data, Engine(catalog(), LocalBackend()), CHILD, self.taught)
 
     def now(self, run: Run) -> Run:
         return self.runs.run(ME, run.id)
@@ -89,17 +82,13 @@ class Desk:
 def desk() -> Iterator[Desk]:
     made = Desk()
     yield made
-    made.runs.close()
-    for run in made.runs.runs(ME):
-        assert end(run.folder, 20)
-    made.engine.close()
-    made.store.close()
+    made.close()
 
 
 def test_from_examples_to_an_adapter_that_answers_though_it_was_stopped_on_the_way(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base = desk.asked(desk.examples[0], None)
+    base = desk.asked(desk.taught[0], None)
     config = RunConfig(name="Nothing", steps=6, evaluate_every=3, save_every=2, held_out=0.5, **TAUGHT)
     run = desk.runs.start(ME, config, desk.dataset)
     soon(lambda: desk.told(run, Stepped))
@@ -108,7 +97,7 @@ def test_from_examples_to_an_adapter_that_answers_though_it_was_stopped_on_the_w
     desk.runs.stop(ME, run.id)
     stopped = desk.ended(run)
     assert stopped.state is State.STOPPED and desk.told(run, Saved) and not run.folder.adapter.exists()
-    assert desk.asked(desk.examples[0], None) == base, "chat goes on meanwhile"
+    assert desk.asked(desk.taught[0], None) == base, "chat goes on meanwhile"
 
     before = _killed_while_it_is_scored(desk, run) if KILLED_IN_SCORING else b""
     capsys.readouterr()
@@ -142,3 +131,20 @@ def _killed_while_it_is_scored(desk: Desk, run: Run) -> bytes:
     assert end(run.folder, 20)
     assert desk.ended(run).state is State.BROKEN and desk.runs.judged(ME, run.id) is None
     return run.folder.answers.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["dpo", "kto"])
+def test_preferences_come_to_an_adapter_that_was_scored_and_answers(desk: Desk, how: str) -> None:
+    pairs = desk.examples.create(ME, "Pairs").id
+    for one in desk.taught[:8]:
+        desk.examples.add(ME, pairs, replace(one, rejected=Reply("blue square")))
+    asked = {"stage": "preference", "preference": how, "steps": 3, "held_out": 0.25, "evaluate_every": 2}
+    run = desk.runs.start(ME, RunConfig.read({"name": "Rather", "save_every": 2, **asked, **TAUGHT}), pairs)
+    done = desk.ended(run)
+    assert done.state is State.DONE, done.status.sentence
+    assert [event.step for event in desk.told(run, Stepped)] == [1, 2, 3]
+    assert desk.told(run, Evaluated) and desk.told(run, Sampled) and desk.told(run, Saved)
+    found = desk.runs.judged(ME, run.id)
+    assert found and len(found.sides) == 2
+    side = found.sides[0]
+    assert desk.asked(side.example, run.id) == side.after and desk.asked(side.example, None) == side.before

@@ -10,35 +10,25 @@ from typing import Any
 
 import pytest
 
-from tests.finetune.app import STUB, engine, needs
-from tests.finetune.runs import example
+from tests.finetune.app import needs
+from tests.finetune.desk import ME, Bench
 from vlm_app.finetune import plans
 from vlm_app.finetune.adapters import Adapters
-from vlm_app.finetune.examples import Examples
-from vlm_app.finetune.processes import end
 from vlm_app.finetune.run_config import RunConfig
-from vlm_app.finetune.runs import Run, Runs
-from vlm_app.store import Store
+from vlm_app.finetune.runs import Run
 from vlm_app.ui.finetune.runs import fields
 from vlm_app.ui.finetune.runs.acts import RunsActs
 from vlm_app.ui.finetune.runs.part import RunsPart
 from vlm_app.ui.finetune.runs.showing import RunsShowing
 
-ME = "me"
 
-
-class Desk:
+class Desk(Bench):
     """The place of one visitor, with a dataset of ten examples and the test's own trainer."""
 
     def __init__(self, data: Path) -> None:
         import gradio as gr
 
-        self.store, self.engine = Store(data), engine()
-        self.runs = Runs(self.store, self.engine, STUB)
-        self.examples = Examples(self.store)
-        self.dataset = self.examples.create(ME, "Shapes").id
-        for number in range(10):
-            self.examples.add(ME, self.dataset, example(number))
+        super().__init__(data)
         self.on = RunsPart(**{each.name: gr.Textbox(render=False) for each in dataclass_fields(RunsPart)})
         showing = RunsShowing(self.on, self.runs, Adapters(self.store, self.engine))
         self.acts = RunsActs(showing, self.examples, self.engine, ways=None)
@@ -60,14 +50,6 @@ class Desk:
 
     def run(self, id: str) -> Run:
         return self.runs.run(ME, id)
-
-    def close(self) -> None:
-        self.runs.close()
-        for run in self.runs.runs(ME):
-            if run.config:
-                assert end(run.folder, 20)
-        self.engine.close()
-        self.store.close()
 
 
 @pytest.fixture

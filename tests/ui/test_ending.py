@@ -21,8 +21,9 @@ import pytest
 
 from tests.browser.conftest import served
 from tests.finetune.app import needs
+from tests.finetune.desk import Desk
 from tests.finetune.test_child import soon
-from tests.finetune.test_runs import Desk, steps
+from tests.finetune.test_runs import steps
 from tests.sizes import ENDING_SECONDS
 from tests.ui.ending_app import ALONE
 from tests.ui.fake_engine import FakeEngine

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tomllib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from starlette.testclient import TestClient
 from tests.finetune.runs import example
 from tests.finetune.test_child import soon
 from tests.ui.run_desk import ME, Desk, desk
+from vlm_app import hub
 from vlm_app.api.adapter_routes import adapter_routes
 from vlm_app.api.middleware import Visitors
 from vlm_app.api.owner import COOKIE, Owners
@@ -31,6 +34,7 @@ from vlm_app.finetune.examples import Reply
 from vlm_app.finetune.presets import Preset, preset
 from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.run_file import run_file
+from vlm_app.settings import ROOT
 from vlm_app.store.tables import RunRow
 from vlm_app.types import Runs as Places
 from vlm_app.types import Task
@@ -39,6 +43,7 @@ from vlm_app.ui.finetune.runs.acts import suits
 from vlm_app.ui.finetune.runs.bases import bases, why_not
 from vlm_app.ui.finetune.runs.reading import BadSetting, read
 from vlm_app.ui.finetune.runs.showing import Look
+from vlm_app.ui.finetune.runs.ways import Ways
 
 __all__ = ["desk"]
 
@@ -105,6 +110,7 @@ def test_before_it_starts_memory_steps_and_examples_are_told(desk: Desk) -> None
     said = json.loads(desk.acts.check(ME, {"number": 1, "form": desk.form(steps="60")}))
     assert "<strong>60</strong>" in said["before"] and "100 MB" in said["before"]
     assert "<strong>8</strong> taught" in said["before"] and "2 held out" in said["before"]
+    assert "with fewer than 3 nobody can tell whether it helped" in said["before"], "2 are held out"
     somebody = json.loads(desk.acts.check("somebody", {"number": 1, "form": desk.form()}))
     assert somebody["wrong"] == "dataset", "another visitor's dataset is none"
 
@@ -221,11 +227,40 @@ def test_a_run_that_is_done_shows_its_adapter_which_its_owner_can_download(desk:
     html = desk.do("look", look={"open": id})["then"]
     assert "Chat with it" in html and f'href="/adapter/{id}"' in html and "abababab" in html
     assert "<img" not in html and "&lt;img" in html
+    assert 'data-run="merge"' in html and 'name="merged"' not in html
     assert client.get(f"/adapter/{id}").status_code == 404, "it is somebody else's"
     Card(name="Hearts", owner=owner, base="pebble").write(made)
     answer = client.get(f"/adapter/{id}")
     assert "hearts" in answer.headers["content-disposition"]
     assert any(name.endswith("adapter_model.safetensors") for name in _names(answer.content))
+
+
+def test_what_was_merged_can_be_added_to_the_models_and_pushed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = desk.start(steps="1")
+    soon(lambda: desk.run(id).state is State.DONE)
+    made, adapters = desk.store.data / "adapters" / id, desk.acts.showing.adapters
+    made.mkdir(parents=True)
+    (made / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "pebble"}')
+    (made / "adapter_model.safetensors").touch()
+    Card(name="Hearts", owner=ME, base="pebble", precision="int8").write(made)
+    ways = Ways(adapters, desk.runs, desk.engine, SimpleNamespace(on=None))
+    with pytest.raises(NotFound, match="merge the adapter again"):
+        ways.add_merged(ME, id)
+
+    merged = desk.store.data / "merged" / id / "hearts"
+    shutil.copytree(ROOT / "models" / "pebble", merged)
+    html = desk.do("look", look={"open": id})["then"]
+    assert 'data-run="add-merged"' in html and 'data-run="merge"' not in html and 'name="merged"' in html
+    assert f"merged/{id}/hearts" in html and "may differ a little" in html, "int8 also rounds on the way"
+    assert "'hearts'" in ways.add_merged(ME, id) and catalog()["hearts"].source == str(merged)
+    pushed = []
+    monkeypatch.setattr(hub, "publish", lambda *given: pushed.append(given) or "https://hub")
+    asked = {"repo": "ada/hearts", "token": "t", "merged": True}
+    assert "https://hub" in [*ways.push(ME, id, asked)][-1] and pushed[0][0] == merged
+    with pytest.raises(NotFound):
+        ways.add_merged("somebody", id)
 
 
 def _names(data: bytes) -> list[str]:

@@ -114,9 +114,13 @@ def _bring(adapters: Adapters, arguments: argparse.Namespace) -> int:
 
 def _merge(adapters: Adapters, arguments: argparse.Namespace) -> int:
     """Write a whole model with the adapter in its weights: ID."""
+    from vlm_app.finetune.adapters import rounding
+
     (id,) = _given(arguments, 1, "one adapter")
     folder = adapters.merge(None, id, _said)
     print(folder)
+    if note := rounding(adapters.card(None, id)):
+        _said(note)
     _said(f"'vlm-app models add {folder}' puts it among the models.")
     return 0
 

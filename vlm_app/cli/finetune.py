@@ -78,6 +78,7 @@ def _runs() -> Iterator[tuple[Store, Runs]]:
 
 
 def _started(store: Store, runs: Runs, owner: str, path: Path) -> Run:
+    from vlm_app.finetune.fitting import too_few
     from vlm_app.finetune.run_config import RunConfig
 
     table = _table(path)
@@ -87,6 +88,8 @@ def _started(store: Store, runs: Runs, owner: str, path: Path) -> Run:
     config = RunConfig.read(table)
     dataset = _dataset(store, owner, wanted, path.parent)
     print(runs.plans.estimate(owner, config, dataset).sentence, file=sys.stderr)
+    if few := too_few(*runs.plans.sides(owner, config, dataset)):
+        print(few, file=sys.stderr)
     return runs.start(owner, config, dataset)
 
 

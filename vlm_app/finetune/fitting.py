@@ -9,6 +9,8 @@ from vlm_app.errors import BadInput
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.run_config import RunConfig, Stage
 
+_TAUGHT = 10  # examples; a handful of pictures has too little in common with the next one
+_HELD = 3  # with fewer the interval of every score holds 0
 Known = tuple[bool, bool]  # whether the right answer of an example is known, and whether a wrong one is
 
 
@@ -36,6 +38,23 @@ def check_taught(config: RunConfig, train: Iterable[Example]) -> None:
         raise BadInput(
             f"Every example with {wanted(config)} would be held out: add more, or hold out a smaller share."
         )
+
+
+def too_few(taught: int, held: int) -> str:
+    """What to beware of in a dataset as small as this, in a sentence or two; '' where it is large enough."""
+    said = []
+    if taught < _TAUGHT:
+        said.append(
+            f"{_examples(taught)} taught: so few are learned by heart rather than understood, so add some "
+            f"until there are {_TAUGHT} or more."
+        )
+    if 0 < held < _HELD:  # that nothing is held out the split says, with why
+        said.append(f"{_examples(held)} held out: with fewer than {_HELD} nobody can tell whether it helped.")
+    return " ".join(said)
+
+
+def _examples(count: int) -> str:
+    return "1 example is" if count == 1 else f"{count} examples are"
 
 
 def wanted(config: RunConfig) -> str:

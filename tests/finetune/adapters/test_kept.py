@@ -243,6 +243,9 @@ def test_the_readme_says_for_which_base_from_what_and_whether_it_helped() -> Non
     assert "| rank | **64** |" in text and f'revision="{"a" * 40}"' in text
     whole = ModelCard(readme(card, row, merged=True)).data
     assert (whole.library_name, whole.base_model) == ("transformers", row.source)
+    rounded = card.model_copy(update={"precision": "int8"})
+    said = [readme(each, row, merged=True) for each in (card, rounded)]
+    assert ["may differ a little" in each for each in said] == [False, True]
 
 
 def test_nothing_that_a_person_wrote_is_markdown_html_or_front_matter_of_the_readme() -> None:

@@ -18,7 +18,7 @@ from vlm_app.engine.attaching import CONFIG, WEIGHTS
 from vlm_app.errors import AppError, BadInput, NotFound, TooMuch
 from vlm_app.finetune.adapters.archive import pack, published, take_in
 from vlm_app.finetune.adapters.card import CARD, Card
-from vlm_app.finetune.adapters.merging import alone, merge
+from vlm_app.finetune.adapters.merging import alone, merge, place
 from vlm_app.finetune.events import State
 from vlm_app.finetune.processes import ACTIVE, standing
 from vlm_app.finetune.run_folder import RunFolder
@@ -145,6 +145,12 @@ class Adapters:
         card = _card(adapter)
         with told(self._data):
             return merge(self._engine, adapter, card, self._data / MERGED / adapter.id, tell)
+
+    def merged(self, owner: str | None, id: str) -> Path | None:
+        """The folder that `merge` made, None where there is none now. Raises as `card` does."""
+        adapter = adapters.find(id, owner)
+        folder = place(_card(adapter), self._data / MERGED / adapter.id)
+        return folder if folder.is_dir() else None
 
     def push(
         self, owner: str | None, id: str, repo: str, token: str, private: bool, merged: Path | None = None

@@ -38,11 +38,16 @@ def merge(engine: Engine, adapter: Adapter, card: Card, folder: Path, tell: Call
     row = row_of(card.base)
     if row is None:
         raise NotFound(f"The base '{card.base}' is not among the models here: add it first, then merge.")
-    target = folder / (re.sub(r"[^a-z0-9]+", "-", card.name.lower()).strip("-")[:60] or "merged")
+    target = place(card, folder)
     with alone(folder):
         if not target.is_dir():
             _make(engine, adapter, card, row, target, tell)
     return target
+
+
+def place(card: Card, folder: Path) -> Path:
+    """Where in `folder` the merged model of this card lies, or will."""
+    return folder / (re.sub(r"[^a-z0-9]+", "-", card.name.lower()).strip("-")[:60] or "merged")
 
 
 @contextmanager

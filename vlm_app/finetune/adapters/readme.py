@@ -109,7 +109,18 @@ def _about(card: Card, base: Checkpoint | None, merged: bool) -> str:
         if merged and card.precision
         else ""
     )
-    return what + made + through
+    rounded = f" {note}" if merged and (note := rounding(card)) else ""
+    return what + made + through + rounded
+
+
+def rounding(card: Card) -> str:
+    """Why a merged model answers a little differently from what was scored; '' where it does not."""
+    if card.precision != "int8":
+        return ""
+    return (
+        "What was scored in int8 also rounded what flows between the layers, which the merged model does "
+        "not: some of its answers may differ a little."
+    )
 
 
 def _verdict(card: Card) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 
 from vlm_app.finetune.examples import Dataset
+from vlm_app.finetune.fitting import too_few
 from vlm_app.finetune.overview import Overview
 from vlm_app.types import Task
 from vlm_app.ui.finetune.datasets.words import many, task_name, when
@@ -130,6 +131,11 @@ def _bar(task: Task, label: str, name: str, count: int, share: float, chosen: Fi
     )
 
 
+def _few(taught: int, held: int) -> str:
+    said = too_few(taught, held)
+    return f'<p class="warned" role="note">{escape(said)}</p>' if said else ""
+
+
 def _sides(overview: Overview, chosen: Filter) -> str:
     """What is taught and what is held out."""
     held, size = len(overview.held_out), len(overview.ids)
@@ -145,5 +151,5 @@ def _sides(overview: Overview, chosen: Filter) -> str:
         '<div class="split"><h3>What is kept back to see whether it helped</h3>'
         f'<div class="split-bar" style="--held:{held / size:.4f}"><i></i><i></i></div>'
         f'<div class="split-sides">{buttons}</div>'
-        f"<p>{escape(overview.sentence)}{_HOW if held else ''}</p></div>"
+        f"<p>{escape(overview.sentence)}{_HOW if held else ''}</p>{_few(size - held, held)}</div>"
     )

@@ -126,6 +126,7 @@ class RunsActs:
             needed = self.runs.plans.estimate(owner, config, dataset.id)
             taught, held = self.runs.plans.sides(owner, config, dataset.id)
             html = render.before(needed, taught, held, self.engine.capacity())
+            html += render.few(taught, held)
             html += render.fitting(taught + held, dataset.size, wanted(config))
         except BadSetting as error:
             return told(number=number, wrong=error.field, sentence=error.sentence)
@@ -159,6 +160,8 @@ class RunsActs:
                 yield told(measured=self._measured(owner, asked), of=asked.get("number"))
             case "merge":
                 yield from (told(adapter=run, said=each) for each in self.ways.merge(owner, run))
+            case "add-merged":
+                yield told(adapter=run, said=self.ways.add_merged(owner, run))
             case "push":
                 yield from (told(adapter=run, said=each) for each in self.ways.push(owner, run, asked))
 

@@ -21,7 +21,7 @@ from vlm_app.ui.told import Told
 LOOK = "() => [window.vlmRunsLook()]"
 TELL = "(told) => window.vlmRunsTell(told)"
 OPENED = "() => { window.vlmRunsOpened() }"
-SLOW = {"measure": Act.TRAIN, "merge": Act.MERGE, "push": Act.PUSH}
+SLOW = {"measure": Act.TRAIN, "merge": Act.MERGE, "push": Act.PUSH, "add-merged": Act.MODELS}
 START = "() => { window.vlmRunsStart() }"
 
 

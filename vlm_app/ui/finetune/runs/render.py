@@ -9,6 +9,7 @@ from html import escape
 from vlm_app.finetune.curves import Curve
 from vlm_app.finetune.estimate import Needs
 from vlm_app.finetune.events import State
+from vlm_app.finetune.fitting import too_few
 from vlm_app.finetune.processes import ACTIVE, RESUMABLE
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.run_file import run_file
@@ -203,6 +204,12 @@ def before(needed: Needs, taught: int, held: int, room: int) -> str:
         f'<span class="meter"><i class="ours" style="width:{100 * used:.1f}%"></i></span>'
         f"<small>{escape(listed)}</small></dd></div></dl>{note}"
     )
+
+
+def few(taught: int, held: int) -> str:
+    """A warning where there is too little to learn from, or to see whether it helped."""
+    said = too_few(taught, held)
+    return f'<p class="warned">{escape(said)}</p>' if said else ""
 
 
 def fitting(count: int, size: int, wanted: str) -> str:

@@ -110,7 +110,7 @@ class RunsShowing:
         if run.state is not State.DONE:
             return ""
         try:
-            return then(run.id, self.adapters.card(owner, run.id))
+            return then(run.id, self.adapters.card(owner, run.id), self.adapters.merged(owner, run.id))
         except NotFound:
             return ""
         except BadInput as error:

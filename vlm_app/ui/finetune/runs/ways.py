@@ -5,14 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
+from vlm_app import hub
 from vlm_app.catalog import find
 from vlm_app.engine import Engine
-from vlm_app.errors import AppError, BadInput
+from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.runs import Runs
 from vlm_app.types import Task
@@ -20,9 +22,6 @@ from vlm_app.ui.page import Parts
 from vlm_app.ui.settings_panel import BASE
 from vlm_app.ui.showing import Showing, Updates, Values
 
-MERGED = (
-    "The merged model is in the folder 'merged/{id}/{name}' of the data folder: add it on the page Models."
-)
 _TOKEN = "Pushing takes a token of your own that may write: make one on huggingface.co and paste it."
 
 
@@ -67,21 +66,32 @@ class Ways:
     # --- what takes long --------------------------------------------------------------------
 
     def merge(self, owner: str, id: str) -> Iterator[str]:
-        """Sentences while the adapter is merged into its base, at last where the model is."""
+        """Sentences while the adapter is merged into its base; its card then says where the model is."""
 
         def work(tell: Callable[[str], None]) -> str:
-            path = self.adapters.merge(owner, id, tell)
-            return MERGED.format(id=id, name=path.name)
+            self.adapters.merge(owner, id, tell)
+            return "It is merged."
 
         yield from _aloud(work)
 
+    def add_merged(self, owner: str, id: str) -> str:
+        """The merged model is put among the models; says how it is called there."""
+        row = hub.add(str(self._merged(owner, id)))
+        return f"The merged model is '{row.name}' now: choose it on the page Models."
+
+    def _merged(self, owner: str, id: str) -> Path:
+        if (folder := self.adapters.merged(owner, id)) is None:
+            raise NotFound("The merged model is not there any more: merge the adapter again.")
+        return folder
+
     def push(self, owner: str, id: str, asked: Mapping[str, Any]) -> Iterator[str]:
-        """The adapter is uploaded with the person's token, which is kept nowhere."""
+        """The adapter, or the merged model, is uploaded with the person's token, which is kept nowhere."""
         repo, token = str(asked.get("repo") or "").strip(), str(asked.get("token") or "").strip()
         if not token:
             raise BadInput(_TOKEN)
         yield "Pushing to the Hub…"
-        address = self.adapters.push(owner, id, repo, token, bool(asked.get("private")))
+        merged = self._merged(owner, id) if asked.get("merged") else None
+        address = self.adapters.push(owner, id, repo, token, bool(asked.get("private")), merged)
         yield f"It is on the Hub now: {address}"
 
     def delete(self, owner: str, id: str) -> None:
