@@ -37,13 +37,18 @@ class Desk:
         self.data = data
         self.store = Store(data)
         engine = FakeEngine()
+        self.forgotten: list[str] = []
         self.chats = Chats(self.store, engine)
         self.bench = Bench(self.store, engine)
         self.workshop = Workshop(self.store, engine)
         self.workshop.runs = runs_module.Runs(self.store, engine, STUB)
         monkeypatch.setattr(self.workshop.runs._queue, "start", lambda: None)  # nothing trains
         self.uploads = Uploads(data)
-        self.own = OwnData(self.store, self.chats, self.bench, self.workshop)
+        self.own = OwnData(self.store, self.chats, self.bench, self.workshop, self)
+
+    def forget(self, owner: str) -> None:
+        """As the engine does: what models keep for follow-ups."""
+        self.forgotten.append(owner)
 
     def close(self) -> None:
         self.workshop.close()

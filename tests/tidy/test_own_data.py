@@ -58,6 +58,7 @@ def test_all_of_it_goes_and_nothing_of_others(desk: Desk) -> None:
     assert set(rows_of(desk, MINE).values()) == {0} and rows_of(desk, YOURS) == before
     assert desk.own.held(MINE) == Holdings() and desk.own.held(YOURS) == everything
     assert desk.mentions(WORD) == [] and desk.mentions(MINE) == []
+    assert desk.forgotten == [MINE]
     assert len(pictures(desk)) == images - 1  # one of mine was mine alone
     chat = desk.chats.open(YOURS, desk.chats.list(YOURS)[0].id)
     assert all(picture.pixels.load() for picture in chat.messages[0].turn.pictures)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import func, select
 
@@ -68,10 +69,19 @@ class Forgotten:
         return " ".join((told, *(f"Not yet deleted: {each}" for each in self.left)))
 
 
+class Remembering(Protocol):
+    """What of the engine is wanted here."""
+
+    def forget(self, owner: str) -> None: ...
+
+
 class OwnData:
     """The data of all owners of a data folder, one owner at a time."""
 
-    def __init__(self, store: Store, chats: Chats, bench: Bench, workshop: Workshop) -> None:
+    def __init__(
+        self, store: Store, chats: Chats, bench: Bench, workshop: Workshop, models: Remembering
+    ) -> None:
+        self._models = models
         self._store = store
         self._chats = chats
         self._bench = bench
@@ -158,6 +168,7 @@ class OwnData:
             yield partial(self._chats.delete, owner, chat.id)
         yield partial(self._loose, owner)
         yield partial(self._uploads.forget, owner)
+        yield partial(self._models.forget, owner)
 
     def _delete_run(self, owner: str, id: str) -> None:
         for tried in range(_TRIES):

@@ -50,7 +50,7 @@ def build_page(
         on_bench = BenchListeners(parts.bench, bench, engine, acts, running)
         on_bench.connect(parts.bench_tab, parts.clock, loaded)
         _connect_finetune(parts, engine, workshop, listeners.showing, loaded)
-        own = OwnData(store, chats, bench, workshop)
+        own = OwnData(store, chats, bench, workshop, engine)
         OwnDataListeners(parts.chats.own, own, running).connect(loaded)
     return page
 

@@ -78,7 +78,7 @@ def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
 
     bench = Bench(store, models)
     workshop = Workshop(store, models)
-    own = OwnData(store, chats, bench, workshop)
+    own = OwnData(store, chats, bench, workshop, models)
     own.go_on()
     tidy = sweeper(store, own)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would take the sender from a header; `senders` looks
