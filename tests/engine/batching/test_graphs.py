@@ -12,8 +12,9 @@ from tests.engine.batching.rows import Asked, alone, asked, tiny
 from tests.engine.batching.test_together import TOGETHER
 from vlm_app.engine.batching import caches, graphs
 
-# Sliding windows, whose masks their classes make themselves, or layers without keys: their steps stay plain.
-MIXED = {"gemma3", "idefics2", "lfm2_vl", "llava_next", "mistral3", "pixtral"}
+# Sliding windows, whose masks their classes make themselves, layers without keys, images beside the text:
+# their steps stay plain.
+MIXED = {"gemma3", "idefics", "idefics2", "lfm2_vl", "llava_next", "mistral3", "mllama", "pixtral"}
 
 
 class Recorder:

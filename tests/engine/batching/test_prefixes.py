@@ -19,6 +19,8 @@ from vlm_app.families.templated import append
 from vlm_app.types import Role, Turn
 
 READ_AGAIN = {
+    "idefics": "what it looks at beside its text is no part of the cache",
+    "mllama": "what it looks at beside its text is no part of the cache",
     "lfm2_vl": "a running state cannot be cut back to an earlier token",
     "paligemma": "every token of its prompt sees those behind it",
 }

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from tests.engine.batching.rows import Asked, alone, asked, tiny
+from tests.engine.batching.rows import Asked, alone, asked, encoded, tiny
 from tests.engine.lora import made
 from tests.families import checkpoints
 from vlm_app.engine.batching import able, prefill
-from vlm_app.types import Sampling
+from vlm_app.types import Role, Sampling, Turn
 
 # Each with the reason why its answers are written one after the other, by `generate`.
 ONE_BY_ONE = {
     "blip2": "its `generate` is its own",
     "florence2": "an encoder-decoder",
-    "idefics": "looks at images beside its text",
     "instructblip": "its `generate` is its own",
     "kosmos2": "its `generate` is its own",
     "kosmos2_5": "works out places from the tokens",
-    "mllama": "looks at images beside its text",
 }
 TOGETHER = sorted(set(checkpoints.names()) - set(ONE_BY_ONE))
 
@@ -40,6 +39,17 @@ def test_four_at_once_get_what_each_would_alone(name: str) -> None:
     expected = [alone(loaded, inputs, 12) for inputs in prompts]
     rows = [Asked(loaded, inputs, visual=number) for number, inputs in enumerate(prompts)]
     assert [row.written() for row in rows] == expected
+
+
+@pytest.mark.parametrize("name", ["idefics", "mllama"])
+def test_what_looks_at_images_beside_its_text_keeps_rows_with_more_of_them_apart(name: str) -> None:
+    loaded = tiny(name)
+    two = Turn(Role.USER, (checkpoints.picture("red"), checkpoints.picture("blue"), "What are these?"))
+    prompts = [asked(loaded, 0), encoded(loaded, two), asked(loaded, 1), encoded(loaded, two)]
+    expected = [alone(loaded, inputs, 12) for inputs in prompts]
+    with _slowly():
+        rows = [Asked(loaded, inputs) for inputs in prompts]
+        assert [row.written() for row in rows] == expected
 
 
 def test_rows_join_and_leave_at_any_token() -> None:
@@ -191,8 +201,8 @@ def _slowly() -> object:
 
     step = prefill.step
 
-    def slow(*args: object) -> object:
+    def slow(*args: Any, **more: Any) -> object:
         sleep(0.005)
-        return step(*args)  # type: ignore[arg-type]
+        return step(*args, **more)
 
     return patch.object(prefill, "step", slow)

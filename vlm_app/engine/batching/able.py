@@ -5,10 +5,14 @@ from __future__ import annotations
 from inspect import signature
 from typing import Any
 
-# They look at images beside their text (cross-attention), whose keys are no part of the text's cache.
-_CROSS_ATTENTION = frozenset({"idefics", "mllama"})
 _OWN_POSITIONS = frozenset({"kosmos-2.5"})  # works positions out from the tokens and the cache's length
-_WHOLE_PROMPT = frozenset({"paligemma"})  # every token of the prompt sees those behind it
+_READ_AGAIN = frozenset(
+    {
+        "idefics",  # what it looks at beside its text is no part of the cache
+        "mllama",  # the same
+        "paligemma",  # every token of the prompt sees those behind it
+    }
+)
 
 
 def decodes_together(model: Any) -> bool:
@@ -25,7 +29,7 @@ def decodes_together(model: Any) -> bool:
     return (
         kind.generate is GenerationMixin.generate
         and not model.config.is_encoder_decoder
-        and model.config.model_type not in _CROSS_ATTENTION | _OWN_POSITIONS
+        and model.config.model_type not in _OWN_POSITIONS
         and "position_ids" in signature(kind.forward).parameters
         and batchable(model.config)
     )
@@ -35,4 +39,4 @@ def goes_on(model: Any) -> bool:
     """Whether a prompt may go on from the cache of its beginning."""
     from vlm_app.engine.batching.caches import croppable
 
-    return model.config.model_type not in _WHOLE_PROMPT and croppable(model.config)
+    return model.config.model_type not in _READ_AGAIN and croppable(model.config)

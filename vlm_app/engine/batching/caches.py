@@ -146,12 +146,15 @@ def _stacked(above: torch.Tensor, below: torch.Tensor | None, length: int, more:
 class BatchCache(Cache):
     """The cache of the answers that a model decodes together.
 
-    `padding` has, for each row, how many tokens of nothing stand in front of it.
+    `padding` has, for each row, how many tokens of nothing stand in front of it. Layers that
+    look at images beside the text hold those, of every row as many.
     """
 
     def __init__(self, config: Any, whole: bool = False) -> None:
         self._whole = whole
-        own = DynamicCache(config=config.get_text_config(decoder=True)).layers
+        text = config.get_text_config(decoder=True)
+        self._crossing = frozenset(getattr(text, "cross_attention_layers", None) or ())
+        own = DynamicCache(config=text).layers
         self._alike = all(type(layer) is DynamicLayer for layer in own)
         if own:
             super().__init__(layers=[_ours(layer, whole) for layer in own])
@@ -166,8 +169,20 @@ class BatchCache(Cache):
 
     @property
     def _growing(self) -> list[GrowingLayer]:
-        """Those with keys and values; in some models layers share another's."""
-        return [layer for layer in self._all if isinstance(layer, GrowingLayer) and layer.is_initialized]
+        """Those with keys and values of the text; in some models layers share another's."""
+        return [
+            layer for place, layer in enumerate(self._all) if place not in self._crossing and _filled(layer)
+        ]
+
+    @property
+    def _looking(self) -> list[GrowingLayer]:
+        """Those with keys and values of images."""
+        return [layer for place, layer in enumerate(self._all) if place in self._crossing and _filled(layer)]
+
+    @property
+    def seen(self) -> int:
+        """How many keys of images each row has."""
+        return next((layer.get_seq_length() for layer in self._looking), 0)
 
     @property
     def tokens(self) -> int:
@@ -184,7 +199,7 @@ class BatchCache(Cache):
         """Take the rows of another cache in; it is not to be used any more."""
         mine, theirs = self.tokens, other.tokens
         length = max(mine, theirs)
-        for layer, new in zip(self._growing, other._growing, strict=True):
+        for layer, new in zip(self._growing + self._looking, other._growing + other._looking, strict=True):
             layer.join(new)
         for layer, new in zip(self._all, other._all, strict=True):
             if isinstance(layer, LinearAttentionLayer):
@@ -198,6 +213,8 @@ class BatchCache(Cache):
         ahead = min(left)
         for layer in self._growing:
             layer.keep(rows, ahead)
+        for layer in self._looking:
+            layer.keep(rows, 0)
         for layer in self._all:
             if isinstance(layer, LinearAttentionLayer):
                 layer.reorder_cache(torch.tensor(rows))
@@ -277,6 +294,10 @@ def croppable(config: Any) -> bool:
     """Whether a model's cache can be cut back to an earlier token: a running state cannot."""
     layers = DynamicCache(config=config.get_text_config(decoder=True)).layers
     return not any(isinstance(layer, LinearAttentionLayer) for layer in layers)
+
+
+def _filled(layer: Any) -> bool:
+    return isinstance(layer, GrowingLayer) and layer.is_initialized
 
 
 def _ours(layer: Any, whole: bool) -> Any:

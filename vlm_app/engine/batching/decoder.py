@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 
 from vlm_app.engine import adapters
-from vlm_app.engine.batching import prefill
+from vlm_app.engine.batching import crossing, prefill
 from vlm_app.engine.batching.able import goes_on
 from vlm_app.engine.batching.caches import BatchCache
 from vlm_app.engine.batching.choosing import Chooser, choose
@@ -30,10 +31,16 @@ class Batch:
 
     def __init__(self, row: Row, begun: prefill.Begun, record: Record | None = None) -> None:
         self.rows = [row]
-        self._steps = Steps(record)
+        self._steps = Steps(None if begun.beside else record)
         self.cache: BatchCache = begun.cache
         self.logits = begun.logits
         self.positions = begun.positions
+        self.beside = begun.beside
+
+    @property
+    def key(self) -> Hashable:
+        """Only rows of which this is the same can be decoded together."""
+        return self.rows[0].adapter_id, crossing.shape(self.beside, self.cache)
 
     def join(self, other: Batch) -> None:
         """Take in what belongs to the rows of another batch."""
@@ -41,6 +48,7 @@ class Batch:
         self.cache.join(other.cache)
         self.logits = torch.cat([self.logits, other.logits])
         self.positions = torch.cat(_alike(self.positions, other.positions), dim=-2)
+        self.beside = crossing.joined(self.beside, other.beside)
 
     def keep(self, places: list[int]) -> None:
         """Let go of all other rows."""
@@ -50,10 +58,12 @@ class Batch:
         chosen = torch.tensor(places, device=self.logits.device)
         self.logits = self.logits[chosen]
         self.positions = self.positions.index_select(-2, chosen)
+        self.beside = crossing.chosen(self.beside, chosen)
 
     def step(self, model: Any, tokens: torch.Tensor) -> None:
         """The model reads a token of each row."""
-        self.logits = self._steps.step(prefill.step, model, self.cache, tokens, self.positions)
+        plain = partial(prefill.step, images=self.beside)
+        self.logits = self._steps.step(plain, model, self.cache, tokens, self.positions)
         self.positions = self.positions + 1
 
 
@@ -81,7 +91,7 @@ class Decoder:
         self._record: Record | None = recorded if loaded.device.startswith("cuda") else None
         self.read = self.known = 0  # tokens of all prompts so far, and how many of them were not read again
         self._waiting: deque[Row] = deque()
-        self._batches: dict[str | None, Batch] = {}
+        self._batches: dict[Hashable, Batch] = {}
         self._changed = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -215,7 +225,7 @@ class Decoder:
         self.read += row.prompt
         self.known += row.cached
         batch = Batch(row, begun, self._record)
-        there = self._batches.setdefault(row.adapter_id, batch)
+        there = self._batches.setdefault(batch.key, batch)
         if there is not batch:
             there.rows += batch.rows
             there.join(batch)
@@ -243,7 +253,7 @@ class Decoder:
             batch.keep(stay)
             tokens = tokens[torch.tensor(stay, device=tokens.device)]
         else:
-            self._batches = {adapter: each for adapter, each in self._batches.items() if each is not batch}
+            self._batches = {key: each for key, each in self._batches.items() if each is not batch}
             batch.rows = []
         for row in rows:
             row.end()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vlm_app.engine.batching.caches import BatchCache
+from vlm_app.engine.batching.crossing import Beside, beside
 from vlm_app.engine.batching.prefixes import Prefixes
 from vlm_app.engine.batching.rows import Row
 from vlm_app.engine.features import seen
@@ -18,12 +19,14 @@ from vlm_app.engine.loaded import LoadedModel
 class Begun:
     """A prompt that was read: its cache, the logits (1, vocabulary) behind it, and the next token's place.
 
-    `positions` is (1, 1), or (axes, 1, 1) where a model counts places along several axes.
+    `positions` is (1, 1), or (axes, 1, 1) where a model counts places along several axes; `beside`
+    is what the model needs again of its images.
     """
 
     cache: BatchCache
     logits: torch.Tensor
     positions: torch.Tensor
+    beside: Beside
 
 
 def read(loaded: LoadedModel, row: Row, prefixes: Prefixes | None) -> Begun:
@@ -49,14 +52,16 @@ def read(loaded: LoadedModel, row: Row, prefixes: Prefixes | None) -> Begun:
     )
     inputs.setdefault("position_ids", positions)
     with seen(loaded, (row.owner, row.visual)):
-        logits = model(**inputs, return_dict=True).logits[:, -1]
-    return Begun(cache, logits, inputs["position_ids"][..., -1:] + 1)
+        out = model(**inputs, return_dict=True)
+    return Begun(cache, out.logits[:, -1], inputs["position_ids"][..., -1:] + 1, beside(model, inputs, out))
 
 
-def step(model: Any, cache: BatchCache, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+def step(
+    model: Any, cache: BatchCache, tokens: torch.Tensor, positions: torch.Tensor, images: Beside
+) -> torch.Tensor:
     """One more token for every row: their logits (rows, vocabulary).
 
-    `tokens` is (rows), `positions` (rows, 1) or (axes, rows, 1).
+    `tokens` is (rows), `positions` (rows, 1) or (axes, rows, 1), `images` what is needed of those.
     """
     out = model(
         input_ids=tokens[:, None],
@@ -65,6 +70,7 @@ def step(model: Any, cache: BatchCache, tokens: torch.Tensor, positions: torch.T
         past_key_values=cache,
         use_cache=True,
         return_dict=True,
+        **images,
         **_last_only(model),
     )
     logits: torch.Tensor = out.logits[:, -1]
