@@ -103,7 +103,7 @@ class LocalAnswer:
             self._generation = generation
             for piece in generation.pieces(BEAT):
                 reading.raw += piece
-                yield reading.delta() if piece else Delta()
+                yield reading.delta()
             reading.finish = generation.finish
         last = reading.delta(whole=True)
         yield replace(last, answer=self._answer())
