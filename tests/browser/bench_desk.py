@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import skimage
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Server, served
 from tests.browser.visitor import Visitor
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"  # real ones, and a scanned page, of its package
@@ -126,13 +124,6 @@ class Desk:
         return list(json.loads(self.exported("json", id))["regions"])
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("workbench") / "data"
-    with served(folder, "-m", "tests.browser.fake_app", "PORT", "0.01") as server:
-        yield server
-
-
 @pytest.fixture
-def desk(context: BrowserContext, app: Server) -> Desk:
-    return Desk(Visitor.come(context, app.url))
+def desk(visitor: Visitor) -> Desk:
+    return Desk(visitor)

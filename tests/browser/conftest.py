@@ -134,6 +134,24 @@ def visitor(quick: Server, context: BrowserContext) -> Visitor:
     return Visitor.come(context, quick.url)
 
 
+@pytest.fixture(scope="module")
+def tab(quick: Server, browser: Browser) -> Iterator[Visitor]:
+    """One tab for the tests of a file: loading the page costs more than most of them."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield Visitor.come(context, quick.url)
+    context.close()
+
+
+@pytest.fixture
+def regular(tab: Visitor) -> Visitor:
+    """Somebody who may have chats here already, before a new one."""
+    if tab.page.locator(".turn").count():
+        tab.press("New chat")
+    expect(tab.page.locator(".turn")).to_have_count(0)
+    expect(tab.page.locator(".welcome")).to_be_visible()
+    return tab
+
+
 @pytest.fixture
 def newcomer(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
     """Makes further visitors, each with a browser of their own."""

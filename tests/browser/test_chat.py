@@ -1,4 +1,4 @@
-"""Talking on the page, with an engine that answers by script."""
+"""Talking on the page, with an engine that answers by script; who need not be new shares a tab."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, served
 from tests.browser.drawn import draw, picture
 from tests.browser.visitor import Visitor
 
@@ -27,8 +27,8 @@ def test_first_screen_explains_itself_and_an_example_runs_on_a_click(visitor: Vi
     assert visitor.elsewhere == []
 
 
-def test_answer_grows_word_by_word_and_colours_its_phrases(visitor: Visitor, picture: Path) -> None:
-    answer = visitor.ask("what is there?", picture)
+def test_answer_grows_word_by_word_and_colours_its_phrases(regular: Visitor, picture: Path) -> None:
+    answer = regular.ask("what is there?", picture)
     expect(answer.locator(".prose-text")).to_have_text(
         "There is a red circle left of a blue square, one star and a triangle."
     )
@@ -43,109 +43,109 @@ def test_answer_grows_word_by_word_and_colours_its_phrases(visitor: Visitor, pic
     assert len(set(colours)) == 4
 
 
-def test_pointing_at_a_phrase_lights_its_region_and_back(visitor: Visitor, picture: Path) -> None:
-    answer = visitor.ask("what is there?", picture)
+def test_pointing_at_a_phrase_lights_its_region_and_back(regular: Visitor, picture: Path) -> None:
+    answer = regular.ask("what is there?", picture)
     answer.locator(".phrase").nth(1).hover()
     expect(answer.locator("g.region.lit")).to_have_attribute("aria-label", "blue square")
     answer.locator("g.region").nth(3).hover()
     expect(answer.locator(".phrase.lit")).to_have_text("triangle")
 
 
-def test_regions_are_drawn_on_the_picture_they_belong_to(visitor: Visitor, tmp_path: Path) -> None:
-    answer = visitor.ask(
+def test_regions_are_drawn_on_the_picture_they_belong_to(regular: Visitor, tmp_path: Path) -> None:
+    answer = regular.ask(
         "what is there?", draw(tmp_path / "one.png", "red"), draw(tmp_path / "two.png", "blue")
     )
-    second = visitor.questions.last.locator(".thumbnail").nth(1).get_attribute("href")
+    second = regular.questions.last.locator(".thumbnail").nth(1).get_attribute("href")
     assert answer.locator(".overlay img").get_attribute("src") == second
     expect(answer.locator("figcaption")).to_contain_text("Image 2")
     for name in ("original", "picture with regions"):
         link = answer.get_by_role("link", name=name).get_attribute("href")
-        response = visitor.page.request.get(f"{visitor.url}{link}")
+        response = regular.page.request.get(f"{regular.url}{link}")
         assert response.ok
         assert response.headers["content-type"] == "image/png"
 
 
-def test_text_and_pictures_keep_the_order_in_which_they_were_put(visitor: Visitor, tmp_path: Path) -> None:
+def test_text_and_pictures_keep_the_order_in_which_they_were_put(regular: Visitor, tmp_path: Path) -> None:
     files = draw(tmp_path / "one.png", "red"), draw(tmp_path / "two.png", "blue")
-    visitor.ask("[image 1] is red. And this: [image 2] which colour?", *files)
-    order = visitor.questions.last.locator(".parts > *").evaluate_all(
+    regular.ask("[image 1] is red. And this: [image 2] which colour?", *files)
+    order = regular.questions.last.locator(".parts > *").evaluate_all(
         "all => all.map(each => each.className)"
     )
     assert order == ["thumbnails", "said", "thumbnails", "said"]
 
 
-def test_stop_keeps_what_was_said_and_the_chat_goes_on(visitor: Visitor) -> None:
-    visitor.write("answer slowly")
-    visitor.send()
-    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
-    visitor.page.click("#message .stop-button")
-    expect(visitor.answers.last).to_contain_text("Stopped.")
-    expect(visitor.answers.last.locator(".prose-text")).to_contain_text("I count slowly")
-    expect(visitor.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
+def test_stop_keeps_what_was_said_and_the_chat_goes_on(regular: Visitor) -> None:
+    regular.write("answer slowly")
+    regular.send()
+    expect(regular.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    regular.page.click("#message .stop-button")
+    expect(regular.answers.last).to_contain_text("Stopped.")
+    expect(regular.answers.last.locator(".prose-text")).to_contain_text("I count slowly")
+    expect(regular.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
 
 
-def test_a_message_written_while_an_answer_grows_is_not_lost(visitor: Visitor) -> None:
-    visitor.write("answer slowly")
-    visitor.send()
-    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
-    visitor.write("my next question")
-    visitor.page.click("#message .stop-button")
-    expect(visitor.answers).to_have_count(1)
-    expect(visitor.page.locator("#message textarea")).to_have_value("my next question")
+def test_a_message_written_while_an_answer_grows_is_not_lost(regular: Visitor) -> None:
+    regular.write("answer slowly")
+    regular.send()
+    expect(regular.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    regular.write("my next question")
+    regular.page.click("#message .stop-button")
+    expect(regular.answers).to_have_count(1)
+    expect(regular.page.locator("#message textarea")).to_have_value("my next question")
 
 
-def test_regenerate_answers_again_in_the_same_place(visitor: Visitor) -> None:
-    visitor.ask("hello")
-    first = visitor.page.locator(".turn.answer").last.inner_text()
-    visitor.press("Regenerate", visitor.answers.last)
-    expect(visitor.answers.last.locator(".switcher")).to_contain_text("2/2")
-    expect(visitor.answers).to_have_count(1)
-    assert visitor.page.locator(".turn.answer").last.inner_text().split("\n")[0] == first.split("\n")[0]
+def test_regenerate_answers_again_in_the_same_place(regular: Visitor) -> None:
+    regular.ask("hello")
+    first = regular.page.locator(".turn.answer").last.inner_text()
+    regular.press("Regenerate", regular.answers.last)
+    expect(regular.answers.last.locator(".switcher")).to_contain_text("2/2")
+    expect(regular.answers).to_have_count(1)
+    assert regular.page.locator(".turn.answer").last.inner_text().split("\n")[0] == first.split("\n")[0]
 
 
-def test_editing_a_past_message_asks_again_from_there(visitor: Visitor, picture: Path) -> None:
-    visitor.ask("first question", picture)
-    visitor.ask("second question")
-    visitor.questions.first.hover()
-    visitor.press("Edit this message", visitor.questions.first)
-    visitor.questions.first.locator("textarea").fill("better question")
-    visitor.press("Send", visitor.questions.first)
-    expect(visitor.questions).to_have_count(1)
-    expect(visitor.answers.last.locator(".prose-text")).to_have_text("You said: better question")
-    expect(visitor.questions.first.locator(".thumbnail")).to_have_count(1)
+def test_editing_a_past_message_asks_again_from_there(regular: Visitor, picture: Path) -> None:
+    regular.ask("first question", picture)
+    regular.ask("second question")
+    regular.questions.first.hover()
+    regular.press("Edit this message", regular.questions.first)
+    regular.questions.first.locator("textarea").fill("better question")
+    regular.press("Send", regular.questions.first)
+    expect(regular.questions).to_have_count(1)
+    expect(regular.answers.last.locator(".prose-text")).to_have_text("You said: better question")
+    expect(regular.questions.first.locator(".thumbnail")).to_have_count(1)
 
 
-def test_cut_answer_says_so_and_continues(visitor: Visitor) -> None:
-    answer = visitor.ask("cut this")
+def test_cut_answer_says_so_and_continues(regular: Visitor) -> None:
+    answer = regular.ask("cut this")
     expect(answer).to_contain_text("Cut at the limit")
-    visitor.press("Continue", answer)
-    expect(visitor.answers.last.locator(".prose-text")).to_have_text(
+    regular.press("Continue", answer)
+    expect(regular.answers.last.locator(".prose-text")).to_have_text(
         "This is only the beginning and this is the rest of it."
     )
-    expect(visitor.answers).to_have_count(1)
+    expect(regular.answers).to_have_count(1)
 
 
-def test_thinking_is_folded(visitor: Visitor) -> None:
-    answer = visitor.ask("think about it")
+def test_thinking_is_folded(regular: Visitor) -> None:
+    answer = regular.ask("think about it")
     expect(answer.locator(".prose-text")).to_have_text("It is round.")
     expect(answer.locator(".thinking")).not_to_have_attribute("open", "")
     answer.get_by_text("Thinking", exact=True).click()
     expect(answer.locator(".thinking")).to_contain_text("Circles are round.")
 
 
-def test_what_the_model_saw_unfolds(visitor: Visitor, picture: Path) -> None:
-    answer = visitor.ask("what is there?", picture)
+def test_what_the_model_saw_unfolds(regular: Visitor, picture: Path) -> None:
+    answer = regular.ask("what is there?", picture)
     answer.locator(".saw summary").click()
     expect(answer.locator(".saw dl")).to_contain_text("256 × 256 pixels, 1 tile, 64 visual tokens")
     expect(answer.locator(".saw dl")).to_contain_text("0–255 of the image, x first")
 
 
-def test_votes_are_kept(visitor: Visitor) -> None:
-    answer = visitor.ask("hello")
-    visitor.press("Good answer", answer)
-    good = visitor.answers.last.get_by_role("button", name="Good answer")
+def test_votes_are_kept(regular: Visitor) -> None:
+    answer = regular.ask("hello")
+    regular.press("Good answer", answer)
+    good = regular.answers.last.get_by_role("button", name="Good answer")
     expect(good).to_have_attribute("aria-pressed", "true")
-    visitor.page.reload()
+    regular.page.reload()
     expect(good).to_have_attribute("aria-pressed", "true")
 
 
@@ -218,12 +218,12 @@ def test_only_tasks_that_the_model_can_do_are_offered(visitor: Visitor) -> None:
     expect(visitor.page.locator(".who")).to_contain_text("SmolVLM2 500M")
 
 
-def test_failed_answer_says_what_to_do_and_the_chat_goes_on(visitor: Visitor) -> None:
-    answer = visitor.ask("please fail")
+def test_failed_answer_says_what_to_do_and_the_chat_goes_on(regular: Visitor) -> None:
+    answer = regular.ask("please fail")
     expect(answer.locator(".failed")).to_have_text("The model ran out of memory: ask with a smaller image.")
-    answer = visitor.ask("a bug please")
+    answer = regular.ask("a bug please")
     expect(answer.locator(".failed")).to_contain_text("logged as")
-    expect(visitor.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
+    expect(regular.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
 
 
 def test_two_tabs_do_not_disturb_each_other(
@@ -240,25 +240,15 @@ def test_two_tabs_do_not_disturb_each_other(
     expect(visitor.answers).to_have_count(1)
 
 
-def test_chats_survive_a_restart_of_the_server(tmp_path: Path, context: BrowserContext) -> None:
-    from tests.browser.conftest import served
-
-    command = ("-m", "tests.browser.fake_app", "PORT", "0.0")
-    with served(tmp_path / "data", *command) as server:
-        Visitor.come(context, server.url).ask("remember this")
-        assert server.process.poll() is None
-    assert server.process.returncode == 0
-    with served(tmp_path / "data", *command) as server:
-        visitor = Visitor.come(context, server.url)  # a cookie counts for the host, whatever its port
-        expect(visitor.chats.get_by_role("link")).to_have_text(["remember this"])
-
-
-def test_question_that_a_killed_server_left_is_asked_again(tmp_path: Path, context: BrowserContext) -> None:
-    from tests.browser.conftest import served
-
+def test_chats_survive_a_killed_server_and_the_question_it_left_is_asked_again(
+    tmp_path: Path, context: BrowserContext
+) -> None:
     command = ("-m", "tests.browser.fake_app", "PORT")
     with served(tmp_path / "data", *command, "0.1") as server:
         visitor = Visitor.come(context, server.url)
+        visitor.ask("remember this")
+        visitor.press("New chat")
+        expect(visitor.page.locator(".welcome")).to_be_visible()
         visitor.write("answer slowly")
         visitor.send()
         expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
@@ -267,13 +257,16 @@ def test_question_that_a_killed_server_left_is_asked_again(tmp_path: Path, conte
         server.process.wait()
         visitor.page.close()
     with served(tmp_path / "data", *command, "0.0") as server:
-        visitor = Visitor.come(context, server.url)
+        visitor = Visitor.come(context, server.url)  # a cookie counts for the host, whatever its port
+        expect(visitor.chats.get_by_role("link")).to_have_text(["answer slowly", "remember this"])
         visitor.chats.first.get_by_role("link").click()
         visitor.page.get_by_role("button", name="Ask again").click()
         expect(visitor.answers).to_have_count(1)
         expect(visitor.answers.last).to_contain_text("I count slowly: 1 2 3")
         expect(visitor.questions).to_have_text(["answer slowly"])
         expect(visitor.page.get_by_role("button", name="Ask again", exact=True)).to_have_count(0)
+        assert server.process.poll() is None
+    assert server.process.returncode == 0
 
 
 HOLD_A_PICTURE = """name => {
@@ -284,16 +277,16 @@ HOLD_A_PICTURE = """name => {
 }"""
 
 
-def test_picture_dropped_anywhere_or_pasted_is_added(visitor: Visitor, picture: Path) -> None:
+def test_picture_dropped_anywhere_or_pasted_is_added(regular: Visitor, picture: Path) -> None:
     data = {"data": base64.b64encode(picture.read_bytes()).decode()}
-    held = visitor.page.evaluate_handle(HOLD_A_PICTURE, data)
-    visitor.page.dispatch_event("#thread", "drop", {"dataTransfer": held})
-    expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(1)
+    held = regular.page.evaluate_handle(HOLD_A_PICTURE, data)
+    regular.page.dispatch_event("#thread", "drop", {"dataTransfer": held})
+    expect(regular.page.locator("#message .thumbnail-item")).to_have_count(1)
     paste = "held => new ClipboardEvent('paste', {clipboardData: held, bubbles: true, cancelable: true})"
-    visitor.page.evaluate(
+    regular.page.evaluate(
         f"held => document.querySelector('#message textarea').dispatchEvent(({paste})(held))", held
     )
-    expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(2)
+    expect(regular.page.locator("#message .thumbnail-item")).to_have_count(2)
 
 
 def test_answer_is_copied_as_it_reads(visitor: Visitor, context: BrowserContext) -> None:

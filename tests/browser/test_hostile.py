@@ -34,19 +34,19 @@ def unharmed(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_question_and_answer_are_shown_as_text(payload: str, visitor: Visitor) -> None:
-    visitor.ask(payload)  # the scripted engine repeats it as the model's words
-    expect(visitor.questions.last.locator(".said")).to_have_text(payload)
-    assert visitor.page.locator(".turn script, .turn iframe, .turn style, .turn .prose-text img").count() == 0
-    unharmed(visitor)
+def test_question_and_answer_are_shown_as_text(payload: str, regular: Visitor) -> None:
+    regular.ask(payload)  # the scripted engine repeats it as the model's words
+    expect(regular.questions.last.locator(".said")).to_have_text(payload)
+    assert regular.page.locator(".turn script, .turn iframe, .turn style, .turn .prose-text img").count() == 0
+    unharmed(regular)
 
 
-def test_labels_of_regions_are_shown_as_text(visitor: Visitor, tmp_path: Path) -> None:
+def test_labels_of_regions_are_shown_as_text(regular: Visitor, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
-    answer = visitor.ask("tags please", tmp_path / "a.png")
+    answer = regular.ask("tags please", tmp_path / "a.png")
     expect(answer.locator(".tag")).to_contain_text("<script>")
     answer.locator("g.region").hover()
-    unharmed(visitor)
+    unharmed(regular)
 
 
 def test_name_of_a_file_is_shown_as_text(visitor: Visitor, tmp_path: Path) -> None:

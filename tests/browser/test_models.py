@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import Server, served
+from tests.browser.conftest import Server
 from tests.browser.visitor import Visitor
 from tests.engine.tiny import save_pebble
 from vlm_app.catalog import catalog, choose
@@ -17,18 +16,10 @@ from vlm_app.types import Runs, Task
 TOKEN = "hf_thisIsNobodysToken"
 
 
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app with a data folder of its own; no test reaches the Hub."""
-    folder = tmp_path_factory.mktemp("offline") / "data"
-    with served(folder, "-m", "tests.browser.fake_app", "PORT", "0.01") as server:
-        yield server
-
-
 @pytest.fixture
-def models(context: BrowserContext, offline: Server) -> Visitor:
-    """A visitor before the table."""
-    return shown(Visitor.come(context, offline.url))
+def models(visitor: Visitor) -> Visitor:
+    """A visitor before the table; nobody here reaches the Hub."""
+    return shown(visitor)
 
 
 def shown(visitor: Visitor) -> Visitor:
@@ -132,7 +123,7 @@ def test_saved_chat_is_opened_from_the_page_of_models(models: Visitor) -> None:
     expect(models.page.locator(".welcome")).to_be_visible()
 
 
-def test_token_is_never_shown_again(models: Visitor, offline: Server) -> None:
+def test_token_is_never_shown_again(models: Visitor, quick: Server) -> None:
     models.page.click("#sign-in .label-wrap")
     field = models.page.get_by_label("Access token")
     expect(field).to_have_attribute("type", "password")
@@ -144,12 +135,10 @@ def test_token_is_never_shown_again(models: Visitor, offline: Server) -> None:
     models.ask("hello")
     assert TOKEN not in models.page.content()
     holding = [
-        path.name
-        for path in offline.data.rglob("*")
-        if path.is_file() and TOKEN.encode() in path.read_bytes()
+        path.name for path in quick.data.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()
     ]
     assert holding == ["hub-token.json"]
-    log = offline.data.parent / f"{offline.data.name}.log"
+    log = quick.data.parent / f"{quick.data.name}.log"
     assert TOKEN not in log.read_text()
     models.page.get_by_role("tab", name="Models").click()
     models.page.locator("#sign-out").click()

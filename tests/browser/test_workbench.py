@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.bench_desk import PHOTOGRAPHS, Desk, app, desk
+from tests.browser.bench_desk import PHOTOGRAPHS, Desk, desk
 from tests.browser.conftest import Server
 from tests.browser.visitor import Visitor
 
-__all__ = ["app", "desk"]
+__all__ = ["desk"]
 
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples"
@@ -120,19 +120,21 @@ def test_reload_comes_back_to_the_sheet_and_its_finding(desk: Desk) -> None:
     expect(desk.past).to_have_count(2)
 
 
-def test_the_address_opens_its_sheet_in_another_tab(desk: Desk, context: BrowserContext, app: Server) -> None:
+def test_the_address_opens_its_sheet_in_another_tab(
+    desk: Desk, context: BrowserContext, quick: Server
+) -> None:
     desk.example("signs")
     expect(desk.page).to_have_url(re.compile(r"bench=\w{8}"))
     address = desk.page.url
     desk.open(SHAPES)
-    other = Desk(Visitor.come(context, app.url))
+    other = Desk(Visitor.come(context, quick.url))
     other.page.goto(address)
     expect(other.page.locator("#bench-name strong")).to_have_text("signs.png")
 
 
-def test_two_tabs_show_two_sheets(desk: Desk, context: BrowserContext, app: Server) -> None:
+def test_two_tabs_show_two_sheets(desk: Desk, context: BrowserContext, quick: Server) -> None:
     desk.example()
-    other = Desk(Visitor.come(context, app.url))
+    other = Desk(Visitor.come(context, quick.url))
     other.example("signs")
     desk.ask("Detect")
     other.ask("Caption")
@@ -158,16 +160,16 @@ def test_earlier_sheet_is_opened_again_and_deleted(desk: Desk) -> None:
 
 
 def test_nobody_sees_the_sheets_of_others(
-    desk: Desk, newcomer: Callable[[str], Visitor], app: Server
+    desk: Desk, newcomer: Callable[[str], Visitor], quick: Server
 ) -> None:
     desk.example()
     desk.ask("Detect")
-    stranger = Desk(newcomer(app.url))
-    answer = stranger.page.request.get(f"{app.url}/findings/{desk.id}/export.json")
+    stranger = Desk(newcomer(quick.url))
+    answer = stranger.page.request.get(f"{quick.url}/findings/{desk.id}/export.json")
     assert answer.status == 404
     sheet = re.search(r"bench=([\w-]+)", desk.page.url)
     assert sheet is not None
-    stranger.page.goto(f"{app.url}/?bench={sheet[1]}")
+    stranger.page.goto(f"{quick.url}/?bench={sheet[1]}")
     expect(stranger.page.locator(".bench-empty")).to_be_visible()
 
 

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.bench_desk import PHOTOGRAPHS, Desk, app, desk
+from tests.browser.bench_desk import PHOTOGRAPHS, Desk, desk
 from tests.browser.conftest import Server
 from tests.browser.visitor import Visitor
 
-__all__ = ["app", "desk"]
+__all__ = ["desk"]
 
 
 PIXEL = 1.0
@@ -72,10 +72,12 @@ def test_text_of_an_answer_is_corrected(desk: Desk) -> None:
     expect(desk.found.locator("h2")).to_contain_text("corrected")
 
 
-def test_change_from_another_tab_is_not_overwritten(desk: Desk, context: BrowserContext, app: Server) -> None:
+def test_change_from_another_tab_is_not_overwritten(
+    desk: Desk, context: BrowserContext, quick: Server
+) -> None:
     desk.example()
     desk.ask("Caption")
-    other = Desk(Visitor.come(context, app.url))
+    other = Desk(Visitor.come(context, quick.url))
     other.page.click("[popovertarget=bench-recent]")
     other.page.locator("#bench-recent button").first.click()
     expect(other.found).to_have_attribute("data-finding", desk.id)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.bench_desk import Desk, app, desk
+from tests.browser.bench_desk import Desk, desk
 
-__all__ = ["app", "desk"]
+__all__ = ["desk"]
 
 
 @pytest.fixture(scope="module")
