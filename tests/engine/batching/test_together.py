@@ -11,6 +11,8 @@ import pytest
 from tests.engine.batching.rows import Asked, alone, asked, encoded, tiny
 from tests.engine.lora import made
 from tests.families import checkpoints
+from vlm_app.engine import LoadedModel
+from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.batching import able, prefill
 from vlm_app.types import Role, Sampling, Turn
 
@@ -183,6 +185,24 @@ def test_who_waits_for_memory_can_leave_at_once_and_is_answered_when_it_is_there
         assert leaving.written() == [] and not holder.row.ended.is_set()
         assert len(holder.written()) == 60 and len(patient.written()) == 5
     loaded.decoder._measured = 0.0
+
+
+def test_what_goes_wrong_for_one_adapter_disturbs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = tiny("qwen3_vl")
+    adapter = Adapter("gone", "Gone", loaded.checkpoint.source, "", Path("nowhere"))
+
+    def use(loaded: LoadedModel, chosen: Adapter | None) -> None:
+        if chosen is not None and len(bad.heard) >= 3:
+            raise RuntimeError("its files are gone")
+
+    monkeypatch.setattr("vlm_app.engine.adapters.use", use)
+    with _slowly():
+        good = Asked(loaded, asked(loaded, 0), 20, owner="alone")
+        good.wait_for(1)
+        bad = Asked(loaded, asked(loaded, 1), 20, adapter=adapter)
+        with pytest.raises(RuntimeError, match="gone"):
+            bad.written()
+        assert len(good.written()) == 20
 
 
 def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -148,7 +149,16 @@ class Decoder:
                 with torch.inference_mode():
                     self._round()
             except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
-                self._fail(error)
+                self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Nobody may wait for ever."""
+        with self._changed:
+            rows = [*self._waiting, *(row for batch in self._batches.values() for row in batch.rows)]
+            self._waiting.clear()
+            self._batches = {}
+        for row in rows:
+            row.end(error)
 
     def _go_on(self) -> bool:
         """Whether there is anything to do; when not, the thread is over."""
@@ -158,13 +168,6 @@ class Decoder:
             self._thread = None
             return False
 
-    def _fail(self, error: BaseException) -> None:
-        """Everybody who was being answered is told; those who wait are answered next."""
-        rows = [row for batch in self._batches.values() for row in batch.rows]
-        self._batches = {}
-        for row in rows:
-            row.end(error)
-
     def _round(self) -> None:
         """Read what waits, for a while, and then a token for everybody."""
         until = time.monotonic() + STALL_SECONDS
@@ -173,7 +176,21 @@ class Decoder:
             if time.monotonic() > until:
                 break
         for batch in list(self._batches.values()):
-            self._step(batch)
+            with self._answering(batch):
+                self._step(batch)
+
+    @contextmanager
+    def _answering(self, batch: Batch) -> Iterator[None]:
+        """Whatever goes wrong, everybody in this batch is told, and nobody else is disturbed."""
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
+            self._end(batch)
+            for row in batch.rows:
+                row.end(error)
+
+    def _end(self, batch: Batch) -> None:
+        self._batches = {key: each for key, each in self._batches.items() if each is not batch}
 
     def _next(self) -> Row | None:
         """The next row, where there is room for it; the first one always gets what was planned for it."""
@@ -192,10 +209,12 @@ class Decoder:
     def _fits(self, row: Row) -> bool:
         """Whether the cache of another row has room; what is kept for follow-ups leaves for it."""
         needed = self._row_bytes(max(self._longest(), row.tokens))
-        if needed > self._spare() and not self.shed():
+        if needed > self._spare() and self.shed():
+            self._measured = 0.0
+        if needed > self._spare():
             return False
         self._left -= needed
-        return self._left >= 0
+        return True
 
     def _spare(self) -> int:
         """Bytes that may be taken, measured now and then: that takes as long as a small model's token."""
@@ -228,7 +247,8 @@ class Decoder:
         there = self._batches.setdefault(batch.key, batch)
         if there is not batch:
             there.rows += batch.rows
-            there.join(batch)
+            with self._answering(there):
+                there.join(batch)
 
     def _step(self, batch: Batch) -> None:
         """A token for each row; those that ended leave, and for the others the model reads it."""
@@ -253,7 +273,7 @@ class Decoder:
             batch.keep(stay)
             tokens = tokens[torch.tensor(stay, device=tokens.device)]
         else:
-            self._batches = {key: each for key, each in self._batches.items() if each is not batch}
+            self._end(batch)
             batch.rows = []
         for row in rows:
             row.end()
