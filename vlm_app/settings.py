@@ -106,7 +106,8 @@ class Settings(LimitSettings):
         default=ByteSize(1_000_000_000),
         ge=0,
         description="Most memory per model, such as 1GB, for what was said before, so that it is not read "
-        "again for a follow-up; a model that has to load gets that memory",
+        "again for a follow-up; on a GPU that much there, and up to four times that in the computer's own "
+        "memory; a model that has to load gets all of it",
     )
     offload: Literal["never", "cpu", "disk"] = Field(
         default="never", description="Where the part of a model goes that does not fit its device; slow"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,9 @@ from tests.engine.live_bytes import live_bytes
 from tests.engine.lora import TEXT, made, pebble
 from tests.families import checkpoints
 from vlm_app.engine import LoadedModel, adapters
+from vlm_app.engine import features as features_module
 from vlm_app.engine.backend import Plan, Watch
-from vlm_app.engine.features import Features, key_of
+from vlm_app.engine.features import Features, key_of, seen
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.engine.local import LocalBackend
 from vlm_app.media import picture_from
@@ -26,6 +30,16 @@ __all__ = ["pebble"]
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 PLENTY = 10**9
 VISION = r".*(vision_model|visual).*\.(q_proj|fc1|qkv)"
+
+
+def plenty() -> int:
+    return PLENTY
+
+
+class Blind:
+    """Stands for a model without an encoder."""
+
+    base_model = None
 
 
 def noise(seed: int, size: tuple[int, int] = (60, 40)) -> Picture:
@@ -78,7 +92,7 @@ def test_an_answer_with_features_from_memory_is_the_same(name: str) -> None:
     one, other = inputs(loaded, ONE), inputs(loaded, OTHER)
     want, wanted = generated(loaded, one), generated(loaded, other)
     assert not torch.equal(want, wanted)
-    features = Features(loaded.model, PLENTY)
+    features = Features(loaded.model, PLENTY, plenty)
     for _ in range(2):
         with features.of("one"):
             assert torch.equal(generated(loaded, one), want)
@@ -101,7 +115,7 @@ def qwen() -> LoadedModel:
 
 
 def test_without_a_key_nothing_is_kept_or_found(qwen: LoadedModel) -> None:
-    features = Features(qwen.model, PLENTY)
+    features = Features(qwen.model, PLENTY, plenty)
     one = inputs(qwen, ONE)
     with features.of("one"):
         forward(qwen, one)
@@ -120,10 +134,10 @@ def test_without_a_key_nothing_is_kept_or_found(qwen: LoadedModel) -> None:
 
 def test_what_was_used_longest_ago_leaves_first(qwen: LoadedModel) -> None:
     one, two, three = (inputs(qwen, noise(seed)) for seed in (1, 2, 3))
-    measured = Features(qwen.model, PLENTY)
+    measured = Features(qwen.model, PLENTY, plenty)
     with measured.of(1):
         forward(qwen, one)
-    features = Features(qwen.model, 2 * measured.bytes)
+    features = Features(qwen.model, 2 * measured.bytes, plenty)
     for key, given in ((1, one), (2, two), (1, one), (3, three), (1, one)):
         with features.of(key):
             forward(qwen, given)
@@ -134,11 +148,93 @@ def test_what_was_used_longest_ago_leaves_first(qwen: LoadedModel) -> None:
 
 
 def test_what_is_larger_than_the_memory_is_not_kept(qwen: LoadedModel) -> None:
-    features = Features(qwen.model, 10)
+    features = Features(qwen.model, 10, plenty)
     for _ in range(2):
         with features.of("one"):
             forward(qwen, inputs(qwen, ONE))
     assert (features.calls, features.bytes) == (2, 0)
+
+
+def asked(features: Features, key: Any, made: Callable[[], torch.Tensor] | None = None) -> None:
+    """An answer for which the encoder makes 400 bytes."""
+    with features.of(key):
+        features.answer("forward", made or (lambda: torch.zeros(100)), (), {})
+
+
+def test_no_more_is_kept_than_is_to_spare_and_that_is_measured_for_what_is_kept_only() -> None:
+    spared: list[int] = []
+    features = Features(Blind(), PLENTY, spared.pop)
+    for spare, key, bytes, calls in (
+        (399, "one", 0, 1),  # a byte less than it takes
+        (400, "one", 400, 2),
+        (None, "one", 400, 2),  # found: nobody measures
+        (0, "two", 400, 3),  # the older one leaves for it
+        (None, "two", 400, 3),
+        (1000, "one", 800, 4),
+    ):
+        spared += [] if spare is None else [spare]
+        asked(features, key)
+        assert (features.bytes, features.calls, spared) == (bytes, calls, []), (spare, key)
+
+
+def test_a_loaded_model_keeps_features_only_of_what_it_may_take() -> None:
+    loaded = LocalBackend().load(Plan(checkpoints.row("llava"), "fp32", 0, 0, "cpu"), Watch())
+    given = inputs(loaded, ONE)
+    assert loaded.features is not None
+    for spare, kept in ((0, False), (PLENTY, True)):
+        loaded.spare = lambda spare=spare: spare
+        with seen(loaded, ("me", ONE.sha256)):
+            forward(loaded, given)
+        assert (loaded.kept > 0) == kept
+    loaded.close()
+
+
+def test_somebody_may_forget_everything_while_an_answer_finds_its_features(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(OrderedDict[Any, Any]):
+        """Between a look and a use of what was found another thread wants to forget it."""
+
+        def move_to_end(self, key: Any, last: bool = True) -> None:
+            threads.append(threading.Thread(target=features.shed))
+            threads[-1].start()
+            threads[-1].join(0.1)
+            super().move_to_end(key, last)
+
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(features_module, "OrderedDict", Interrupted)
+    features = Features(Blind(), PLENTY, plenty)
+    for _ in range(2):
+        asked(features, "one")
+    threads[0].join()
+    assert (features.calls, features.bytes) == (1, 0)
+
+
+def test_nobody_waits_for_the_encoder_or_for_a_measurement_in_order_to_forget() -> None:
+    """Whoever forgets may hold the lock that a measurement wants."""
+
+    def forgetting(value: Any) -> Any:
+        thread = threading.Thread(target=features.shed)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
+        return value
+
+    features = Features(Blind(), PLENTY, lambda: forgetting(PLENTY))
+    asked(features, "one", lambda: forgetting(torch.zeros(100)))
+    assert features.bytes == 400
+
+
+def test_only_what_one_owner_showed_is_forgotten() -> None:
+    features = Features(Blind(), PLENTY, plenty)
+    keys = [((owner, "picture"), None) for owner in ("me", "you", None)]
+    for key in keys:
+        asked(features, key)
+    features.forget("me")
+    assert features.bytes == 800
+    for key in keys:
+        asked(features, key)
+    assert (features.calls, features.bytes) == (4, 1200)
 
 
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "glm4v", "llava_onevision"])
@@ -147,7 +243,7 @@ def test_a_video_is_encoded_once_and_the_picture_beside_it(name: str) -> None:
     clip = Clip((ONE, OTHER, ONE, OTHER), (0.0, 0.5, 1.0, 1.5))
     given = inputs(loaded, clip)
     want = forward(loaded, given)
-    features = Features(loaded.model, PLENTY)
+    features = Features(loaded.model, PLENTY, plenty)
     for _ in range(2):
         with features.of("clip"):
             assert torch.equal(forward(loaded, given), want)
@@ -161,7 +257,7 @@ def test_only_an_adapter_of_the_language_model_shares_features(name: str, reques
     made(folder, "words", target_modules=TEXT)
     made(folder, "eyes", target_modules=VISION)
     given = inputs(loaded, ONE)
-    features = Features(loaded.model, PLENTY)
+    features = Features(loaded.model, PLENTY, plenty)
     told = {}
     for id, runs in ((None, 1), ("words", 0), ("eyes", 1), (None, 0), ("eyes", 0)):
         adapters.use(loaded, adapters.find(id) if id else None)
@@ -179,7 +275,7 @@ def test_after_an_unload_no_byte_of_a_feature_is_left() -> None:
     def turn() -> Features:
         backend = LocalBackend()
         loaded = backend.load(Plan(checkpoints.row("llava"), "bf16", 0, 0, "cpu"), Watch())
-        features = Features(loaded.model, PLENTY)
+        features = Features(loaded.model, PLENTY, plenty)
         with features.of(key_of(loaded, ONE)):
             forward(loaded, inputs(loaded, ONE))
         backend.unload(loaded)

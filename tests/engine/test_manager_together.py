@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.fake_backend import MB
 from tests.engine.managed import ANT, BEE, SOON, World, held, make, soon
-from vlm_app.engine.events import Queued
+from vlm_app.engine.events import Queued, Unloaded
 from vlm_app.errors import ModelUnavailable
 
 __all__ = ["make"]
@@ -79,6 +79,22 @@ def test_what_is_kept_counts_against_a_limit(make: Any) -> None:
         assert lease.model.spare() == 50 * MB
     world.ready(BEE)
     assert {state.model for state in world.manager.states()} == {"ant", "bee"}
+
+
+def test_an_idle_model_is_not_sent_away_for_what_it_keeps_itself(make: Any) -> None:
+    world = make(limit=150 * MB, working=30 * MB)
+    given(world, Decoder(world, bytes=60 * MB))
+    soon(lambda: world.manager.state(ANT).kept == 0)
+    world.ready(ANT)
+    assert world.backend.count("load", "ant") == 1 and world.of(Unloaded) == []
+
+
+def test_what_models_can_have_is_the_same_whatever_they_keep(make: Any) -> None:
+    world = make(memory=250 * MB)
+    world.ready(ANT)
+    assert world.manager.capacity() == 250 * MB
+    given(world, Decoder(world, bytes=60 * MB))
+    assert world.manager.capacity() == 250 * MB
 
 
 def test_a_model_may_take_what_nothing_is_set_aside_for(make: Any) -> None:

@@ -14,7 +14,7 @@ from transformers import AutoProcessor
 
 from tests.families import checkpoints
 from tests.families.asking import processor
-from vlm_app.engine import LoadedModel
+from vlm_app.engine import LoadedModel, processed
 from vlm_app.engine.processed import Memory, remembered
 from vlm_app.engine.releasing import forget
 from vlm_app.families import Family
@@ -218,3 +218,29 @@ def test_what_one_owner_sent_answers_nobody_else(asked: Callable[[str], Asked]) 
         with remembered(made.loaded, [RED], owner):
             made.encode(RED)
         assert made.runs == runs, owner
+
+
+def test_what_one_owner_showed_is_forgotten_while_somebody_else_encodes(
+    asked: Callable[[str], Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asked("qwen2_5_vl")
+    frozen = processed._frozen
+
+    def interrupted(*given: Any) -> Any:
+        """What is asked first, inside the processor."""
+        monkeypatch.setattr(processed, "_frozen", frozen)
+        made.loaded.forget("me")
+        return frozen(*given)
+
+    def encode(owner: str) -> int:
+        made.runs = 0
+        with remembered(made.loaded, [RED], owner):
+            made.encode(RED)
+        return made.runs
+
+    assert (encode("me"), encode("you")) == (1, 1)
+    bytes = made.processor.image_processor.memory.bytes
+    monkeypatch.setattr(processed, "_frozen", interrupted)
+    assert encode("you") == 0
+    assert made.processor.image_processor.memory.bytes == bytes // 2
+    assert encode("me") == 1

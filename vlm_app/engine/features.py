@@ -7,6 +7,7 @@ follow-up, a regenerated answer and the next visitor's question about the same p
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,7 +30,10 @@ _SMALL = 4096  # whole numbers that are all compared: grids, sizes, the tokens o
 
 
 def seen(loaded: LoadedModel, visual: Hashable) -> AbstractContextManager[None]:
-    """While a model reads: what its encoder made of `visual` before is not made again; None: it is."""
+    """While a model reads: what its encoder made of `visual` before is not made again; None: it is.
+
+    `visual` is whose the pictures are, and which.
+    """
     if visual is None or loaded.features is None:
         return nullcontext()
     return loaded.features.of(key_of(loaded, visual))
@@ -57,16 +61,18 @@ def sees(layers: Layers, family: Family) -> bool:
 class Features:
     """The outputs of one model's encoder by a key, up to `most_bytes`, on the model's device.
 
-    The least recently used leave first. One thread at a time may run the model. The model refers
-    to this, and this not to the model. A class of model that encodes in a place that is not known
-    here just encodes each time.
+    The least recently used leave first. `spare` says how many more bytes may be taken just now. One
+    thread at a time may run the model; any may forget. The model refers to this, and this not to the
+    model. A class of model that encodes in a place that is not known here just encodes each time.
     """
 
-    def __init__(self, model: Any, most_bytes: int) -> None:
+    def __init__(self, model: Any, most_bytes: int, spare: Callable[[], int]) -> None:
         self.bytes = 0
         self.calls = 0  # how often the encoder really ran
         self._most = most_bytes
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._spare = spare
+        self._kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()  # never held while the encoder runs, nor while `spare` measures
         self._key: Hashable = None
         self._asked: list[Hashable] = []  # the calls since `of` began
         self._inside = False
@@ -87,9 +93,16 @@ class Features:
 
     def shed(self) -> int:
         """Forget everything, for an unload or where memory is short; how many bytes that were."""
-        freed, self.bytes = self.bytes, 0
-        self._kept.clear()
+        with self._lock:
+            freed, self.bytes = self.bytes, 0
+            self._kept.clear()
         return freed
+
+    def forget(self, owner: str | None) -> None:
+        """Forget what was made of one owner's pictures."""
+        with self._lock:
+            for key in [key for key in self._kept if _owner(key) == owner]:
+                self.bytes -= self._kept.pop(key)[1]
 
     def answer(
         self, name: str, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
@@ -102,12 +115,19 @@ class Features:
         call = (name, _facts(args), _facts(options))
         self._asked.append(call)
         key = (self._key, call, self._asked.count(call))  # some classes encode picture by picture
-        if key not in self._kept:
-            made = self._run(run, args, options)
-            self._keep(key, _kept(made, name in _METHODS))
-            return made
-        self._kept.move_to_end(key)
-        return _rebuilt(self._kept[key][0])
+        found = self._find(key)
+        if found is None:
+            found = self._run(run, args, options)
+            self._keep(key, _kept(found, name in _METHODS))
+            return found
+        return _rebuilt(found)
+
+    def _find(self, key: tuple[Any, ...]) -> Any:
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
 
     def _run(self, run: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         self.calls += 1
@@ -117,14 +137,17 @@ class Features:
         finally:
             self._inside = False
 
-    def _keep(self, key: Hashable, kept: Any) -> None:
-        size = _size(kept)
-        if size > self._most:
-            return
-        self._kept[key] = kept, size
-        self.bytes += size
-        while self.bytes > self._most:
-            self.bytes -= self._kept.popitem(last=False)[1][1]
+    def _keep(self, key: tuple[Any, ...], kept: Any) -> None:
+        """Keep an output; where nothing is to spare in place of older ones, if these make room enough."""
+        size, spare = _size(kept), self._spare()
+        with self._lock:
+            most = min(self._most, self.bytes + spare)
+            if size > most:
+                return
+            self._kept[key] = kept, size
+            self.bytes += size
+            while self.bytes > most:
+                self.bytes -= self._kept.popitem(last=False)[1][1]
 
 
 # --- where a model encodes ------------------------------------------------------------------
@@ -152,6 +175,12 @@ def _wrap(features: Features, module: Any, name: str) -> None:
 
 
 # --- keys and values ------------------------------------------------------------------------
+
+
+def _owner(key: tuple[Any, ...]) -> Any:
+    """Whose pictures an output was made of, where `seen` gave the key of it."""
+    (visual, _), *_ = key
+    return visual[0]
 
 
 def _facts(value: Any) -> Hashable:

@@ -101,12 +101,19 @@ class Keeper:
     def _send_away(self) -> None:
         residents, now = self._residents, time.monotonic()
         for slot in sorted(residents.slots, key=lambda slot: slot.used):
-            if _idle(slot) and residents.budget.over(residents.slots) > 0:
+            if _idle(slot) and self._over():
                 slot.leaving = slot.leaving or "evicted"
                 residents.unload(slot)
             elif _idle(slot) and self._idle_seconds and now - slot.used >= self._idle_seconds:
                 slot.leaving = slot.leaving or "idle"
             residents.let_go(slot)
+
+    def _over(self) -> bool:
+        """Whether a model has to leave though nobody waits; first goes what is kept for follow-ups."""
+        residents = self._residents
+        if residents.budget.over(residents.slots) > 0:
+            residents.shed()
+        return residents.budget.over(residents.slots) > 0
 
     def _forget_unwanted(self) -> None:
         """Whoever waited for these has left the line."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vlm_app.engine.processed import let_go
+from vlm_app.engine import processed
 from vlm_app.families import Family
 from vlm_app.types import Checkpoint
 
@@ -42,6 +42,7 @@ class LoadedModel:
         self.bytes = bytes  # of its parameters and buffers
         self.context = context  # tokens of prompt and answer together; 0: unknown
         self.warm: list[str] = []  # ids of the adapters that are attached, least recently used first
+        self.busy: frozenset[str] = frozenset()  # ids of those that answer: they stay attached
         self.adapter: str | None = None  # the id of the one that is switched on
         self.decoder: Decoder | None = None  # which answers several requests together; None: one by one
         self.features: Features | None = None  # what its encoder made of pictures
@@ -78,11 +79,11 @@ class LoadedModel:
         return freed + (self.decoder.shed() if self.decoder else 0)
 
     def forget(self, owner: str | None) -> None:
-        """Let go of what is kept for one owner, and of every picture."""
+        """Let go of what is kept for one owner: of their pictures, and of what they said."""
         if self.features:
-            self.features.shed()
+            self.features.forget(owner)
         if self.processor is not None:
-            let_go(self.processor)
+            processed.forget(self.processor, owner)
         if self.decoder:
             self.decoder.forget(owner)
 

@@ -30,7 +30,7 @@ class LocalBackend:
             return packages.load(plan, watch)
         adapters.prepare()
         loaded = loading.load(plan, watch)
-        loaded.features = Features(loaded.model, FEATURE_BYTES)
+        loaded.features = Features(loaded.model, FEATURE_BYTES, lambda: loaded.spare())
         batching.share(loaded)
         return loaded
 

@@ -48,6 +48,13 @@ def remembered(loaded: LoadedModel, pictures: Sequence[Picture], owner: str | No
         _shown.reset(before)
 
 
+def forget(processor: Any, owner: str | None) -> None:
+    """Let go of what was made of one owner's pictures, while others go on encoding."""
+    for reader in _readers(processor):
+        if isinstance(reader, _Remembering):
+            reader.memory.drop(lambda key: key[0] == owner)
+
+
 def let_go(processor: Any) -> None:
     """Empty the memory of a model that is unloaded, and give its processor its own classes back."""
     with _teaching:
@@ -80,6 +87,12 @@ class Memory:
             found = make()
             self._keep(key, found)
         return _copied(found)
+
+    def drop(self, unwanted: Callable[[Any], bool]) -> None:
+        """Let go of the results whose key is unwanted."""
+        with self._lock:
+            for key in [key for key in self._kept if unwanted(key)]:
+                self.bytes -= _size(self._kept.pop(key))
 
     def clear(self) -> None:
         with self._lock:
