@@ -189,8 +189,8 @@ def prepare() -> None:
 def use(loaded: LoadedModel, adapter: Adapter | None) -> None:
     """Switch an adapter on, attaching it where it is not; None: the base itself answers.
 
-    Whoever calls holds the model alone. The adapter that was used longest ago is detached
-    when there are more than `WARM`. Raises `BadInput` (made for another base) and
+    Whoever calls holds the model alone. The adapter that was used longest ago, of those that are
+    not `busy`, is detached when there are more than `WARM`. Raises `BadInput` (made for another base) and
     `ModelUnavailable` (damaged, or does not fit): what was switched on before still is.
     """
     if adapter is not None:
@@ -219,7 +219,7 @@ def detach(loaded: LoadedModel, id: str) -> None:
 def _detach_deleted(loaded: LoadedModel) -> None:
     """What was deleted while it was warm makes room for the next one."""
     there = {folder.name for folder in _folders()}
-    for id in [id for id in loaded.warm if id not in there]:
+    for id in [id for id in loaded.warm if id not in there and id not in loaded.busy]:
         detach(loaded, id)
 
 
@@ -232,7 +232,7 @@ def _attach(loaded: LoadedModel, adapter: Adapter) -> None:
         _switch(loaded, before)
     _detach_deleted(loaded)
     if len(loaded.warm) >= WARM:
-        detach(loaded, loaded.warm[0])
+        detach(loaded, next(id for id in loaded.warm if id not in loaded.busy))
     _attached(loaded)[adapter.id] = layers
     loaded.warm.append(adapter.id)
 

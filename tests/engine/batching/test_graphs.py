@@ -39,7 +39,7 @@ def test_recorded_steps_write_what_plain_ones_write(name: str) -> None:
     loaded = tiny(name)
     recorder = Recorder()
     prompts = [asked(loaded, number) for number in range(3)]
-    with patch.object(loaded.decoder, "_record", recorder), patch.object(caches, "SPARE", 20):
+    with patch.object(loaded.decoder._recorder, "record", recorder), patch.object(caches, "SPARE", 20):
         rows = [Asked(loaded, inputs, 8 + 16 * number) for number, inputs in enumerate(prompts)]
         written = [row.written() for row in rows]
     assert written == [alone(loaded, inputs, 8 + 16 * number) for number, inputs in enumerate(prompts)]
@@ -51,7 +51,7 @@ def test_recorded_steps_write_what_plain_ones_write(name: str) -> None:
 def test_models_with_other_layers_are_not_recorded(name: str) -> None:
     loaded = tiny(name)
     recorder = Recorder()
-    with patch.object(loaded.decoder, "_record", recorder):
+    with patch.object(loaded.decoder._recorder, "record", recorder):
         Asked(loaded, asked(loaded, 0), 20).written()
     assert recorder.made == 0
 
@@ -62,7 +62,7 @@ def test_a_step_that_cannot_be_recorded_stays_plain() -> None:
     def refuse(forward: object) -> Callable[[], torch.Tensor]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    with patch.object(loaded.decoder, "_record", refuse):
+    with patch.object(loaded.decoder._recorder, "record", refuse):
         assert Asked(loaded, asked(loaded, 0), 20).written() == alone(loaded, asked(loaded, 0), 20)
 
 

@@ -182,10 +182,10 @@ def test_on_a_gpu_what_leaves_it_waits_in_the_computers_own_memory() -> None:
 def test_nothing_is_kept_where_there_is_no_memory_to_spare() -> None:
     loaded = tiny("smolvlm")
     assert loaded.decoder is not None
-    with patch.object(loaded, "spare", lambda: 0), patch.object(loaded.decoder, "_measured", 0.0):
+    with patch.object(loaded, "spare", lambda: 0), patch.object(loaded.decoder._memory, "_measured", 0.0):
         Asked(loaded, asked(loaded, 0), visual=0).written()
         assert loaded.kept == 0
-    loaded.decoder._measured = 0.0
+    loaded.decoder._memory._measured = 0.0
 
 
 def test_a_stopped_answer_is_gone_on_from_too() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,9 +15,11 @@ import pytest
 from tests.engine.batching.rows import Asked, alone, asked, encoded, tiny
 from tests.engine.lora import made
 from tests.families import checkpoints
-from vlm_app.engine import LoadedModel
+from vlm_app.engine import LoadedModel, adapters
 from vlm_app.engine.adapters import Adapter
-from vlm_app.engine.batching import able, prefill
+from vlm_app.engine.batching import able, prefill, share
+from vlm_app.engine.batching.caches import BatchCache
+from vlm_app.engine.loading import load_checkpoint
 from vlm_app.types import Role, Sampling, Turn
 
 # Each with the reason why its answers are written one after the other, by `generate`.
@@ -39,8 +45,10 @@ def test_four_at_once_get_what_each_would_alone(name: str) -> None:
     loaded = tiny(name)
     prompts = [asked(loaded, number) for number in range(4)]
     expected = [alone(loaded, inputs, 12) for inputs in prompts]
-    rows = [Asked(loaded, inputs, visual=number) for number, inputs in enumerate(prompts)]
-    assert [row.written() for row in rows] == expected
+    with _slowly() as together:
+        rows = [Asked(loaded, inputs, visual=number) for number, inputs in enumerate(prompts)]
+        assert [row.written() for row in rows] == expected
+    assert max(together) == 4
 
 
 @pytest.mark.parametrize("name", ["idefics", "mllama"])
@@ -143,10 +151,13 @@ def test_no_more_rows_than_there_is_room_for() -> None:
     loaded = tiny("smolvlm")
     assert loaded.decoder is not None
     with patch.object(loaded.decoder, "room", 2), _slowly():
-        rows = [Asked(loaded, asked(loaded, number), 15) for number in range(4)]
-        rows[0].wait_for(3)
-        assert loaded.decoder.running == 2 and not rows[2].heard
-        assert [len(row.written()) for row in rows] == [15] * 4
+        rows = [Asked(loaded, asked(loaded, number), 400) for number in range(4)]
+        rows[1].wait_for(3)
+        assert loaded.decoder.running == 2 and not rows[2].heard and not rows[3].heard
+        for row in rows:
+            row.wait_for(1)
+            row.stop.set()
+            row.written()
     assert loaded.decoder.running == 0
 
 
@@ -176,7 +187,11 @@ def test_when_a_step_fails_everybody_is_told_and_the_next_one_is_answered() -> N
 def test_who_waits_for_memory_can_leave_at_once_and_is_answered_when_it_is_there() -> None:
     loaded = tiny("smolvlm")
     assert loaded.decoder is not None
-    with patch.object(loaded, "spare", lambda: 0), patch.object(loaded.decoder, "_measured", 0.0), _slowly():
+    with (
+        patch.object(loaded, "spare", lambda: 0),
+        patch.object(loaded.decoder._memory, "_measured", 0.0),
+        _slowly(),
+    ):
         loaded.decoder.shed()
         holder = Asked(loaded, asked(loaded, 0), 60)
         holder.wait_for(3)
@@ -184,7 +199,7 @@ def test_who_waits_for_memory_can_leave_at_once_and_is_answered_when_it_is_there
         leaving.stop.set()
         assert leaving.written() == [] and not holder.row.ended.is_set()
         assert len(holder.written()) == 60 and len(patient.written()) == 5
-    loaded.decoder._measured = 0.0
+    loaded.decoder._memory._measured = 0.0
 
 
 def test_what_goes_wrong_for_one_adapter_disturbs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +222,7 @@ def test_what_goes_wrong_for_one_adapter_disturbs_no_other(monkeypatch: pytest.M
 
 def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
     loaded = tiny("smolvlm")
-    with patch("vlm_app.engine.batching.decoder.Batch.join", side_effect=MemoryError("no room")), _slowly():
+    with patch("vlm_app.engine.batching.batches.Batch.join", side_effect=MemoryError("no room")), _slowly():
         rows = [Asked(loaded, asked(loaded, number), 30) for number in range(2)]
         for row in rows:
             with pytest.raises(MemoryError):
@@ -215,14 +230,109 @@ def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
     assert len(Asked(loaded, asked(loaded, 0)).written()) == 12
 
 
-def _slowly() -> object:
-    """A pause at every step, so that others come while somebody is answered."""
-    from time import sleep
+def test_a_row_that_has_its_answer_gets_it_though_the_others_fail_as_it_leaves() -> None:
+    loaded = tiny("smolvlm")
+    with patch.object(BatchCache, "keep", side_effect=MemoryError("no room")), _slowly():
+        long = Asked(loaded, asked(loaded, 0), 60)
+        long.wait_for(1)
+        short = Asked(loaded, asked(loaded, 1), 3)
+        assert len(short.written()) == 3
+        with pytest.raises(MemoryError):
+            long.written()
 
+
+def test_a_long_answer_waits_where_all_rows_would_grow_with_it() -> None:
+    loaded = tiny("smolvlm")
+    assert loaded.decoder is not None
+    with _slowly():
+        loaded.decoder.shed()
+        first = [Asked(loaded, asked(loaded, number), 60) for number in range(3)]
+        first[-1].wait_for(1)
+        (batch,) = loaded.decoder._batches.values()
+        needed = batch.bytes_with(1000) - batch.bytes
+        with patch.object(loaded, "spare", lambda: needed - 1):
+            loaded.decoder._memory._measured = 0.0
+            assert not loaded.decoder._memory.fits([batch], 1000)
+            assert loaded.decoder._memory.fits([batch], 60)
+        with patch.object(loaded, "spare", lambda: needed):
+            loaded.decoder._memory._measured = 0.0
+            assert loaded.decoder._memory.fits([batch], 1000)
+        for row in first:
+            row.written()
+    loaded.decoder._memory._measured = 0.0
+
+
+# peft asks transformers for a name that transformers has renamed.
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+def test_a_fifth_adapter_waits_instead_of_taking_turns_with_the_others() -> None:
+    loaded = tiny("internvl")
+    folder = Path(loaded.checkpoint.source)
+    made_ones = [made(folder, f"a{number}", seed=number) for number in range(5)]
+    prompt = asked(loaded, 0)
+    attach = adapters._attach
+    with patch.object(adapters, "_attach", side_effect=attach) as attached, _slowly():
+        rows = [Asked(loaded, prompt, 20, adapter=adapter) for adapter in made_ones]
+        assert [len(row.written()) for row in rows] == [20] * 5
+    assert attached.call_count == 5
+
+
+# peft asks transformers for a name that transformers has renamed.
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
+def test_an_adapter_that_is_deleted_while_it_answers_answers_to_the_end() -> None:
+    loaded = tiny("internvl")
+    folder = Path(loaded.checkpoint.source)
+    gone, other = made(folder, "gone", seed=7), made(folder, "other", seed=8)
+    with _slowly():
+        row = Asked(loaded, asked(loaded, 0), 40, adapter=gone)
+        row.wait_for(2)
+        shutil.rmtree(gone.folder)
+        assert len(Asked(loaded, asked(loaded, 1), 5, adapter=other).written()) == 5
+        assert len(row.written()) == 40
+
+
+def test_who_waits_when_the_model_is_unloaded_is_told() -> None:
+    loaded = load_checkpoint(checkpoints.row("smolvlm"), "fp32")
+    share(loaded)
+    assert loaded.decoder is not None
+    with patch.object(loaded.decoder, "room", 1), _slowly():
+        rows = [Asked(loaded, asked(loaded, number), 60) for number in range(3)]
+        rows[0].wait_for(2)
+        loaded.decoder.close()
+        for row in rows:
+            with pytest.raises(RuntimeError, match="unloaded"):
+                row.written()
+
+
+def test_without_a_thread_it_says_so_and_answers_the_next_one() -> None:
+    loaded = tiny("smolvlm")
+    assert loaded.decoder is not None
+    while loaded.decoder._thread is not None:
+        time.sleep(0.01)
+    refused = patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread"))
+    with refused, pytest.raises(RuntimeError, match="thread"):
+        Asked(loaded, asked(loaded, 0))
+    assert len(Asked(loaded, asked(loaded, 0)).written()) == 12
+
+
+def test_the_pixels_of_a_prompt_are_let_go_of_once_it_was_read() -> None:
+    loaded = tiny("smolvlm")
+    with _slowly():
+        row = Asked(loaded, asked(loaded, 0), 30)
+        row.wait_for(2)
+        assert row.row.inputs == {}
+        row.written()
+
+
+@contextmanager
+def _slowly() -> Iterator[list[int]]:
+    """A pause at every step, so that others come while somebody is answered; how many were in each."""
+    together: list[int] = []
     step = prefill.step
 
-    def slow(*args: Any, **more: Any) -> object:
-        sleep(0.005)
-        return step(*args, **more)
+    def slow(model: Any, cache: Any, tokens: Any, *args: Any, **more: Any) -> object:
+        together.append(len(tokens))
+        time.sleep(0.005)
+        return step(model, cache, tokens, *args, **more)
 
-    return patch.object(prefill, "step", slow)
+    with patch.object(prefill, "step", slow):
+        yield together

@@ -39,4 +39,9 @@ def goes_on(model: Any) -> bool:
     """Whether a prompt may go on from the cache of its beginning."""
     from vlm_app.engine.batching.caches import croppable
 
-    return model.config.model_type not in _READ_AGAIN and croppable(model.config)
+    return model.config.model_type not in _READ_AGAIN and croppable(model.config) and not spread(model)
+
+
+def spread(model: Any) -> bool:
+    """Whether a model lies on several devices."""
+    return len(set(getattr(model, "hf_device_map", {}).values())) > 1

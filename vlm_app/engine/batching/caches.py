@@ -20,7 +20,7 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
-SPARE = 128  # tokens for which there is room behind the last one when a buffer is made
+SPARE = 128  # tokens for which there is room behind the last one when a buffer is made, at least
 Kept = tuple[tuple[torch.Tensor, torch.Tensor] | None, ...]  # of one row, layer by layer; None: has none
 
 
@@ -83,17 +83,20 @@ class GrowingLayer(DynamicLayer):
         """The rows of another layer become rows of this one, behind its own."""
         mine, theirs = (self.keys, self.values), (other.keys, other.values)
         length = max(mine[0].shape[-2], theirs[0].shape[-2])
-        self._replace(tuple(_stacked(*pair, length) for pair in zip(mine, theirs, strict=True)), length)
+        self._replace(tuple(_stacked(pair, length) for pair in zip(mine, theirs, strict=True)), length)
 
     def keep(self, rows: Sequence[int], ahead: int) -> None:
         """Only these rows stay, without the first `ahead` tokens, which none of them has."""
-        chosen = torch.tensor(rows, device=self.keys.device)
         length = self.keys.shape[-2] - ahead
         made = (
-            _stacked(each.index_select(0, chosen)[:, :, ahead:], None, length)
+            _stacked([each[row : row + 1, :, ahead:] for row in rows], length)
             for each in (self.keys, self.values)
         )
         self._replace(tuple(made), length)
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.nbytes for each in self._buffers or ())
 
     @property
     def token_bytes(self) -> int:
@@ -114,7 +117,7 @@ class GrowingLayer(DynamicLayer):
             here = (self.keys, self.values)
         length = here[0].shape[-2]
         more = more or keys.shape[-2]
-        self._replace(tuple(_stacked(each, None, length, more) for each in here), length)
+        self._replace(tuple(_stacked([each], length, more) for each in here), length)
 
     def _replace(self, buffers: tuple[torch.Tensor, ...], length: int) -> None:
         keys, values = buffers
@@ -128,14 +131,14 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
 
-def _stacked(above: torch.Tensor, below: torch.Tensor | None, length: int, more: int = 0) -> torch.Tensor:
-    """A buffer with the rows of both, right-aligned at `length` tokens, and room behind.
+def _stacked(parts: Sequence[torch.Tensor], length: int, more: int = 0) -> torch.Tensor:
+    """A buffer with the rows of all parts, right-aligned at `length` tokens, and room behind.
 
     What is empty is zero: nothing looks at it, but what is no number would spoil a sum all the same.
     """
-    parts = [above] if below is None else [above, below]
     rows = sum(len(part) for part in parts)
-    made = above.new_zeros(rows, above.shape[1], length + more + SPARE, above.shape[3])
+    room = length + more + max(SPARE, length // 8)
+    made = parts[0].new_zeros(rows, parts[0].shape[1], room, parts[0].shape[3])
     row = 0
     for part in parts:
         made[row : row + len(part), :, length - part.shape[2] : length] = part
@@ -189,6 +192,11 @@ class BatchCache(Cache):
         """How many every row has, those of nothing among them."""
         count: int = self._growing[0].keys.shape[-2]
         return count
+
+    @property
+    def bytes(self) -> int:
+        """What its buffers take."""
+        return sum(layer.bytes for layer in self._growing + self._looking)
 
     @property
     def token_bytes(self) -> int:

@@ -22,6 +22,10 @@ class Chooser:
     def __init__(self, loaded: LoadedModel, ids: list[int], limit: int, sampling: Sampling) -> None:
         self._device = loaded.device
         self._own = _own_rules(loaded, ids, limit)
+        self._ids = torch.empty(
+            1, (len(ids) + limit) if self._own else 1, dtype=torch.long, device=loaded.device
+        )
+        self._count = 0  # of them that are filled in
         self._sampling = sampler(sampling, loaded.device)
 
     @property
@@ -30,9 +34,16 @@ class Chooser:
 
     def change(self, ids: list[int], logits: torch.Tensor) -> torch.Tensor:
         """Logits (1, vocabulary) in fp32 behind these tokens, changed so that the largest is the choice."""
-        before = torch.tensor([ids if self._own else ids[-1:]], device=self._device)
-        changed: torch.Tensor = self._sampling(before, self._own(before, logits))
+        changed: torch.Tensor = self._sampling(self._ids[:, :1], self._own(self._before(ids), logits))
         return changed
+
+    def _before(self, ids: list[int]) -> torch.Tensor:
+        """The tokens so far (1, tokens) where rules ask for them; only new ones go to the device."""
+        if self._own and len(ids) > self._count:
+            new = torch.tensor(ids[self._count :], device=self._device)
+            self._ids[0, self._count : len(ids)] = new
+            self._count = len(ids)
+        return self._ids[:, : self._count]
 
 
 def choose(rows: Sequence[Row], logits: torch.Tensor) -> torch.Tensor:

@@ -2,77 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 
 from vlm_app.engine import adapters
-from vlm_app.engine.batching import crossing, prefill
-from vlm_app.engine.batching.able import goes_on
-from vlm_app.engine.batching.caches import BatchCache
+from vlm_app.engine.batching import prefill
+from vlm_app.engine.batching.able import goes_on, spread
+from vlm_app.engine.batching.batches import Batch
+from vlm_app.engine.batching.budget import Memory
 from vlm_app.engine.batching.choosing import Chooser, choose
-from vlm_app.engine.batching.graphs import Record, Steps, recorded
+from vlm_app.engine.batching.graphs import Recorder, recorded
 from vlm_app.engine.batching.prefixes import Prefixes
 from vlm_app.engine.batching.rows import Row
 from vlm_app.engine.loaded import LoadedModel
 
+_log = logging.getLogger(__name__)
 BESIDE = 4  # times as much as on the device is kept in the computer's own memory
-MEASURED_SECONDS = 0.25
 STALL_SECONDS = 0.1  # for so long new prompts are read at a time while others wait for their next token
-
-
-class Batch:
-    """Rows with one adapter, and what the model needs for their next tokens."""
-
-    def __init__(self, row: Row, begun: prefill.Begun, record: Record | None = None) -> None:
-        self.rows = [row]
-        self._steps = Steps(None if begun.beside else record)
-        self.cache: BatchCache = begun.cache
-        self.logits = begun.logits
-        self.positions = begun.positions
-        self.beside = begun.beside
-
-    @property
-    def key(self) -> Hashable:
-        """Only rows of which this is the same can be decoded together."""
-        return self.rows[0].adapter_id, crossing.shape(self.beside, self.cache)
-
-    def join(self, other: Batch) -> None:
-        """Take in what belongs to the rows of another batch."""
-        self._steps.changed()
-        self.cache.join(other.cache)
-        self.logits = torch.cat([self.logits, other.logits])
-        self.positions = torch.cat(_alike(self.positions, other.positions), dim=-2)
-        self.beside = crossing.joined(self.beside, other.beside)
-
-    def keep(self, places: list[int]) -> None:
-        """Let go of all other rows."""
-        self._steps.changed()
-        self.rows = [self.rows[place] for place in places]
-        self.cache.keep(places)
-        chosen = torch.tensor(places, device=self.logits.device)
-        self.logits = self.logits[chosen]
-        self.positions = self.positions.index_select(-2, chosen)
-        self.beside = crossing.chosen(self.beside, chosen)
-
-    def step(self, model: Any, tokens: torch.Tensor) -> None:
-        """The model reads a token of each row."""
-        plain = partial(prefill.step, images=self.beside)
-        self.logits = self._steps.step(plain, model, self.cache, tokens, self.positions)
-        self.positions = self.positions + 1
-
-
-def _alike(one: torch.Tensor, other: torch.Tensor) -> list[torch.Tensor]:
-    """Positions along one axis as such along several, where the others have several."""
-    axes = max(one.ndim, other.ndim)
-    size = max((each.shape[0] for each in (one, other) if each.ndim == 3), default=1)
-    return [each if each.ndim == axes else each.expand(size, *each.shape) for each in (one, other)]
+LONG_SECONDS = 1.0  # after a prompt that takes longer the others get tokens before the next one is read
 
 
 class Decoder:
@@ -84,13 +38,17 @@ class Decoder:
     def __init__(self, loaded: LoadedModel, room: int, keep: int) -> None:
         self.room = room
         self._loaded: LoadedModel | None = loaded
+        self._name = loaded.checkpoint.id
         self.prefixes: Prefixes | None = None
         if keep and goes_on(loaded.model):
             beside = BESIDE * keep if loaded.device != "cpu" else 0
             self.prefixes = Prefixes(_placeholders(loaded.model.config), keep, beside)
-        self._measured, self._left = 0.0, 0  # when memory was last looked at, and what is left of it
-        self._record: Record | None = recorded if loaded.device.startswith("cuda") else None
+        cuda = loaded.device.startswith("cuda") and not spread(loaded.model)
+        self._recorder = Recorder(recorded if cuda else None)
+        self._memory = Memory(loaded, self.prefixes)
+        self._owed = 0.0  # seconds of decoding, after a long prompt, before the next one is read
         self.read = self.known = 0  # tokens of all prompts so far, and how many of them were not read again
+        self._alive: list[Row] = []  # until they end
         self._waiting: deque[Row] = deque()
         self._batches: dict[Hashable, Batch] = {}
         self._changed = threading.Lock()
@@ -105,8 +63,8 @@ class Decoder:
     def bytes(self) -> int:
         """What it takes on the model's device beside one answer: other answers, and what it keeps."""
         kept = self.prefixes.bytes if self.prefixes is not None else 0
-        others = self.running - 1
-        return kept + (self._row_bytes(self._longest()) * others if others > 0 else 0)
+        running = max(self.running, 1)
+        return kept + sum(batch.bytes for batch in list(self._batches.values())) * (running - 1) // running
 
     def shed(self) -> int:
         """Let go of what is kept for follow-ups; how many bytes of the device's memory that were."""
@@ -115,21 +73,20 @@ class Decoder:
     def forget(self, owner: str | None) -> None:
         """Let go of what was said by one owner; nothing is kept of their answers under way either."""
         with self._changed:
-            waiting = list(self._waiting)
-        rows = [row for batch in list(self._batches.values()) for row in batch.rows]
-        for row in (row for row in (*waiting, *rows) if row.owner == owner):
-            row.fleeting = True
+            for row in self._alive:
+                row.fleeting = row.fleeting or row.owner == owner
         if self.prefixes is not None:
             self.prefixes.forget(owner)
 
     def submit(self, row: Row) -> None:
-        """Decode a row, together with those that are there."""
+        """Decode a row, together with those that are there. Raises `RuntimeError` without a thread for it."""
         with self._changed:
-            self._waiting.append(row)
             if self._thread is None:
-                name = f"decode {self._model.checkpoint.id}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"decode {self._name}", daemon=True)
+                thread.start()  # it waits for the lock
+                self._thread = thread
+            self._alive.append(row)
+            self._waiting.append(row)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -146,108 +103,95 @@ class Decoder:
     def _run(self) -> None:
         while self._go_on():
             try:
-                with torch.inference_mode():
+                with torch.inference_mode(), self._device():
                     self._round()
             except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
-                self._give_up(error)
+                self._end(list(self._alive), error)
 
-    def _give_up(self, error: BaseException) -> None:
-        """Nobody may wait for ever."""
-        with self._changed:
-            rows = [*self._waiting, *(row for batch in self._batches.values() for row in batch.rows)]
-            self._waiting.clear()
-            self._batches = {}
-        for row in rows:
-            row.end(error)
+    def _device(self) -> AbstractContextManager[Any]:
+        """The model's GPU as this thread's own: graphs are recorded there."""
+        device = self._model.device
+        return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
 
     def _go_on(self) -> bool:
         """Whether there is anything to do; when not, the thread is over."""
         with self._changed:
-            if self._waiting or self._batches:
+            if self._alive:
                 return True
             self._thread = None
             return False
 
+    def _end(self, rows: Iterable[Row], error: BaseException | None = None) -> None:
+        """These rows end, wherever they are."""
+        for row in rows:
+            with self._changed:
+                self._alive = [each for each in self._alive if each is not row]
+                self._waiting = deque(each for each in self._waiting if each is not row)
+            for batch in [each for each in self._batches.values() if row in each.rows and error]:
+                self._drop(batch)
+            row.end(error)
+
+    def _drop(self, batch: Batch) -> None:
+        self._batches = {key: each for key, each in self._batches.items() if each is not batch}
+
     def _round(self) -> None:
         """Read what waits, for a while, and then a token for everybody."""
-        until = time.monotonic() + STALL_SECONDS
-        while (row := self._next()) is not None:
+        self._end([row for row in list(self._waiting) if row.stopped()])
+        begun = time.monotonic()
+        while self._owed <= 0 and (row := self._next()) is not None:
             self._begin(row)
-            if time.monotonic() > until:
+            if (spent := time.monotonic() - begun) > STALL_SECONDS:
+                self._owed = spent / 2 if spent > LONG_SECONDS else 0.0
                 break
+        begun = time.monotonic()
         for batch in list(self._batches.values()):
             with self._answering(batch):
                 self._step(batch)
+        self._owed = max(0.0, self._owed - (time.monotonic() - begun)) if self._batches else 0.0
 
     @contextmanager
-    def _answering(self, batch: Batch) -> Iterator[None]:
+    def _answering(self, batch: Batch, *joining: Row) -> Iterator[None]:
         """Whatever goes wrong, everybody in this batch is told, and nobody else is disturbed."""
+        rows = [*batch.rows, *joining]
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
-            self._end(batch)
-            for row in batch.rows:
-                row.end(error)
-
-    def _end(self, batch: Batch) -> None:
-        self._batches = {key: each for key, each in self._batches.items() if each is not batch}
+            self._drop(batch)
+            self._end({*rows, *batch.rows}, error)
 
     def _next(self) -> Row | None:
         """The next row, where there is room for it; the first one always gets what was planned for it."""
+        row = self._waiting[0] if self._waiting and self.running < self.room else None
+        if row is None or not self._has_adapter(row):
+            return None
+        batches = list(self._batches.values())
+        if batches and not self._memory.fits(batches, row.tokens):
+            return None
         with self._changed:
-            gone = [row for row in self._waiting if row.stopped()]
-            self._waiting = deque(row for row in self._waiting if row not in gone)
-            row = self._waiting[0] if self._waiting and self.running < self.room else None
-            if row is not None and (not self.running or self._fits(row)):
-                self._waiting.popleft()
-            else:
-                row = None
-        for each in gone:
-            each.end()
+            self._waiting.popleft()
         return row
 
-    def _fits(self, row: Row) -> bool:
-        """Whether the cache of another row has room; what is kept for follow-ups leaves for it."""
-        needed = self._row_bytes(max(self._longest(), row.tokens))
-        if needed > self._spare() and self.shed():
-            self._measured = 0.0
-        if needed > self._spare():
-            return False
-        self._left -= needed
-        return True
-
-    def _spare(self) -> int:
-        """Bytes that may be taken, measured now and then: that takes as long as a small model's token."""
-        now = time.monotonic()
-        if now - self._measured > MEASURED_SECONDS:
-            self._measured, self._left = now, self._model.spare()
-        return self._left
-
-    def _longest(self) -> int:
-        rows = (row for batch in list(self._batches.values()) for row in batch.rows)
-        return max((row.tokens for row in rows), default=0)
-
-    def _row_bytes(self, tokens: int) -> int:
-        """Bytes of the cache for a row of so many tokens, as those of the rows that are there."""
-        caches = [batch.cache for batch in list(self._batches.values())]
-        return max((cache.token_bytes for cache in caches), default=0) * tokens
+    def _has_adapter(self, row: Row) -> bool:
+        """Whether its adapter may be attached: those that are answering stay."""
+        busy = frozenset(id for batch in self._batches.values() if (id := batch.adapter_id) is not None)
+        self._model.busy = busy
+        return row.adapter_id is None or row.adapter_id in busy or len(busy) < adapters.WARM
 
     def _begin(self, row: Row) -> None:
         """Read a prompt, and let the row join those with its adapter."""
-        loaded = self._model
         try:
+            loaded = self._model
             adapters.use(loaded, row.adapter)
             row.chooser = Chooser(loaded, row.ids, row.limit, row.sampling)
-            begun = prefill.read(loaded, row, self.prefixes)
+            batch = Batch(row, prefill.read(loaded, row, self.prefixes), self._recorder)
+            row.inputs = {}
+            self.read += row.prompt
+            self.known += row.cached
         except BaseException as error:  # noqa: BLE001 - raised again where the answer is read
-            return row.end(error)
-        self.read += row.prompt
-        self.known += row.cached
-        batch = Batch(row, begun, self._record)
+            return self._end([row], error)
         there = self._batches.setdefault(batch.key, batch)
         if there is not batch:
-            there.rows += batch.rows
-            with self._answering(there):
+            with self._answering(there, row):
                 there.join(batch)
 
     def _step(self, batch: Batch) -> None:
@@ -269,23 +213,25 @@ class Decoder:
         stay = [place for place in range(len(batch.rows)) if place not in ended]
         for place, row in zip(ended, rows, strict=True):
             self._remember(batch, place, row)
+        if not stay:
+            self._drop(batch)
+            batch.rows = []
+        self._end(rows)
         if stay:
             batch.keep(stay)
             tokens = tokens[torch.tensor(stay, device=tokens.device)]
-        else:
-            self._end(batch)
-            batch.rows = []
-        for row in rows:
-            row.end()
         return tokens
 
     def _remember(self, batch: Batch, place: int, row: Row) -> None:
+        """Keep a row for its follow-up; its answer is whole whether that can be done or not."""
         if self.prefixes is None or row.fleeting:
             return
         bytes = batch.cache.token_bytes * len(row.ids)
-        if self.prefixes.make_room(row, bytes, self._spare()):
-            self._left -= bytes
-            self.prefixes.keep(row, batch.cache.kept(place))
+        try:
+            if self.prefixes.make_room(row, bytes, self._memory.spare(self._batches.values())):
+                self.prefixes.keep(row, batch.cache.kept(place))
+        except (RuntimeError, MemoryError):
+            _log.warning("An answer of %s could not be kept for its follow-up", self._name, exc_info=True)
 
 
 def _placeholders(config: Any) -> frozenset[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -86,11 +87,18 @@ class Graph:
         self._cache.write_at(None)
 
 
+@dataclass(slots=True)
+class Recorder:
+    """What records steps, for all batches of a model; None where they cannot be recorded."""
+
+    record: Record | None
+
+
 class Steps:
     """The steps of one batch: plain ones, and recorded ones once it stays as it is."""
 
-    def __init__(self, record: Record | None) -> None:
-        self._record = record
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._calm = 0
         self._graph: Graph | None = None
 
@@ -105,7 +113,7 @@ class Steps:
         self, plain: Callable[..., torch.Tensor], model: Any, cache: BatchCache, *inputs: torch.Tensor
     ) -> torch.Tensor:
         """The logits for every row; `inputs` are tokens (rows) and positions."""
-        if self._record is None or not cache.plain:
+        if self._recorder.record is None or not cache.plain:
             return plain(model, cache, *inputs)
         if cache.free < 1:
             self.changed()
@@ -117,9 +125,9 @@ class Steps:
         return self._graph.step(*inputs)
 
     def _begin(self, model: Any, cache: BatchCache, inputs: tuple[torch.Tensor, ...]) -> None:
-        assert self._record is not None
+        assert self._recorder.record is not None
         try:
-            self._graph = Graph(self._record, model, cache, *inputs)
+            self._graph = Graph(self._recorder.record, model, cache, *inputs)
         except (RuntimeError, NotImplementedError):
             _log.info("A step of %s cannot be recorded", type(model).__name__, exc_info=True)
-            self._record = None
+            self._recorder.record = None

@@ -66,19 +66,32 @@ class Prefixes:
         return entry, same
 
     def make_room(self, row: Row, bytes: int, spare: int) -> bool:
-        """Whether `bytes` may be kept of a row that ended, with so many to spare; older ones leave for it."""
-        key, ids = _key(row), row.ids
+        """Whether `bytes` of the device may be kept of a row that ended, with so many to spare.
+
+        What the row goes on from leaves, and older ones do where it needs their room.
+        """
         with self._lock:
-            before = self.bytes
             # The row has all that these have.
-            self._entries = [
-                each for each in self._entries if each.key != key or each.ids != ids[: len(each.ids)]
-            ]
-            most = min(self._most, before + spare)
+            old = [each for each in self._entries if each.key == _key(row) and _begins(row.ids, each.ids)]
+            most = min(self._most, self.bytes + spare)
             if bytes > most:
                 return False
-            self._shrink(most - bytes)
+            self._entries = [each for each in self._entries if each not in old]
+            leaving = self._oldest(self.bytes + bytes - most)
+        moved = [_moved(each) for each in leaving] if self._beside else []
+        with self._lock:
+            self._entries = [*moved, *self._entries]
+            while sum(each.bytes for each in self._entries if each.beside) > self._beside:
+                self._entries.remove(next(each for each in self._entries if each.beside))
         return True
+
+    def _oldest(self, bytes: int) -> list[Prefix]:
+        """Takes out the least recently used ones of the device, until so many bytes are free. Locked."""
+        leaving: list[Prefix] = []
+        while bytes > sum(each.bytes for each in leaving):
+            leaving.append(next(each for each in self._entries if not each.beside))
+            self._entries.remove(leaving[-1])
+        return leaving
 
     def keep(self, row: Row, kept: Kept) -> None:
         """Remember a row that ended, for which there is room."""
@@ -99,13 +112,6 @@ class Prefixes:
             self._entries = []
         return freed
 
-    def _shrink(self, most: int) -> None:
-        while self.bytes > most:
-            oldest = next(each for each in self._entries if not each.beside)
-            self._entries[self._entries.index(oldest)] = _moved(oldest)
-        while sum(each.bytes for each in self._entries if each.beside) > self._beside:
-            self._entries.remove(next(each for each in self._entries if each.beside))
-
     def _fits(self, row: Row, entry: Prefix, same: int) -> bool:
         """Whether all images lie before the end of what is the same."""
         if same >= entry.prompt:
@@ -115,6 +121,10 @@ class Prefixes:
 
 def _key(row: Row) -> Hashable:
     return row.owner, row.adapter_id, row.visual
+
+
+def _begins(ids: list[int], with_: list[int]) -> bool:
+    return ids[: len(with_)] == with_
 
 
 def _moved(prefix: Prefix) -> Prefix:

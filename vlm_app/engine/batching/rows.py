@@ -61,11 +61,13 @@ class Row:
         return token in self.ends or len(self.ids) >= self.tokens
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell whoever reads that this was all, or why there is no more."""
+        """Tell whoever reads that this was all, or why there is no more; once."""
+        if self.ended.is_set():
+            return
         self.inputs = {}
         self.chooser = None
-        self.put(error)
         try:
+            self.put(error)
             self.on_end()
         finally:
             self.ended.set()
