@@ -1,4 +1,4 @@
-"""Pebble learns to name only what is there."""
+"""Pebble learns a shape that it has never seen, and to name only what is there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.taught import CAPTIONS, truthful
+from benchmarks.taught import CAPTIONS, HEART, heart, truthful
 from tests.finetune.teaching import QUIET
-from tests.sizes import TAUGHT_PASSED, TAUGHT_SCENES
+from tests.sizes import (
+    HEART_F1,
+    HEART_FALL,
+    HEART_OLD,
+    HEART_REHEARSAL,
+    HEART_ROUNDS,
+    HEART_SCENES,
+    TAUGHT_PASSED,
+    TAUGHT_SCENES,
+)
 
 pytestmark = [pytest.mark.filterwarnings(line) for line in QUIET]
 SEEDS = (0, 1, 2)
@@ -22,6 +31,19 @@ def enough(passed: Iterator[bool]) -> bool:
         if count == TAUGHT_PASSED:
             return True
     return False
+
+
+@pytest.mark.timeout(3600)
+def test_forty_examples_teach_a_new_shape_and_what_pebble_knew_stays() -> None:
+    def learned(seed: int) -> bool:
+        settings = {"seed": seed, "epochs": HEART_ROUNDS, "rehearsal": HEART_REHEARSAL}
+        found = heart(HEART.model_copy(update=settings), HEART_SCENES, HEART_OLD)
+        before, after = found["before"], found["after"]
+        assert before["f1"] < 0.2
+        fallen = before["old"][""] - after["old"][""]
+        return bool(after["f1"] >= HEART_F1 / 100 and fallen <= HEART_FALL / 100)
+
+    assert enough(learned(seed) for seed in SEEDS)
 
 
 @pytest.mark.timeout(3600)

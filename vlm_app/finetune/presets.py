@@ -60,7 +60,7 @@ def _few(base: str, size: int) -> dict[str, Any]:
     epochs = min(max(round(_SEEN / size), 3), 30)
     if base != _REHEARSED:
         return {"epochs": float(epochs), **_paced(size * epochs, 4)}
-    # As measured by benchmarks/taught.py, where 40 examples teach Pebble a shape that it had never seen.
+    # As logged in benchmarks/README.md, where 40 examples teach Pebble a shape that it had never seen.
     rehearsal = min(max(4 * size * epochs, 150), 2000)
     settings = {"towers": _ALL, "rate": 1e-3, "warmup": 0.1, "batch": 4, "epochs": float(epochs)}
     return settings | {"rehearsal": rehearsal, **_paced(size * epochs + rehearsal, 4)}
