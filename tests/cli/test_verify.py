@@ -88,6 +88,7 @@ def test_things_are_asked_for_one_at_a_time(oracle: Oracle) -> None:
     assert (verdict.found, verdict.there, verdict.iou, verdict.drawn) == (3, 3, 1.0, 3)
     assert (verdict.read, verdict.signs) == (1, 2)
     assert verdict.tokens_per_second == 5.0 and verdict.first_token_seconds == 1.0
+    assert {request.owner for request in oracle.requests} == {None}  # whoever sits at this computer
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +18,11 @@ from gradio_client.exceptions import AppError
 
 from tests.browser.conftest import Server, served
 from vlm_app.grounding.formats import FORMATS, imported
+from vlm_app.people import Person, Role
 from vlm_app.settings import ROOT
-from vlm_app.types import Box
+from vlm_app.types import Answer, Box, Delta, Request
+from vlm_app.ui.endpoints import Endpoints
+from vlm_app.ui.running import Running
 
 SCENE = ROOT / "assets" / "examples" / "shapes.png"
 SIGN = ROOT / "assets" / "examples" / "signs.png"
@@ -82,6 +87,31 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     with pytest.raises(AppError, match=sentence) as told:
         export(client, image, **words)
     assert "Traceback" not in str(told.value)
+
+
+class Noting:
+    """An engine that notes who asks."""
+
+    def __init__(self) -> None:
+        self.owners: list[str | None] = []
+
+    def models(self) -> tuple[()]:
+        return ()
+
+    def answer(self, request: Request, stop: Event) -> Iterator[Delta]:
+        self.owners.append(request.owner)
+        yield Delta(answer=Answer("A scene."))
+
+
+def test_a_model_remembers_a_picture_as_that_of_whoever_sent_it(tmp_path: Path) -> None:
+    engine: Any = Noting()
+    endpoints = Endpoints(engine, Running())
+    endpoints.cache = tmp_path
+    for owner in ("ann", "bob"):
+        visit = SimpleNamespace(person=Person(owner, "", Role.ADMIN))
+        request: Any = SimpleNamespace(state=SimpleNamespace(visit=visit))
+        endpoints.export(request, {"path": str(SCENE)})
+    assert engine.owners == ["ann", "bob"]
 
 
 def posted(server: Server, path: str) -> str:

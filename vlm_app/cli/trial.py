@@ -158,6 +158,7 @@ def _asked(row: Checkpoint, picture: Picture, task: Task, query: str) -> Answer:
         task=task,
         query=query,
         sampling=Sampling(max_tokens=_TOKENS),
+        owner=None,
     )
     *_, last = engine().answer(request)
     assert last.answer is not None, "a stream of the engine ends with its answer"

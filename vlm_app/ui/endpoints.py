@@ -131,7 +131,9 @@ class Endpoints:
         parts: tuple[Part, ...] = (picture, query) if task is Task.CHAT else (picture,)
         turns = (Turn(Role.USER, parts),)
         precision = allowed(person, self.engine, checkpoint.id, precision or "auto")
-        request = Request(turns, checkpoint.id, task=task, query=query, precision=precision)
+        request = Request(
+            turns, checkpoint.id, task=task, query=query, precision=precision, owner=person.owner
+        )
         *_, last = self.engine.answer(request, stop)
         assert last.answer is not None, "a stream of the engine ends with its answer"
         return last.answer
