@@ -112,7 +112,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "RunsListeners.act": (
         "new", "preset", "again", "start", "stop", "resume", "delete", "delete-adapter", "open",
     ),
-    "RunsListeners.slow": ("measure", "merge", "push"),
+    "RunsListeners.slow": ("measure", "merge", "push", "add-merged"),
     "ServersListeners.act": ("look", "family", "remove"),
     "ModelListeners.act": ("add", "remove"),
     "EngineListeners.act": ("load", "unload", "cancel", "offer", "estimate", "pick"),

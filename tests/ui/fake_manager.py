@@ -78,6 +78,9 @@ class FakeManager:
     def unload(self, model: str, precision: str | None = None) -> None:
         self.held.pop(model, None)
 
+    def forget(self, owner: str) -> None:
+        """These models keep nothing."""
+
     def close(self) -> None:
         self.held.clear()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine, LocalBackend
+from vlm_app.engine.batching import prefill
 from vlm_app.grounding import bounds, iou
 from vlm_app.pebble.world import draw_scene
 from vlm_app.store import Store
@@ -70,8 +72,15 @@ def test_shapes_on_two_images_are_found_on_their_own_image(bench: Bench, sheet: 
 
 
 def test_leaving_in_the_middle_frees_the_model_within_a_token(
-    bench: Bench, sheet: Sheet, engine: Engine
+    bench: Bench, sheet: Sheet, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    step_of = prefill.step
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        time.sleep(0.05)
+        return step_of(*args, **more)
+
+    monkeypatch.setattr(prefill, "step", slowly)
     steps = bench.ask(OWNER, sheet.id, ["i0", "i1"], Question(Task.CAPTION, model="pebble"))
     for step in steps:
         if len(step.answer.text) > len("scene-11.png: I"):
