@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def folder(path: Path, **settings: object) -> RunFolder:
 def save(path: Path) -> None:
     """A checkpoint of half a megabyte, whole or not there."""
     part = path.with_name(f".{path.name}")
+    shutil.rmtree(part, ignore_errors=True)  # of one that was killed while it wrote
     part.mkdir(parents=True)
     (part / "weights").write_bytes(b"w" * 500_000)
     part.rename(path)
