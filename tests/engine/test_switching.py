@@ -71,8 +71,11 @@ def says(loaded: LoadedModel, text: str) -> Iterator[None]:
         return forced
 
     together, alone = "vlm_app.engine.batching.choosing.sampler", "vlm_app.engine.generation.sampler"
-    forced_only = lambda *_: LogitsProcessorList([force])  # noqa: E731 - the same for both
-    with patch(together, forced_only), patch(alone, forced_only):
+
+    def forced(*_: object) -> LogitsProcessorList:
+        return LogitsProcessorList([force])
+
+    with patch(together, forced), patch(alone, forced):
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,6 +20,7 @@ from vlm_app.finetune.runs import Run, Runs
 from vlm_app.store import Store
 
 ME = "me"
+Opened = TypeVar("Opened", bound="Bench")
 
 
 class Bench:
@@ -58,9 +59,14 @@ class Desk(Bench):
         return self.runs.run(ME, run.id).state
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def opened(kind: type[Opened], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
+    """A bench of some kind, closed at the end; every run needs as little memory as the tests have."""
     monkeypatch.setattr(plans, "needs", needs)
-    made = Desk(tmp_path / "data")
+    made = kind(tmp_path / "data")
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    yield from opened(Desk, tmp_path, monkeypatch)

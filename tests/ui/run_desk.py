@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.finetune.app import needs
-from tests.finetune.desk import ME, Bench
-from vlm_app.finetune import plans
+from tests.finetune.desk import ME, Bench, opened
 from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.runs import Run
@@ -54,7 +52,4 @@ class Desk(Bench):
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(plans, "needs", needs)
-    made = Desk(tmp_path / "data")
-    yield made
-    made.close()
+    yield from opened(Desk, tmp_path, monkeypatch)

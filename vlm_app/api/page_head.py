@@ -10,9 +10,10 @@ import re
 from html import escape
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlm_app.api.held_back import held_back
 from vlm_app.settings import settings
 
 TITLE = "vlm-app"
@@ -51,23 +52,12 @@ class PageHead:
         if scope["type"] != "http" or scope["path"] != "/":
             await self.app(scope, receive, send)
             return
-        start: list[Message] = []
-        body = bytearray()
+        await self.app(scope, receive, held_back(send, _with_head, _is_page))
 
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if Headers(raw=message["headers"]).get("content-type", "").startswith("text/html"):
-                    start.append(message)
-                    return
-            elif start:
-                body.extend(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                page = headed(body.decode()).encode() if body else b""  # none is asked for by HEAD
-                if page:
-                    MutableHeaders(scope=start[0])["content-length"] = str(len(page))
-                await send(start[0])
-                message = {**message, "body": page}
-            await send(message)
 
-        await self.app(scope, receive, answer)
+def _is_page(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
+
+
+async def _with_head(start: Message, body: bytes) -> bytes:
+    return headed(body.decode()).encode() if body else b""

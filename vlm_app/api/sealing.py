@@ -6,13 +6,15 @@ Plain ASGI. It stands inside of what compresses, as answers are read on their wa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import parse_qsl, quote, urlencode
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlm_app.api.held_back import held_back
 from vlm_app.api.seals import Seals
 from vlm_app.errors import AppError, BadInput, NotFound
 
@@ -49,7 +51,7 @@ class Sealing:
             status = 404 if isinstance(error, NotFound) else 400
             await PlainTextResponse(error.sentence, status)(scope, receive, send)
             return
-        await self.app(scope, receive, _Answer(self.seals, owner, uploader, send))
+        await self.app(scope, receive, _sealing(send, partial(self.seals.sealed, owner, uploader)))
 
     async def _opened(
         self, scope: Scope, receive: Receive, owner: str | None, before: str, asked: str
@@ -77,36 +79,26 @@ class Sealing:
         return found[0]
 
 
-class _Answer:
-    """Seals what is sent: JSON as a whole, a stream of events piece by piece."""
+def _sealing(send: Send, seal: Callable[[bytes], bytes]) -> Send:
+    """A `send` that seals what answers: JSON as a whole, a stream of events piece by piece."""
+    streamed = False
 
-    def __init__(self, seals: Seals, owner: str | None, uploader: str, send: Send) -> None:
-        self.seals, self.owner, self.uploader, self.send = seals, owner, uploader, send
-        self.start: Message | None = None  # held back until the whole of a JSON answer is there
-        self.body = b""
-        self.streamed = False
-
-    async def __call__(self, message: Message) -> None:
+    async def piece(message: Message) -> None:
+        nonlocal streamed
         if message["type"] == "http.response.start":
-            kind = Headers(raw=message["headers"]).get("content-type", "")
-            self.streamed = kind.startswith("text/event-stream")
-            if kind.startswith("application/json"):
-                self.start = message
-                return
-        elif message["type"] == "http.response.body" and self.start is not None:
-            self.body += message.get("body", b"")
-            if not message.get("more_body"):
-                await self._whole(self.start)
-            return
-        elif message["type"] == "http.response.body" and self.streamed and message.get("body"):
-            message = {**message, "body": self.seals.sealed(self.owner, self.uploader, message["body"])}
-        await self.send(message)
+            streamed = _kind(message).startswith("text/event-stream")
+        elif streamed and message.get("body"):
+            message = {**message, "body": seal(message["body"])}
+        await send(message)
 
-    async def _whole(self, start: Message) -> None:
-        body = self.seals.sealed(self.owner, self.uploader, self.body)
-        MutableHeaders(scope=start)["content-length"] = str(len(body))
-        await self.send(start)
-        await self.send({"type": "http.response.body", "body": body})
+    async def whole(start: Message, body: bytes) -> bytes:
+        return seal(body)
+
+    return held_back(piece, whole, lambda start: _kind(start).startswith("application/json"))
+
+
+def _kind(start: Message) -> str:
+    return Headers(raw=start["headers"]).get("content-type", "")
 
 
 async def _body(receive: Receive) -> bytes:

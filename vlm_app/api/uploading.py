@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vlm_app.api.held_back import held_back
 from vlm_app.media.bare import bare_file
 from vlm_app.store.uploads import Uploads
 
@@ -28,24 +29,13 @@ class Uploading:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(ROUTE):
             await self.app(scope, receive, send)
             return
-        start: list[Message] = []
-        body = bytearray()
 
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.append(message)
-                return
-            body.extend(message.get("body", b""))
-            if message.get("more_body"):
-                return
-            if start and start[0]["status"] == 200:
-                await run_in_threadpool(self._came, _owner(scope), bytes(body))
-            for held in start:
-                await send(held)
-            start.clear()
-            await send({"type": "http.response.body", "body": bytes(body)})
+        async def bare(start: Message, body: bytes) -> bytes:
+            if start["status"] == 200:
+                await run_in_threadpool(self._came, _owner(scope), body)
+            return body
 
-        await self.app(scope, receive, answer)
+        await self.app(scope, receive, held_back(send, bare))
 
     def _came(self, owner: str | None, body: bytes) -> None:
         """Raises `OSError` where the disk refuses: then nobody is told where the files lie."""

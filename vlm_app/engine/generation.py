@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -52,7 +53,7 @@ class Detokenizer:
         return str(self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-class Stream:
+class Stream(ABC):
     """An answer's tokens as they are made, and its text as it comes.
 
     A context manager: entering it begins the answer, leaving it ends it within one token.
@@ -87,13 +88,13 @@ class Stream:
         self._left.set()
         self.wait(JOIN_SECONDS)
 
+    @abstractmethod
     def begin(self) -> None:
         """Have the tokens made."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, seconds: float) -> None:
         """Until nothing of it runs any more, for so long at most."""
-        raise NotImplementedError
 
     def stopped(self) -> bool:
         """Whether nobody wants more tokens."""
