@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlm_app.pebble.card import fill, processor
-from vlm_app.pebble.evaluate import TABLE, items, table
+from vlm_app.pebble.evaluate import TABLE, foreign_items, items, table
 from vlm_app.pebble.scores import Tally
 from vlm_app.settings import ROOT
 
@@ -34,7 +34,7 @@ def test_the_processor_is_named() -> None:
 
 
 def test_every_row_of_the_table_is_asked_on_held_out_scenes() -> None:
-    asked = {item.skill for item in items(10)}
+    asked = {item.skill for item in (*items(10), *foreign_items(1))}
     assert asked == {skill for skill, _, _ in TABLE}
     tallies = {skill: Tally(asked=1, right=1) for skill in asked}
     assert table(tallies).count("\n") == len(TABLE) + 1

@@ -19,6 +19,7 @@ import numpy as np
 
 from vlm_app.pebble import questions
 from vlm_app.pebble.card import fill, processor
+from vlm_app.pebble.foreign import foreign_scene
 from vlm_app.pebble.markup import region
 from vlm_app.pebble.processor import END
 from vlm_app.pebble.scores import Tally
@@ -47,6 +48,7 @@ TABLE = (
     ("count", "accuracy", 0.95), ("detect", "f1", 0.93), ("detect", "mean_iou", 0.80),
     ("detect_all", "f1", 0.93), ("ground", "f1", 0.93), ("point", "accuracy", 0.97),
     ("ocr", "accuracy", 0.90), ("ocr_regions", "f1", 0.90), ("chart_value", "accuracy", 0.85),
+    ("foreign", "f1", 0.85),
 )  # fmt: skip
 
 
@@ -71,6 +73,15 @@ def items(scenes: int) -> Iterator[Item]:
             item = _item(rng, scene, skill)
             if item is not None:
                 yield item
+
+
+def foreign_items(scenes: int) -> Iterator[Item]:
+    """What to detect on so many scenes that matplotlib draws."""
+    for number in range(scenes):
+        rng = np.random.default_rng([HELD_OUT_STREAM, number])
+        scene = foreign_scene(rng)
+        question, truth = questions.detect(rng, scene).turns[0]
+        yield Item("foreign", scene.image, question, truth)
 
 
 def _item(rng: np.random.Generator, scene: Scene, skill: str) -> Item | None:
@@ -131,7 +142,7 @@ class Examinee:
 
 def evaluate(examinee: Examinee, scenes: int, batch: int = 32) -> dict[str, Tally]:
     """Scores by skill. Questions are batched by skill, so that answers are about as long."""
-    asked = sorted(items(scenes), key=lambda item: item.skill)
+    asked = sorted([*items(scenes), *foreign_items(scenes // 3)], key=lambda item: item.skill)
     tallies: dict[str, Tally] = {}
     for start in range(0, len(asked), batch):
         part = asked[start : start + batch]

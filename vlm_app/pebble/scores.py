@@ -13,7 +13,7 @@ from vlm_app.pebble.markup import read_regions
 
 Coordinates = tuple[float, ...]
 _LAST_WORD = {"existence", "colour", "shape", "size", "relation", "count"}  # it decides
-_BOXES = {"detect", "detect_all", "ground", "ocr_regions"}
+_BOXES = {"detect", "detect_all", "ground", "ocr_regions", "foreign"}
 
 
 @dataclass
