@@ -25,7 +25,8 @@
   document.addEventListener("pointerout", (event) => { if (!event.relatedTarget) look(null); });
   for (const name of ["focusin", "focusout"]) document.addEventListener(name, light);
   new MutationObserver(() => {
-    if (over && !over.isConnected) over = document.querySelector(".turn [data-r]:hover");
+    const there = over?.isConnected && over.matches(".turn [data-r]");
+    if (over && !there) over = document.querySelector(".turn [data-r]:hover");
     if (over || document.querySelector(".has-lit:is(.turn, .side)")) light();
   }).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "data-r"] });
 
