@@ -7,7 +7,7 @@
   // --- phrases and regions ---------------------------------------------------------------
   // Gradio writes a new state of an answer over the old one, which takes the marks off a phrase that the
   // mouse still rests on; nothing enters or leaves it then. So what is looked at is marked again.
-  let over = null;  // what the pointer is on
+  let over = null, at = [0, 0];  // what the pointer is on, and where it is
   const mark = (each, name, on) => { if (each.classList.contains(name) !== on) each.classList.toggle(name, on); };
   const light = () => {
     const on = over ?? document.querySelector(".turn [data-r]:focus-visible");
@@ -19,14 +19,17 @@
     for (const each of scope.querySelectorAll("[data-r]")) mark(each, "lit", mine(each));
     mark(scope, "has-lit", true);
   };
-  const look = (at) => { if (at !== over) { over = at; light(); } };
+  const look = (on) => { if (on !== over) { over = on; light(); } };
   for (const name of ["pointerover", "pointermove"])
-    document.addEventListener(name, (event) => look(near(event, ".turn [data-r]")));
+    document.addEventListener(name, (event) => {
+      at = [event.clientX, event.clientY];
+      look(near(event, ".turn [data-r]"));
+    });
   document.addEventListener("pointerout", (event) => { if (!event.relatedTarget) look(null); });
   for (const name of ["focusin", "focusout"]) document.addEventListener(name, light);
   new MutationObserver(() => {
     const there = over?.isConnected && over.matches(".turn [data-r]");
-    if (over && !there) over = document.querySelector(".turn [data-r]:hover");
+    if (over && !there) over = document.elementFromPoint(...at)?.closest(".turn [data-r]") ?? null;
     if (over || document.querySelector(".has-lit:is(.turn, .side)")) light();
   }).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "data-r"] });
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Route, expect
@@ -18,16 +20,19 @@ HEARD = """() => {
 }"""
 
 
-def all_at_once(visitor: Visitor) -> None:
-    """From now on the steps of an answer reach the browser together, as they do where it is busy."""
+@contextmanager
+def all_at_once(visitor: Visitor) -> Iterator[None]:
+    """The steps of an answer reach the browser together, as they do where it is busy."""
     visitor.page.route(
         "**/gradio_api/queue/data*", lambda route: route.fulfill(response=route.fetch(timeout=PATIENCE))
     )
+    yield
+    visitor.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_what_was_sent_leaves_the_box_where_all_steps_come_at_once(visitor: Visitor, picture: Path) -> None:
-    all_at_once(visitor)
-    visitor.ask("what is there?", picture)
+    with all_at_once(visitor):
+        visitor.ask("what is there?", picture)
     expect(visitor.page.locator("#message textarea")).to_have_value("")
     expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(0)
     expect(visitor.page.locator("#message .submit-button")).to_be_visible()
