@@ -5,21 +5,33 @@
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   // --- phrases and regions ---------------------------------------------------------------
-  const light = (from, on) => {
-    const turn = from.closest(".side, .turn");
-    if (!turn) return;
-    const keys = new Set((from.dataset.r || "").split(" "));
-    for (const each of turn.querySelectorAll("[data-r]")) {
-      const mine = each.dataset.r.split(" ").some((key) => keys.has(key));
-      each.classList.toggle("lit", on && mine);
-    }
-    turn.classList.toggle("has-lit", on);
+  // Gradio writes a new state of an answer over the old one, which takes the marks off a phrase that the
+  // mouse still rests on; nothing enters or leaves it then. So what is looked at is marked again.
+  let over = null, at = [0, 0];  // what the pointer is on, and where it is
+  const mark = (each, name, on) => { if (each.classList.contains(name) !== on) each.classList.toggle(name, on); };
+  const light = () => {
+    const on = over ?? document.querySelector(".turn [data-r]:focus-visible");
+    const scope = on?.closest(".side, .turn"), keys = new Set(on?.dataset.r.split(" "));
+    const mine = (each) => scope?.contains(each) && each.dataset.r.split(" ").some((key) => keys.has(key));
+    for (const each of document.querySelectorAll(".turn .lit")) if (!mine(each)) mark(each, "lit", false);
+    for (const each of document.querySelectorAll(".has-lit:is(.turn, .side)")) mark(each, "has-lit", each === scope);
+    if (!scope) return;
+    for (const each of scope.querySelectorAll("[data-r]")) mark(each, "lit", mine(each));
+    mark(scope, "has-lit", true);
   };
-  for (const [name, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]])
+  const look = (on) => { if (on !== over) { over = on; light(); } };
+  for (const name of ["pointerover", "pointermove"])
     document.addEventListener(name, (event) => {
-      const from = near(event, "[data-r]");
-      if (from) light(from, on);
+      at = [event.clientX, event.clientY];
+      look(near(event, ".turn [data-r]"));
     });
+  document.addEventListener("pointerout", (event) => { if (!event.relatedTarget) look(null); });
+  for (const name of ["focusin", "focusout"]) document.addEventListener(name, light);
+  new MutationObserver(() => {
+    const there = over?.isConnected && over.matches(".turn [data-r]");
+    if (over && !there) over = document.elementFromPoint(...at)?.closest(".turn [data-r]") ?? null;
+    if (over || document.querySelector(".has-lit:is(.turn, .side)")) light();
+  }).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "data-r"] });
 
   // --- a refused upload: Gradio puts the number of the answer before its sentence -----------
   const plain = (toast) => {
@@ -87,6 +99,16 @@
     const texts = [...turn.querySelectorAll("textarea")].map((area) => [area.dataset.part, area.value]);
     send("ask", { act: "edit", message: turn.dataset.message, texts });
     endEdit(turn);
+  };
+
+  // --- what would be left out ---------------------------------------------------------------
+  // Several events ask the server; one that was overtaken by a later one says nothing any more.
+  const notice = { asked: 0, said: 0, html: "" };
+  window.vlmAsksLeft = () => (notice.asked += 1);
+  window.vlmLeft = (text) => {
+    const news = JSON.parse(text || "{}");
+    if (news.number > notice.said) Object.assign(notice, { said: news.number, html: news.html });
+    return notice.html;
   };
 
   // --- the list of chats -----------------------------------------------------------------

@@ -120,3 +120,25 @@ def test_at_the_end_of_the_app_no_button_loads(showing: Showing, act: str) -> No
     listeners = EngineListeners(showing.on, showing, lambda known: {}, running)
     with pytest.raises(ModelUnavailable, match="The app is ending"):
         listeners._acted(ADMIN, {"act": act, "model": "pebble"}, values(showing, "auto"))
+
+
+def test_a_step_that_the_browser_never_shows_takes_nothing_along(tmp_path: Path) -> None:
+    """Where steps come faster than they are shown, of the updates of a part only the last one is left."""
+    from vlm_app.ui.listeners import Listeners
+    from vlm_app.ui.teaching import Teaching
+
+    engine, store = FakeEngine(), Store(tmp_path)
+    chats = Chats(store, engine)
+
+    async def made() -> Listeners:
+        with blocks():
+            return Listeners(layout(), chats, engine, Teaching(chats, store), Running())
+
+    listeners = asyncio.run(made())
+    steps = chats.send("me", chats.new("me"), ("hello",))
+    *before, last = listeners._shown(steps, "me", values(listeners.showing, "auto"), clears=True)
+    for step in before:
+        for part, update in step.items():
+            if isinstance(update, dict):
+                assert update.keys() <= last[part].keys()
+    assert before[0][listeners.on.taken]

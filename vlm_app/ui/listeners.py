@@ -6,8 +6,9 @@ it is comes from the signed cookie of each request.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -35,8 +36,10 @@ from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
-EMPTY = {"text": "", "files": []}
 ATTACHED = "(message) => (message?.files || []).length"
+CLEAR = "() => [{text: '', files: []}, 0]"
+NUMBER = "(...values) => [...values.slice(0, -1), window.vlmAsksLeft()]"
+LEFT = "(text) => window.vlmLeft(text)"
 
 
 class Listeners:
@@ -80,15 +83,21 @@ class Listeners:
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
         on.message.change(None, [on.message], [on.attached], js=ATTACHED, **quiet)
-        noticed: set[Component] = {on.chat, on.model, on.message}
-        now: dict[str, Any] = {**quiet, "queue": False}
-        for done in (sent, pressed):
-            done.then(self.notice, noticed, [on.notice], **now)
-        changed = [on.attached.change, on.model.change, on.chat.change]
-        gr.on(changed, self.notice, noticed, [on.notice], trigger_mode="always_last", **now)
+        on.taken.change(None, None, [on.message, on.attached], js=CLEAR, **quiet)
+        self._connect_notice([sent.then, pressed.then, on.attached.change, on.model.change, on.chat.change])
         self._connect_models()
         TeachingListeners(on, self.showing, self.teaching).connect()
         return loaded
+
+    def _connect_notice(self, events: Sequence[Callable[..., Any]]) -> None:
+        """Answers may overtake one another: each says which question it belongs to, and the browser shows
+        the latest."""
+        on, quiet = self.on, {"api_visibility": "private", "show_progress": "hidden"}
+        inputs = [on.chat, on.model, on.message, on.asks]
+        now: dict[str, Any] = {**quiet, "queue": False, "trigger_mode": "multiple"}
+        for event in events:
+            event(self.notice, inputs, [on.left], js=NUMBER, **now)
+        on.left.change(None, [on.left], [on.notice], js=LEFT, **now)
 
     def _connect_models(self) -> None:
         """The page of models, its servers, and what loads and unloads."""
@@ -105,6 +114,7 @@ class Listeners:
             on.chat,
             on.thread,
             on.message,
+            on.taken,
             on.chats.chats,
             on.model,
             on.task,
@@ -151,7 +161,11 @@ class Listeners:
     def _shown(
         self, steps: Iterator[Progress], owner: str, values: Values, clears: bool
     ) -> Iterator[Updates]:
-        """The steps worth showing: the first, the last, and between them not faster than the eye."""
+        """The steps worth showing: the first, the last, and between them not faster than the eye.
+
+        What only one step says must not be a `gr.update`: where steps come faster than the browser shows
+        them, Gradio writes the next one over it. So that a message was taken is told by its id.
+        """
         shown = 0.0
         for number, step in enumerate(steps):
             if number and not step.done and time.monotonic() - shown < BEAT:
@@ -160,7 +174,9 @@ class Listeners:
             updates: Updates = {self.on.thread: self.showing.growing(step)}
             if number == 0:
                 updates |= self.showing.around(owner, step.conversation, values)
-                updates[self.on.message] = gr.update(value=EMPTY, **BUSY) if clears else gr.update(**BUSY)
+                updates[self.on.message] = gr.update(**BUSY)
+                if clears:
+                    updates[self.on.taken] = step.conversation.messages[-1].id
             if step.done:
                 updates |= self.showing.around(owner, step.conversation, values)
                 updates[self.on.message] = gr.update(**IDLE)
@@ -238,12 +254,15 @@ class Listeners:
         checkpoint, owner = checkpoint_of(values[self.on.model]), person_of(request).owner
         return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values, owner)
 
-    def notice(self, values: Values, request: gr.Request) -> Updates:
-        """What the chosen model would not get of the chat and the images that are attached."""
+    def notice(
+        self, chat: str, model: str, message: dict[str, Any] | None, number: float, request: gr.Request
+    ) -> str:
+        """What the chosen model would not get of the chat and the images that are attached, as JSON:
+        the HTML, and the number of the question."""
         owner = person_of(request).owner  # without a cookie there is no chat, and nothing to leave out
-        _, files = message_of(values[self.on.message])
-        chat, model = values[self.on.chat], values[self.on.model]
-        return {self.on.notice: self.showing.notice(owner, chat, model, images_in(files))}
+        _, files = message_of(message)
+        html = self.showing.notice(owner, chat, model, images_in(files))
+        return json.dumps({"number": number, "html": html})
 
     def choose_task(self, model: str, task: str | None) -> Any:
         """Another task was picked: the message box says what it wants."""

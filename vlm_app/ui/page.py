@@ -48,7 +48,10 @@ class Parts:
     task: gr.Radio
     message: gr.MultimodalTextbox
     notice: gr.HTML  # what the model would not get of what is about to be sent
+    asks: gr.Number  # the number of a question for the notice, which the browser gives it
+    left: gr.Textbox  # the answer to such a question, as JSON for the browser
     attached: gr.Number  # how many images the message box holds
+    taken: gr.Textbox  # the id of the last message that was taken out of the message box
     knows: gr.HTML
     chat: gr.Textbox  # the id of the chat that is shown; empty for a new one
     bridge: gr.HTML  # what buttons inside messages and lists report to
@@ -118,7 +121,8 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 container=False, elem_id="task",
             )  # fmt: skip
             notice = gr.HTML(elem_id="notice", js_on_load=None)
-            attached = gr.Number(0, visible=False)
+            asks, left = gr.Number(0, visible=False), gr.Textbox(visible=False)
+            attached, taken = gr.Number(0, visible=False), gr.Textbox(visible=False)
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image", ".pdf"], sources=["upload"],
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
@@ -136,6 +140,9 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
         "task": task,
         "message": message,
         "notice": notice,
+        "asks": asks,
+        "left": left,
         "attached": attached,
+        "taken": taken,
         "knows": knows,
     }
