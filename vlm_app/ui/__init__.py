@@ -48,7 +48,7 @@ def build_page(
         WhoListeners(parts).connect(loaded)
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         on_bench = BenchListeners(parts.bench, bench, engine, acts, running)
-        on_bench.connect(parts.bench_tab, parts.clock, loaded)
+        on_bench.connect(parts.bench_tab, parts.news, loaded)
         _connect_finetune(parts, engine, workshop, listeners.showing, loaded)
         own = OwnData(store, chats, bench, workshop, engine)
         OwnDataListeners(parts.chats.own, own, running).connect(loaded)

@@ -24,6 +24,7 @@ BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
+NEWS = "window.vlmNews = () => trigger('click');"
 CHAT, WORKBENCH, FINETUNE, MODELS = "chat", "workbench", "finetune", "models"  # the tabs
 
 
@@ -54,7 +55,7 @@ class Parts:
     bridge: gr.HTML  # what buttons inside messages and lists report to
     engine: gr.HTML  # what buttons that load and unload report to
     shown: gr.Textbox  # whether the page of models is in sight, as the browser says
-    clock: gr.Timer
+    news: gr.HTML  # clicked by the browser when something changed by itself
 
 
 def blocks() -> gr.Blocks:
@@ -84,7 +85,7 @@ def layout() -> Parts:
     taught = {"finetune_tab": finetune_tab, "finetune": finetune}
     return Parts(
         chats, tabs, bench_tab, bench, **taught, models_tab=models_tab, models=models,
-        **conversation, **hidden, clock=gr.Timer(2),
+        **conversation, **hidden, news=gr.HTML(elem_id="news", js_on_load=NEWS),
     )  # fmt: skip
 
 

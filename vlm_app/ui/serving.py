@@ -7,25 +7,7 @@ import os
 from typing import Any
 
 from vlm_app.settings import Settings, settings
-from vlm_app.ui import ending
-
-OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
-    f"{name}.js"
-    for name in (
-        "overlay-shapes",
-        "overlay-state",
-        "overlay-view",
-        "overlay-panel",
-        "overlay-painter",
-        "overlay-gestures",
-        "overlay-editing",
-        "overlay",
-    )
-)
-FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
-BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
-
+from vlm_app.ui import ending, stubs
 
 STREAMS = 8  # of one kind at a time, at least; more where a model writes more answers together
 WAITING = 256  # events that wait at most; on ZeroGPU it would be one
@@ -68,6 +50,7 @@ def _prepare(chosen: Settings) -> None:
 
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:
     """Builds the page, launches it, says where it is, and waits for the end."""
+    stubs.write_none()
     from vlm_app.api.owner import Owners
     from vlm_app.engine.opening import opening
     from vlm_app.finetune.workshop import Workshop
@@ -119,6 +102,9 @@ def launch_options(
     from vlm_app.api.export_routes import export_routes
     from vlm_app.api.limited import Limited
     from vlm_app.api.middleware import outermost
+    from vlm_app.api.news import news_routes
+    from vlm_app.api.packed import Packed
+    from vlm_app.api.page_files import PageFile
     from vlm_app.api.page_head import PageHead
     from vlm_app.api.ready import ready_routes
     from vlm_app.api.report_routes import report_routes
@@ -129,14 +115,13 @@ def launch_options(
     from vlm_app.api.sign_in_routes import sign_in_routes
     from vlm_app.api.uploading import Uploading
     from vlm_app.store.uploads import Uploads
+    from vlm_app.ui import dress
     from vlm_app.ui.theme import theme
 
     assets, uploads = settings().assets, Uploads(store.data)
     root = settings().root_path
-    referrer = '<meta name="referrer" content="same-origin">'
-    script = f'window.vlmRoot = "{root}";\n' + "\n".join(
-        (assets / name).read_text(encoding="utf-8") for name in SCRIPTS
-    )
+    script = PageFile("page.js", "text/javascript", dress.script())
+    sheet = PageFile("page.css", "text/css", dress.sheet())
     own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
     own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
     own += [
@@ -144,14 +129,15 @@ def launch_options(
         *ready_routes(models, lambda: running.closed),
         *export_routes(chats),
     ]
-    own += sign_in_routes(owners)
+    own += [*news_routes(models), *sign_in_routes(owners), script.route(), sheet.route()]
     return {
         "root_path": root or None,  # None: what the place itself says
         "app_kwargs": {
             "lifespan": outermost(owners),
             "middleware": [
                 Middleware(Limited, disk=store.disk),
-                Middleware(PageHead),
+                Middleware(Packed),
+                Middleware(PageHead, script=script.address, sheet=sheet.address),
                 Middleware(Sealing, seals=Seals(owners, uploads)),
                 Middleware(Uploading, uploads=uploads),
             ],
@@ -161,8 +147,6 @@ def launch_options(
             "openapi_url": None,
         },
         "theme": theme(),
-        "css_paths": assets / "style.css",
-        "head": f"{referrer}<script>{script}</script>",
         "favicon_path": assets / "favicon.svg",
         "footer_links": [],
         "run_history": False,
