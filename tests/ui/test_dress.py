@@ -16,7 +16,10 @@ from vlm_app.ui.dress import WITHIN, script, sheet, within
         # What is dark stands on the body, outside of Gradio's page.
         (".dark .a { top: 0 }", f".dark .a, .dark {WITHIN}.a {{ top: 0 }}"),
         ("@media print { .a { top: 0 } }", f"@media print {{ {WITHIN}.a {{ top: 0 }} }}"),
-        ("@keyframes k { from { top: 0 } to { top: 1px } }", "@keyframes k { from { top: 0 } to { top: 1px } }"),
+        (
+            "@keyframes k { from { top: 0 } to { top: 1px } }",
+            "@keyframes k { from { top: 0 } to { top: 1px } }",
+        ),
         ("/* a { b } */ i { top: 0 }", f"i, {WITHIN}i {{ top: 0 }}"),
     ],
 )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vlm_app import hub
+from vlm_app import hub, servers
 from vlm_app.api.replies import NEVER
 from vlm_app.engine import ModelState
 from vlm_app.engine.events import Event, Listener
@@ -45,7 +45,8 @@ class News:
         return JSONResponse({"started": self._started, "news": news}, headers=NEVER)
 
     def _name(self) -> str:
-        now = (self._started, self._events, self._models.models(), hub.reachable(), opening().why)
+        peers = [(each, health := servers.health(each.name), health.resting) for each in servers.servers()]
+        now = (self._started, self._events, self._models.models(), hub.reachable(), opening().why, peers)
         return hashlib.sha256(repr(now).encode()).hexdigest()[:16]
 
 

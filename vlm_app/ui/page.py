@@ -63,6 +63,16 @@ def blocks() -> gr.Blocks:
     return gr.Blocks(title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True)
 
 
+def without_schemas(page: gr.Blocks) -> None:
+    """Leaves out what describes values to other programs, but where they ask: it is made three times at
+    the start, and each page would carry 100 kB of it. To be called before the page is closed."""
+    asked = [fn for fn in page.fns.values() if fn.api_visibility != "private"]
+    told = {part for fn in asked for part in (*fn.inputs, *fn.outputs)}
+    for part in set(page.blocks.values()) - told:
+        for schema in ("api_info", "api_info_as_input", "api_info_as_output"):
+            setattr(part, schema, dict)
+
+
 def layout() -> Parts:
     """Draws the page inside the Blocks that is open."""
     rows = catalog()
