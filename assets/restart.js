@@ -1,8 +1,9 @@
 // A tab outlives the server it came from. After a restart Gradio draws the page anew, blank; so the
 // tab asks whether the server is still the same, and otherwise loads itself again. What was typed and
-// not sent is kept for the tab, through any reload.
+// not sent is kept for the tab, through any reload. The same question brings whether a model changed by
+// itself: only then are its chips asked for, which costs a page that nobody touches far more.
 (() => {
-  const KEPT = "vlm-app draft", EVERY = 3000;
+  const KEPT = "vlm-app draft", EVERY = 2000, OFTEN = 10;  // milliseconds; looks after which the chips are asked for in any case
   const box = () => document.querySelector("#message textarea");
 
   // --- what was typed --------------------------------------------------------------------
@@ -23,18 +24,19 @@
     box().dispatchEvent(new Event("input", { bubbles: true }));
   }, 100);
 
-  // --- another server --------------------------------------------------------------------
-  let started = null;
+  // --- another server, and other models --------------------------------------------------
+  let started = null, news = null, looks = 0;
   const look = async () => {
     if (document.hidden) return;
     let found;
     try {
-      found = (await (await fetch(`${vlmRoot}/health`, { cache: "no-store" })).json()).started;
+      found = await (await fetch(`${vlmRoot}/news`, { cache: "no-store" })).json();
     } catch {  // it is away: the next look may find it again
       return;
     }
-    if (started !== null && found !== started) location.reload();
-    started = found;
+    if (started !== null && found.started !== started) location.reload();
+    if (news !== null && (found.news !== news || ++looks % OFTEN === 0)) window.vlmNews?.();
+    ({ started, news } = found);
   };
   setInterval(look, EVERY);
   document.addEventListener("visibilitychange", look);

@@ -18,7 +18,8 @@ def test_an_open_tab_shows_its_chat_again_with_what_was_typed(
         visitor = Visitor.come(context, server.url)
         visitor.ask("remember this")
         visitor.write("and then?")
-        visitor.page.wait_for_timeout(3500)  # the tab has heard which server it is
+        with visitor.page.expect_response("**/news"):  # the tab has heard which server it is
+            pass
         visitor.page.evaluate("window.before = true")
         server.process.kill()
         server.process.wait()

@@ -41,9 +41,9 @@ class Walker:
         return self._do(next(each for each in self._listeners("submit", "bridge")), event)
 
     def offers(self) -> str:
-        """What stands under the first screen, as the page asks for it every other second."""
+        """What stands under the first screen, as the page asks for it when it hears of news."""
         part = self._id("offers")
-        self._do(next(each for each in self._listeners("tick") if part in each["outputs"]))
+        self._do(next(each for each in self._listeners("click", "news") if part in each["outputs"]))
         return str(self.values[part])
 
     def until(self, words: str, seconds: float = 120.0) -> str:

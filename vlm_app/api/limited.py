@@ -28,7 +28,7 @@ UPLOADS = 2  # of one person at once: one that waits for its next piece holds ro
 API = "/gradio_api/"
 UPLOAD = f"{API}upload"
 FREE = re.compile(
-    r"/(?:assets|static|svelte|_app|custom_component)/.*|/(?:health|ready|theme\.css|favicon\.ico)"
+    r"/(?:assets|page|static|svelte|_app|custom_component)/.*|/(?:health|ready|theme\.css|favicon\.ico)"
 )
 SMALL_POSTS = re.compile(rf"{API}(?:run|cancel|reset|heartbeat|stream)(?:/.*)?")
 STREAMED = re.compile(r"/arrivals/[^/]+/file|/adapter")  # these count for themselves, while they write

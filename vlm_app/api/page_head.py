@@ -7,6 +7,7 @@ with a path something else is served.
 from __future__ import annotations
 
 import re
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -28,8 +29,12 @@ def manifest() -> dict[str, Any]:
     return {"name": TITLE, "icons": [icon], "start_url": f"{root}/", "display": "standalone"}
 
 
-def headed(html: str) -> str:
-    """The page with our names and addresses in place of Gradio's."""
+def headed(html: str, script: str = "", sheet: str = "") -> str:
+    """The page with our names and addresses in place of Gradio's, and with our own script and sheet.
+
+    The sheet stands in the body: Gradio adds those of its components at the end of the head, and the
+    last one counts.
+    """
     root = escape(settings().root_path, quote=True)
     ours = (
         f"<title>{TITLE}</title>"
@@ -38,26 +43,30 @@ def headed(html: str) -> str:
         f'<link rel="manifest" href="{root}/manifest.json" crossorigin="use-credentials">'
         f'<meta property="og:title" content="{TITLE}"><meta property="og:type" content="website">'
         f'<meta property="og:description" content="{ABOUT}"><meta name="description" content="{ABOUT}">'
+        '<meta name="referrer" content="same-origin">'
+        f'<link rel="preload" as="style" href="{sheet}"><script defer src="{script}"></script>'
     )
-    return THEIRS.sub("", html).replace("<head>", f"<head>{ours}", 1)
+    html = THEIRS.sub("", html).replace("<head>", f"<head>{ours}", 1)
+    return html.replace("<gradio-app", f'<link rel="stylesheet" href="{sheet}"><gradio-app', 1)
 
 
 class PageHead:
     """Puts it into the page. Plain ASGI; it stands inside of what compresses."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, script: str = "", sheet: str = "") -> None:
+        """`script` and `sheet` are addresses."""
         self.app = app
+        self._headed = partial(headed, script=script, sheet=sheet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/":
             await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, held_back(send, _with_head, _is_page))
+        await self.app(scope, receive, held_back(send, self._with_head, _is_page))
+
+    async def _with_head(self, start: Message, body: bytes) -> bytes:
+        return self._headed(body.decode()).encode() if body else b""
 
 
 def _is_page(start: Message) -> bool:
     return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
-
-
-async def _with_head(start: Message, body: bytes) -> bytes:
-    return headed(body.decode()).encode() if body else b""

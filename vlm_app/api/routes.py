@@ -25,7 +25,7 @@ from vlm_app.api.replies import (
 )
 from vlm_app.chat import Chats
 from vlm_app.errors import NotFound
-from vlm_app.store import Store, new_id
+from vlm_app.store import Store
 
 
 def routes(store: Store, chats: Chats, examples: Path) -> list[Route]:
@@ -48,11 +48,10 @@ class Served:
         self.store = store
         self.chats = chats
         self.examples = examples
-        self.started = new_id()
 
     async def health(self, request: Request) -> Response:
-        """The server is alive; says nothing about models. `started` is another one after a restart."""
-        return JSONResponse({"status": "ok", "version": __version__, "started": self.started})
+        """The server is alive; says nothing about models."""
+        return JSONResponse({"status": "ok", "version": __version__})
 
     async def manifest(self, request: Request) -> Response:
         """For a browser that puts the app among those of its device."""

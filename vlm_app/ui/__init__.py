@@ -27,11 +27,14 @@ def build_page(
 ) -> gr.Blocks:
     """The whole page, not yet served. `running` knows the answers that are being written, for whoever
     has to end them."""
+    from vlm_app.ui import stubs
+
+    stubs.write_none()  # before anything imports gradio
     from vlm_app.tidy import OwnData
     from vlm_app.ui.endpoints import Endpoints
     from vlm_app.ui.listeners import Listeners
     from vlm_app.ui.own_data import OwnDataListeners
-    from vlm_app.ui.page import blocks, layout
+    from vlm_app.ui.page import blocks, layout, without_schemas
     from vlm_app.ui.running import Running
     from vlm_app.ui.teaching import Teaching
     from vlm_app.ui.who import WhoListeners
@@ -48,10 +51,11 @@ def build_page(
         WhoListeners(parts).connect(loaded)
         acts = Acts(BenchShowing(parts.bench, bench, engine), bench, chats, store)
         on_bench = BenchListeners(parts.bench, bench, engine, acts, running)
-        on_bench.connect(parts.bench_tab, parts.clock, loaded)
+        on_bench.connect(parts.bench_tab, parts.news, loaded)
         _connect_finetune(parts, engine, workshop, listeners.showing, loaded)
         own = OwnData(store, chats, bench, workshop, engine)
         OwnDataListeners(parts.chats.own, own, running).connect(loaded)
+        without_schemas(page)
     return page
 
 

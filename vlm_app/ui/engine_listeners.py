@@ -50,7 +50,7 @@ class EngineListeners:
         self._running = running
 
     def connect(self) -> None:
-        """Ties timers and buttons to listeners."""
+        """Ties news, timers and buttons to listeners."""
         on, page = self.on, self.page
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         tell: dict[str, Any] = {"js": TELL, **quiet}
@@ -64,7 +64,7 @@ class EngineListeners:
             [*live, page.watch], js=LOOK, queue=False, **quiet,
         )  # fmt: skip
         page.told.change(None, [page.told], None, queue=False, **tell)
-        on.clock.tick(self.tick, chosen | {on.offers}, [on.chip, on.offers], queue=False, **quiet)
+        on.news.click(self.tick, chosen | {on.offers}, [on.chip, on.offers], queue=False, **quiet)
         gr.on([on.panel.precision.input, on.panel.adapter.input], self.tick, chosen | {on.offers},
               [on.chip, on.offers], queue=False, **quiet)  # fmt: skip
         on.panel.fold.expand(self.weigh, [on.model], on.panel.precision, **quiet)

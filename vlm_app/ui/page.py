@@ -24,6 +24,7 @@ BRIDGE = (
     "window.vlmBridge = {quick: (data) => trigger('click', data), ask: (data) => trigger('submit', data)};"
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
+NEWS = "window.vlmNews = () => trigger('click');"
 CHAT, WORKBENCH, FINETUNE, MODELS = "chat", "workbench", "finetune", "models"  # the tabs
 
 
@@ -57,12 +58,22 @@ class Parts:
     bridge: gr.HTML  # what buttons inside messages and lists report to
     engine: gr.HTML  # what buttons that load and unload report to
     shown: gr.Textbox  # whether the page of models is in sight, as the browser says
-    clock: gr.Timer
+    news: gr.HTML  # clicked by the browser when something changed by itself
 
 
 def blocks() -> gr.Blocks:
     """An empty page with its settings."""
     return gr.Blocks(title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True)
+
+
+def without_schemas(page: gr.Blocks) -> None:
+    """Leaves out what describes values to other programs, but where they ask: it is made three times at
+    the start, and each page would carry 100 kB of it. To be called before the page is closed."""
+    asked = [fn for fn in page.fns.values() if fn.api_visibility != "private"]
+    told = {part for fn in asked for part in (*fn.inputs, *fn.outputs)}
+    for part in set(page.blocks.values()) - told:
+        for schema in ("api_info", "api_info_as_input", "api_info_as_output"):
+            setattr(part, schema, dict)
 
 
 def layout() -> Parts:
@@ -87,7 +98,7 @@ def layout() -> Parts:
     taught = {"finetune_tab": finetune_tab, "finetune": finetune}
     return Parts(
         chats, tabs, bench_tab, bench, **taught, models_tab=models_tab, models=models,
-        **conversation, **hidden, clock=gr.Timer(2),
+        **conversation, **hidden, news=gr.HTML(elem_id="news", js_on_load=NEWS),
     )  # fmt: skip
 
 

@@ -9,24 +9,6 @@ from typing import Any
 from vlm_app.settings import Settings, settings
 from vlm_app.ui import ending
 
-OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
-    f"{name}.js"
-    for name in (
-        "overlay-shapes",
-        "overlay-state",
-        "overlay-view",
-        "overlay-panel",
-        "overlay-painter",
-        "overlay-gestures",
-        "overlay-editing",
-        "overlay",
-    )
-)
-FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
-BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
-
-
 STREAMS = 8  # of one kind at a time, at least; more where a model writes more answers together
 WAITING = 256  # events that wait at most; on ZeroGPU it would be one
 
@@ -113,57 +95,40 @@ def launch_options(
     """Everything that `Blocks.launch` gets in every place where the app runs."""
     from starlette.middleware import Middleware
 
-    from vlm_app.api.adapter_routes import adapter_routes
-    from vlm_app.api.arrival_routes import arrival_routes
-    from vlm_app.api.bench_routes import bench_routes
-    from vlm_app.api.export_routes import export_routes
     from vlm_app.api.limited import Limited
     from vlm_app.api.middleware import outermost
+    from vlm_app.api.packed import Packed
+    from vlm_app.api.page_files import PageFile
     from vlm_app.api.page_head import PageHead
-    from vlm_app.api.ready import ready_routes
-    from vlm_app.api.report_routes import report_routes
-    from vlm_app.api.routes import routes
-    from vlm_app.api.run_routes import run_routes
     from vlm_app.api.sealing import Sealing
     from vlm_app.api.seals import Seals
-    from vlm_app.api.sign_in_routes import sign_in_routes
     from vlm_app.api.uploading import Uploading
     from vlm_app.store.uploads import Uploads
+    from vlm_app.ui import dress
     from vlm_app.ui.theme import theme
 
-    assets, uploads = settings().assets, Uploads(store.data)
-    root = settings().root_path
-    referrer = '<meta name="referrer" content="same-origin">'
-    script = f'window.vlmRoot = "{root}";\n' + "\n".join(
-        (assets / name).read_text(encoding="utf-8") for name in SCRIPTS
-    )
-    own = [*routes(store, chats, assets / "examples"), *bench_routes(bench), *report_routes(bench)]
-    own += [*arrival_routes(workshop.arrivals), *run_routes(workshop.runs)]
-    own += [
-        *adapter_routes(workshop.adapters),
-        *ready_routes(models, lambda: running.closed),
-        *export_routes(chats),
-    ]
-    own += sign_in_routes(owners)
+    uploads = Uploads(store.data)
+    script = PageFile("page.js", "text/javascript", dress.script())
+    sheet = PageFile("page.css", "text/css", dress.sheet())
+    own = _routes(chats, store, owners, bench, workshop, models, running)
     return {
-        "root_path": root or None,  # None: what the place itself says
+        "root_path": settings().root_path or None,  # None: what the place itself says
         "app_kwargs": {
             "lifespan": outermost(owners),
             "middleware": [
                 Middleware(Limited, disk=store.disk),
-                Middleware(PageHead),
+                Middleware(Packed),
+                Middleware(PageHead, script=script.address, sheet=sheet.address),
                 Middleware(Sealing, seals=Seals(owners, uploads)),
                 Middleware(Uploading, uploads=uploads),
             ],
-            "routes": own,
+            "routes": [*own, script.route(), sheet.route()],
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
         },
         "theme": theme(),
-        "css_paths": assets / "style.css",
-        "head": f"{referrer}<script>{script}</script>",
-        "favicon_path": assets / "favicon.svg",
+        "favicon_path": settings().assets / "favicon.svg",
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
@@ -173,3 +138,32 @@ def launch_options(
         "quiet": True,
         "show_error": False,
     }
+
+
+def _routes(
+    chats: Any, store: Any, owners: Any, bench: Any, workshop: Any, models: Any, running: Any
+) -> list[Any]:
+    """The app's own routes, beside Gradio's."""
+    from vlm_app.api.adapter_routes import adapter_routes
+    from vlm_app.api.arrival_routes import arrival_routes
+    from vlm_app.api.bench_routes import bench_routes
+    from vlm_app.api.export_routes import export_routes
+    from vlm_app.api.news import news_routes
+    from vlm_app.api.ready import ready_routes
+    from vlm_app.api.report_routes import report_routes
+    from vlm_app.api.routes import routes
+    from vlm_app.api.run_routes import run_routes
+    from vlm_app.api.sign_in_routes import sign_in_routes
+
+    return [
+        *routes(store, chats, settings().assets / "examples"),
+        *bench_routes(bench),
+        *report_routes(bench),
+        *arrival_routes(workshop.arrivals),
+        *run_routes(workshop.runs),
+        *adapter_routes(workshop.adapters),
+        *ready_routes(models, lambda: running.closed),
+        *news_routes(models),
+        *export_routes(chats),
+        *sign_in_routes(owners),
+    ]

@@ -53,9 +53,9 @@ class BenchListeners:
         self.showing: BenchShowing = acts.showing
         self.running = running
 
-    def connect(self, tab: gr.Tab, clock: gr.Timer, loaded: Any) -> None:
-        """Ties events to listeners. All that runs a model stands in the queue of the answers;
-        `loaded` is the end of the page's first load."""
+    def connect(self, tab: gr.Tab, news: gr.HTML, loaded: Any) -> None:
+        """Ties events to listeners. All that runs a model stands in the queue of the answers; `news` is
+        clicked when a model changed by itself, and `loaded` is the end of the page's first load."""
         on = self.on
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         writes: dict[str, Any] = {**quiet, "concurrency_id": "answers", "concurrency_limit": 8}
@@ -73,7 +73,7 @@ class BenchListeners:
         chosen = [on.model.input, on.second.input, on.task.input]
         picked = gr.on(chosen, self.choose, on.asked, asking, trigger_mode="always_last", **quiet)
         picked.then(None, None, None, js=RUNS, **quiet)
-        clock.tick(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
+        news.click(self.tick, [on.model, on.task, on.chip], [on.chip], queue=False, **quiet)
 
     # --- asking -----------------------------------------------------------------------------
 
