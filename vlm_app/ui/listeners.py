@@ -36,6 +36,7 @@ from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
 EMPTY = {"text": "", "files": []}
+ACTED = "() => { window.vlmActed() }"
 ATTACHED = "(message) => (message?.files || []).length"
 
 
@@ -71,7 +72,8 @@ class Listeners:
         )
         sent = on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
         pressed = on.bridge.submit(self.ask, asked, outputs, **writes)
-        on.bridge.click(self.act, here, outputs, **quiet)
+        acted = on.bridge.click(self.act, here, outputs, trigger_mode="multiple", **quiet)
+        acted.then(None, None, None, js=ACTED, **quiet)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
         on.chats.new.click(self.new, here, outputs, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)

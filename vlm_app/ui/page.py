@@ -18,6 +18,7 @@ from vlm_app.ui.finetune.page import FinetunePage
 from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import ChatList
+from vlm_app.ui.steady import steady
 from vlm_app.ui.workbench.page import BenchPage
 
 BRIDGE = (
@@ -104,14 +105,14 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 model_bar.models(rows), value=first.id, label="Model", show_label=False, container=False,
                 elem_id="model", filterable=True, min_width=120, scale=0,
             )  # fmt: skip
-            chip = gr.HTML(elem_id="chip", js_on_load=None, min_width=80)
-            export = gr.HTML(elem_id="export", js_on_load=None, min_width=40)
+            chip = steady(elem_id="chip", min_width=80)
+            export = steady(elem_id="export", min_width=40)
             panel = SettingsPanel.build(first)
         thread = gr.Chatbot(
             elem_id="thread", show_label=False, container=False, buttons=[], layout="panel", height=None,
             feedback_options=None, allow_tags=False, group_consecutive_messages=False,
         )  # fmt: skip
-        offers = gr.HTML(elem_id="offers", js_on_load=None)
+        offers = steady(elem_id="offers")
         with gr.Column(elem_id="composer"):
             task = gr.Radio(
                 model_bar.tasks(first), value=begin.value, label="Task", show_label=False,

@@ -24,7 +24,7 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
 )
 FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
 BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
-SCRIPTS = ("page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
+SCRIPTS = ("steady.js", "page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
 
 
 STREAMS = 8  # of one kind at a time, at least; more where a model writes more answers together
