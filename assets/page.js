@@ -184,8 +184,16 @@
   const toServers = () => toFold("#add-a-server", "#server-name input");
 
   // --- servers ---------------------------------------------------------------------------
-  const server = (act, on, more = {}) =>
+  let asked = 0;  // presses that wait for their answer
+  const server = (act, on, more = {}) => {
+    asked += 1;
     window.vlmServers?.({ act, server: on.closest("[data-server]").dataset.server, ...more });
+  };
+  window.vlmServed = () => {  // a family that was refused goes back to what the server wrote
+    asked -= 1;
+    if (asked) return;
+    for (const each of document.querySelectorAll("[data-family] option")) each.selected = each.defaultSelected;
+  };
   document.addEventListener("change", (event) => {
     const on = near(event, "[data-family]");
     if (on) server("family", on, { model: on.dataset.family, family: on.value });
