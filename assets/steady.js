@@ -33,12 +33,15 @@ const vlmSteady = (() => {
     for (const { name, value } of is.attributes) if (was.getAttribute(name) !== value) set(was, node, name, value);
   };
   const set = (was, node, name, value) => {
+    const follows = name === "selected" || untouched(was, node, name);
     if (name === "class") classes(node, was.classList, (value || "").split(/\s+/).filter(Boolean));
     else if (value === null) node.removeAttribute(name);
     else node.setAttribute(name, value);
-    if (["value", "checked", "selected"].includes(name) && name in node) node[name] = name === "value" ? value ?? "" : value !== null;
+    if (follows) node[name] = name === "value" ? value ?? "" : value !== null;
     if (value === null) was.removeAttribute(name); else was.setAttribute(name, value);
   };
+  const untouched = (was, node, name) => name === "value" ? node.value === (was.getAttribute(name) ?? "")
+    : name === "checked" && node.checked === was.hasAttribute(name);  // what a person entered stays
   const classes = (node, before, now) => {  // the page's own stay
     node.classList.remove(...[...before].filter((each) => !now.includes(each)));
     node.classList.add(...now.filter((each) => !before.contains(each)));

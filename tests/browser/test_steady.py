@@ -96,6 +96,20 @@ def test_typed_text_and_the_focus_stay_when_the_line_moves(page: Page) -> None:
     expect(typing).to_have_value("half a word")
 
 
+def test_field_that_nobody_touched_follows_the_server(page: Page) -> None:
+    fields = '<input value="{0}"><input type="checkbox"{1}><select><option{1}>a<option{2}>b</select>'
+    write(page, fields.format("one", " checked", "").replace("<option checked>", "<option selected>"))
+    write(page, fields.format("two", "", " selected"))
+    expect(page.locator("input").first).to_have_value("two")
+    expect(page.locator("input").last).not_to_be_checked()
+    expect(page.locator("select")).to_have_value("b")
+    page.locator("input").first.fill("mine")
+    page.locator("input").last.check()
+    write(page, fields.format("three", "", " selected"))
+    expect(page.locator("input").first).to_have_value("mine")
+    expect(page.locator("input").last).to_be_checked()
+
+
 def test_field_that_the_browser_put_there_stays(page: Page) -> None:
     write(page, rows(("a", "A"), ("b", "B")))
     page.evaluate("document.querySelector('[data-chat=a]').prepend(document.createElement('input'))")

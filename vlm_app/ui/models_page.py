@@ -68,7 +68,7 @@ class Filters:
         with gr.Row(elem_id="model-line"):
             return cls(
                 **pickers,
-                count=gr.HTML(elem_id="model-count", js_on_load=None),
+                count=steady(elem_id="model-count"),
                 permissive=gr.Checkbox(
                     label="Permissive licence", container=False, min_width=152, scale=0, elem_id="permissive"
                 ),
@@ -136,7 +136,7 @@ class ModelsPage:
         """Draws the page where it is called. The table itself comes when the tab is opened."""
         with gr.Column(elem_id="models"):
             gr.HTML(TITLE, js_on_load=None)
-            why = gr.HTML(elem_id="models-why", js_on_load=None)
+            why = steady(elem_id="models-why")
             machine = steady(elem_id="machine")
             loaded = steady(elem_id="loaded")
             served = steady(elem_id="servers"), gr.Textbox(visible=False)
@@ -180,7 +180,7 @@ def _more() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
 
 
 def _account() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
-    signed = gr.HTML(elem_id="signed", js_on_load=None)
+    signed = steady(elem_id="signed")
     with gr.Row():
         token = gr.Textbox(
             label="Access token of the Hugging Face Hub", placeholder="hf_…", type="password",

@@ -118,14 +118,14 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 model_bar.tasks(first), value=begin.value, label="Task", show_label=False,
                 container=False, elem_id="task",
             )  # fmt: skip
-            notice = gr.HTML(elem_id="notice", js_on_load=None)
+            notice = steady(elem_id="notice")
             attached = gr.Number(0, visible=False)
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image", ".pdf"], sources=["upload"],
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip
-            knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)
+            knows = steady(model_bar.knows(first), elem_id="knows")
             own_data.notice()  # on a phone, where the sidebar is closed
     return {
         "model": model,

@@ -50,7 +50,7 @@ class ChatList:
                     "Import a chat", file_types=[".json"], size="sm", elem_id="import", type="filepath"
                 ),
                 own=OwnDataPart.build(),
-                who=gr.HTML(elem_id="who", js_on_load=None),
+                who=steady(elem_id="who"),
             )
 
 

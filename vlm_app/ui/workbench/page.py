@@ -62,7 +62,7 @@ class BenchPage:
                 second = _picker(
                     choosing.second(rows, Task.CAPTION), choosing.NOBODY, "Compare with", "bench-second"
                 )
-            first = gr.HTML(empty(limits.of(None).pages), elem_id="bench-empty", js_on_load=None)
+            first = steady(empty(limits.of(None).pages), elem_id="bench-empty")
             with gr.Row(elem_id="bench-body"):
                 gr.HTML(STRIP, elem_id="bench-strip", js_on_load=None, min_width=80)
                 gr.HTML(STAGE, elem_id="bench-stage", js_on_load=None, min_width=80)
@@ -104,7 +104,7 @@ def _asking(
         "as many times as long.", container=False, elem_id="bench-detail",
     )  # fmt: skip
     gr.HTML(RUN, elem_id="bench-run", js_on_load=None)
-    return task, ready, query, detail, gr.HTML(elem_id="bench-progress", js_on_load=None)
+    return task, ready, query, detail, steady(elem_id="bench-progress")
 
 
 def _picker(choices: list[tuple[str, str]], value: str, label: str, id: str) -> gr.Dropdown:

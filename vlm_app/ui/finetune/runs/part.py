@@ -48,7 +48,7 @@ class RunsPart:
                 gr.HTML(TOP, elem_id="runs-top", js_on_load=None)
                 listed = steady(elem_id="runs-list")
             with gr.Column(elem_id="runs-main", min_width=80):
-                why = gr.HTML(elem_id="runs-why", js_on_load=None)
+                why = steady(elem_id="runs-why")
                 gr.HTML(form(), elem_id="runs-form", js_on_load=None)
                 head = steady(elem_id="run-head")
                 helped = steady(elem_id="run-helped")
