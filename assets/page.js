@@ -115,8 +115,10 @@
     link.before(field);
     field.focus();
     field.select();
+    let ended = false;  // a field that goes says that it lost the focus, while it is still there
     const end = (keep) => {
-      if (!field.isConnected) return;
+      if (ended) return;
+      ended = true;
       const title = field.value.trim();
       field.remove();
       row.classList.remove("renaming");

@@ -204,6 +204,15 @@ def test_half_typed_name_stays_while_the_list_of_chats_is_drawn_again(visitor: V
     visitor.page.keyboard.type("it")
     visitor.page.keyboard.press("Enter")
     expect(visitor.page.locator("#chat-list")).to_contain_text("Fruit")
+    fruit = visitor.page.locator("#chat-list .chat").filter(has_text="Fruit")
+    fruit.hover()
+    fruit.get_by_role("button", name="Rename").click()
+    field.fill("Nuts")
+    field.press("Escape")
+    fruit.hover()
+    fruit.get_by_role("button", name="Delete").first.click()
+    fruit.locator(".confirm").get_by_role("button", name="Delete").click()
+    expect(visitor.chats).to_have_text(["Vegetables"])
     assert visitor.errors == []
 
 
