@@ -212,7 +212,7 @@ def test_half_typed_name_stays_while_the_list_of_chats_is_drawn_again(visitor: V
     fruit.hover()
     fruit.get_by_role("button", name="Delete").first.click()
     fruit.locator(".confirm").get_by_role("button", name="Delete").click()
-    expect(visitor.chats).to_have_text(["Vegetables"])
+    expect(visitor.chats).to_have_count(1)
     assert visitor.errors == []
 
 
