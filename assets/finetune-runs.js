@@ -25,7 +25,6 @@
 
   // --- news from the server --------------------------------------------------------------
   window.vlmRunsTell = (text) => {
-    watchHead();
     const news = JSON.parse(text || "{}");
     if (news.datasets) fill(news);
     if (news.fields) { setFields(news.fields); check(); }  // again: they may come after the first look at the form
@@ -46,7 +45,6 @@
     const changed = now.open !== id;
     now.open = id;
     if (changed) {
-      unfolded.run = "";
       for (const name of ["head", "curve", "helped", "then"]) delete now.has[name];
       Object.assign(now, { run: null, samples: [], step: null });
       if (now.other === id) compare("");
@@ -268,26 +266,6 @@
     right.replaceChildren(made("small", { textContent: "Right" }), ` ${sample.right?.text || "nothing"}`);
   };
 
-  // --- what is unfolded above a run stays so when the server draws it anew ---------------------------
-  const unfolded = { run: "", asking: false, repeat: false };
-  const remember = () => {
-    const head = openHead();
-    if (head) Object.assign(unfolded, { run: head.dataset.runId,
-      asking: Boolean(head.querySelector(".run-sure.asking")), repeat: Boolean(head.querySelector(".run-repeat")?.open) });
-  };
-  const unfold = () => {
-    const head = openHead();
-    if (!head || head.dataset.runId !== unfolded.run) return;
-    head.querySelector(".run-sure").classList.toggle("asking", unfolded.asking);
-    head.querySelector(".run-repeat")?.toggleAttribute("open", unfolded.repeat);
-  };
-  const watchHead = () => {
-    if (!at("run-head") || at("run-head").dataset.watched) return;
-    at("run-head").dataset.watched = "yes";
-    new MutationObserver(unfold).observe(at("run-head"), { childList: true, subtree: true });
-  };
-  document.addEventListener("click", (event) => { if (near(event, "#run-head summary")) setTimeout(remember); });
-
   // --- buttons -------------------------------------------------------------------------------------
   const openHead = () => document.querySelector("#run-head [data-state]");
   const copy = async (text) => {
@@ -299,10 +277,7 @@
       area.remove();
     }
   };
-  const sure = (on, asks) => {
-    on.closest(".run-sure").classList.toggle("asking", asks);
-    remember();
-  };
+  const sure = (on, asks) => on.closest(".run-sure").classList.toggle("asking", asks);
   const acts = {
     new: () => { open(""); act("new", kept() || {}); },
     open: (on) => open(on.closest("[data-run-id]").dataset.runId),

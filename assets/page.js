@@ -1,7 +1,24 @@
 // What the page does in the browser by itself: one delegated listener for the buttons in
 // messages and lists, phrases and regions that light up together, editing in place, the address.
 (() => {
-  const send = (way, data) => window.vlmBridge?.[way]?.(data);
+  const send = (way, data) => way === "quick" ? quick(data) : window.vlmBridge?.[way]?.(data);
+
+  // --- presses: one at a time, each on what the one before it left; the same one twice is one -----
+  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
+  const presses = [];  // the first is under way
+  let late = 0;
+  const quick = (data) => {
+    const press = JSON.stringify(data);
+    if (presses.includes(press)) return;
+    if (presses.push(press) === 1) next();
+  };
+  const next = () => {
+    clearTimeout(late);
+    if (!presses.length) return;
+    late = window.vlmBridge ? setTimeout(window.vlmActed, LATE) : setTimeout(next, 100);
+    window.vlmBridge?.quick(JSON.parse(presses[0]));
+  };
+  window.vlmActed = () => { presses.shift(); next(); };
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   // --- phrases and regions ---------------------------------------------------------------
@@ -120,8 +137,10 @@
     link.before(field);
     field.focus();
     field.select();
+    let ended = false;  // a field that goes says that it lost the focus, while it is still there
     const end = (keep) => {
-      if (!field.isConnected) return;
+      if (ended) return;
+      ended = true;
       const title = field.value.trim();
       field.remove();
       row.classList.remove("renaming");
@@ -154,18 +173,25 @@
   const compare = (one, other) => one !== "" && other !== "" && !isNaN(one) && !isNaN(other)
     ? one - other : one.localeCompare(other);
   const sort = (on) => {
-    const head = on.closest("th"), key = on.dataset.key, before = head.getAttribute("aria-sort");
+    const head = on.closest("th"), before = head.getAttribute("aria-sort");
     const order = { null: "ascending", ascending: "descending", descending: null }[before];
     for (const each of head.parentElement.children) each.removeAttribute("aria-sort");
     if (order) head.setAttribute("aria-sort", order);
-    const sign = order === "descending" ? -1 : 1;
-    const sorted = models().sort((one, other) => {
+    sorted(head, order);
+  };
+  const sorted = (head, order) => {
+    const key = head.querySelector("button").dataset.key, sign = order === "descending" ? -1 : 1;
+    const rows = models().sort((one, other) => {
       const [a, b] = [one.dataset[key], other.dataset[key]];
       if (order && a !== b) return a === "" ? 1 : b === "" ? -1 : sign * compare(a, b);  // unknown comes last
       return one.dataset.at - other.dataset.at;
     });
-    head.closest("table").append(...sorted);
+    head.closest("table").append(...rows);
   };
+  document.addEventListener("steady-drawn", () => {  // with a new row, in the server's order
+    const head = document.querySelector("#model-table th[aria-sort]");
+    if (head) sorted(head, head.getAttribute("aria-sort"));
+  });
   const unfold = (on) => {
     const more = document.getElementById(on.getAttribute("aria-controls"));
     more.hidden = !more.hidden;
@@ -182,8 +208,16 @@
   const toServers = () => toFold("#add-a-server", "#server-name input");
 
   // --- servers ---------------------------------------------------------------------------
-  const server = (act, on, more = {}) =>
+  let asked = 0;  // presses that wait for their answer
+  const server = (act, on, more = {}) => {
+    asked += 1;
     window.vlmServers?.({ act, server: on.closest("[data-server]").dataset.server, ...more });
+  };
+  window.vlmServed = () => {  // a family that was refused goes back to what the server wrote
+    asked -= 1;
+    if (asked) return;
+    for (const each of document.querySelectorAll("[data-family] option")) each.selected = each.defaultSelected;
+  };
   document.addEventListener("change", (event) => {
     const on = near(event, "[data-family]");
     if (on) server("family", on, { model: on.dataset.family, family: on.value });

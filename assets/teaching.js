@@ -60,7 +60,7 @@
   // --- a correction in place --------------------------------------------------------------
   const grow = (area) => { area.style.height = "auto"; area.style.height = `${area.scrollHeight + 2}px`; };
   const correct = (on) => {
-    const part = on.closest(".side, .turn"), said = part.querySelector(".prose-text");
+    const part = on.closest(".side, .turn"), said = part.querySelector(".prose-text"), index = on.dataset.index;
     if (part.querySelector(".correcting")) return;
     const area = made("textarea", { rows: 2, value: on.dataset.text, dir: "auto" });
     area.setAttribute("aria-label", "The right answer");
@@ -75,7 +75,13 @@
     const form = made("div", { className: "correcting" }, area, row);
     said.after(form);
     said.hidden = true;
-    const end = () => { form.remove(); said.hidden = false; };
+    const end = () => {
+      document.removeEventListener("steady-drawn", drawn);
+      form.remove();
+      said.hidden = false;
+    };
+    const drawn = () => { if (on.dataset.index !== index || !form.isConnected) end(); };  // another answer is shown
+    document.addEventListener("steady-drawn", drawn);
     drop.addEventListener("click", end);
     keep.addEventListener("click", () => send("correct", on, { text: area.value }));
     area.addEventListener("input", () => grow(area));

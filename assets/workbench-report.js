@@ -7,17 +7,41 @@ const vlmReport = (() => {
     element.append(...children);
     return element;
   };
-  const report = { title: "Report", items: [] };
+  const TITLE = "Report";
+  const report = { title: TITLE, items: [] };
+  // What this browser kept is shown once the server said what of it is there for who looks: others may
+  // have sat here before, and what they chose is theirs.
+  let earlier = [];
   try {
     const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
-    if (typeof title === "string" && Array.isArray(items)) Object.assign(report, { title, items: items.filter((each) => each?.finding) });
+    if (typeof title === "string" && Array.isArray(items)) {
+      report.title = title;
+      earlier = items.filter((each) => each?.finding);
+    }
   } catch { /* it begins anew */ }
-  const keep = () => { try { localStorage.setItem(KEPT, JSON.stringify(report)); } catch { /* a private window */ } };
+  const kept = () => [...earlier, ...report.items];
+  const keep = () => {
+    try { localStorage.setItem(KEPT, JSON.stringify({ title: report.title, items: kept() })); } catch { /* a private window */ }
+  };
   const changed = () => { keep(); draw(); };
+  const send = (format, items) => fetch(`${vlmRoot}/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
+    body: JSON.stringify({ title: report.title, items: items.map(({ finding, mark, page }) => ({ finding, mark, page })) }) }).catch(() => null);
 
   const add = (item) => {
-    const same = (each) => each.finding === item.finding && each.mark === item.mark && each.page === item.page;
-    if (!report.items.some(same)) report.items.push(item);
+    const at = report.items.findIndex((each) => each.finding === item.finding && each.mark === item.mark && each.page === item.page);
+    if (at < 0) report.items.push(item); else report.items[at] = item;  // it may have another label by now
+  };
+  const look = async () => {
+    const asked = kept(), answer = asked.length ? await send("json", asked) : null;
+    if (asked.length && !answer?.ok) return;
+    const there = new Set(asked.length ? await answer.json() : []);
+    const gone = new Set(asked.filter((_, at) => !there.has(at)));
+    const left = kept().filter((each) => !gone.has(each));
+    earlier = [];
+    report.items = [];
+    left.forEach(add);
+    if (!left.length) report.title = TITLE;
+    changed();
   };
   const row = (item, number) => {
     const image = made("img", { alt: "", loading: "lazy" });
@@ -35,12 +59,12 @@ const vlmReport = (() => {
     at("report-hint").hidden = size > 0;
     at("report-body").hidden = !size;
     if (document.activeElement !== at("report-title")) at("report-title").value = report.title;
-    list.replaceChildren(...report.items.map(row));
+    const drawn = JSON.stringify(report.items);
+    if (list.dataset.drawn !== drawn) list.replaceChildren(...report.items.map(row));
+    list.dataset.drawn = drawn;
   };
   const download = async (format) => {
-    const items = report.items.map(({ finding, mark, page }) => ({ finding, mark, page }));
-    const answer = await fetch(`${vlmRoot}/report.${format}`, { method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ title: report.title, items }) }).catch(() => null);
+    const answer = await send(format, report.items);
     if (!answer?.ok) {
       at("report-hint").hidden = false;
       at("report-hint").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
@@ -54,7 +78,7 @@ const vlmReport = (() => {
     if (event.target.id === "report-title") { report.title = event.target.value; keep(); }
   });
   return {
-    add, draw, download,
+    add, draw, download, look,
     open: () => { changed(); at("report-fold").open = true; },
     remove: (number) => { report.items.splice(number, 1); changed(); },
     clear: () => { report.items = []; changed(); },

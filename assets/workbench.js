@@ -28,6 +28,7 @@
   const regionsOn = (finding) => (finding?.regions || []).filter((region) => region.page === now.page);
 
   // --- news from the server --------------------------------------------------------------
+  let gone = false;  // something was deleted: lines of the report may be about it
   window.vlmBenchTell = (text) => {
     const news = JSON.parse(text || "{}");
     if ("datasets" in news) return drawDatasets(news.datasets);
@@ -41,6 +42,7 @@
       choose(now.finding.pages[0]);
     draw();
     if ("edited" in news || "sheet" in news) { waiting = null; nextEdit(); }
+    if (gone && "sheet" in news) { gone = false; vlmReport.look(); }
   };
   const openSheet = (sheet) => {
     const same = sheet && now.sheet?.id === sheet.id;
@@ -262,12 +264,13 @@
     at("bench-datasets").hidePopover();
   });
 
-  // --- the report ---------------------------------------------------------------------------
-  const clip = (region) => {
-    const page = now.sheet.pages.find((each) => each.key === region.page);
-    vlmReport.add({ finding: now.finding.id, mark: region.key || "", page: region.page, sheet: now.sheet.id,
-      words: region.text || region.label || page.title, place: now.sheet.kind === "images" ? page.title : `${now.sheet.name}, ${page.title}` });
+  // --- the report: a line is about what stands in the list, whatever else is on its way ------------
+  const clip = ({ dataset: { key, page, words } }, finding) => {
+    const title = now.sheet.pages.find((each) => each.key === page)?.title || "";
+    vlmReport.add({ finding, mark: key || "", page, sheet: now.sheet.id, words: words || title,
+      place: now.sheet.kind === "images" ? title : `${now.sheet.name}, ${title}` });
   };
+  const found = (on) => on.closest("[data-finding]");
 
   // --- buttons ------------------------------------------------------------------------------
   const overlay = () => at("bench-overlay");
@@ -284,7 +287,7 @@
     "pick-files": () => document.querySelector("#bench-open input[type=file], input#bench-open")?.click() ?? at("bench-open").click(),
     example: (on) => quick("example", { name: on.dataset.name }),
     open: (on) => { at("bench-recent")?.hidePopover(); quick("open", { sheet: on.dataset.sheet }); },
-    delete: () => { if (now.run) window.vlmBench.stop({ run: now.run }); quick("delete"); },
+    delete: () => { if (now.run) window.vlmBench.stop({ run: now.run }); gone = true; quick("delete"); },
     page: (on, event) => pickPage(on.parentElement.dataset.key, event),
     all: () => { now.picked = new Set(now.sheet.pages.map((page) => page.key)); draw(); },
     frame: () => quick("frame", { seconds: vlmVideo.time() }),
@@ -305,7 +308,7 @@
       else quick("own-text", { page: now.page });
     },
     show: (on) => quick("show", { finding: on.dataset.finding }),
-    forget: (on) => quick("forget", { finding: on.dataset.finding }),
+    forget: (on) => { gone = true; quick("forget", { finding: on.dataset.finding }); },
     toggle: (on) => hide(on.dataset.label),
     select: (on) => {
       if (on.dataset.page && on.dataset.page !== now.page) goTo(on.dataset.page);
@@ -320,13 +323,14 @@
     },
     dataset: (on) => { at("bench-datasets")?.hidePopover?.(); quick("dataset", { dataset: on.dataset.dataset || "" }); },
     datasets: () => quick("datasets"),
-    clip: (on) => { clip(now.finding.regions.find((region) => region.key === on.dataset.key)); vlmReport.open(); },
-    "clip-all": () => {
-      const regions = now.finding.regions;
-      if (regions.length) regions.forEach(clip); else clip({ page: now.finding.pages[0] || now.page });
+    clip: (on) => { clip(on, found(on).dataset.finding); vlmReport.open(); },
+    "clip-all": (on) => {
+      const its = found(on), lines = [...its.querySelectorAll("[data-bench=clip]")].filter((each) => found(each) === its);
+      for (const each of lines.length ? lines : [on]) clip(each, its.dataset.finding);
       vlmReport.open();
     },
-    unclip: (on) => vlmReport.remove(Number(on.dataset.number)),
+    // The list closes up: the second press of a double click would be one on the next line.
+    unclip: (on, event) => { if (event.detail < 2) vlmReport.remove(Number(on.dataset.number)); },
     "report-clear": () => vlmReport.clear(),
     report: (on) => vlmReport.download(on.dataset.format),
     chat: (on) => openTab(() => quick("chat", { chat: window.vlmChat(), message: on.dataset.message,
@@ -417,6 +421,7 @@
     name();
   };
   window.vlmBenchStart = () => {
+    vlmReport.look();
     if (new URL(location.href).searchParams.has("bench")) openTab(null);
   };
   document.addEventListener("click", (event) => {

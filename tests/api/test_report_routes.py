@@ -83,6 +83,14 @@ def test_a_stranger_gets_nothing_of_it(app: App) -> None:
     )  # fmt: skip
 
 
+def test_a_list_is_told_what_of_it_is_there_for_who_looks(app: App) -> None:
+    gone = {**app.items[0], "mark": "gone"}
+    asked = {"items": [app.items[0], gone, None, app.items[2]] * MOST_CLIPPINGS}
+    there = app.client.post("/report.json", json=asked).json()
+    assert there == [at for at in range(4 * MOST_CLIPPINGS) if at % 4 in (0, 3)]
+    assert app.stranger.post("/report.json", json=asked).json() == []
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

@@ -182,6 +182,56 @@ def test_saved_chats_are_found_renamed_and_deleted(visitor: Visitor) -> None:
     expect(visitor.page.locator(".welcome")).to_be_visible()
 
 
+def test_half_typed_name_stays_while_the_list_of_chats_is_drawn_again(visitor: Visitor) -> None:
+    for words in ("about apples", "about pears"):
+        visitor.press("New chat")
+        expect(visitor.page.locator(".welcome")).to_be_visible()
+        visitor.ask(words)
+    apples = visitor.page.locator("#chat-list .chat").filter(has_text="apples")
+    apples.hover()
+    apples.get_by_role("button", name="Rename").click()
+    field = visitor.page.locator(".rename")
+    field.fill("Fru")
+    visitor.page.evaluate(  # something else that changes the list, and leaves the focus where it is
+        """() => {
+            const chat = document.querySelector("#chat-list .chat:not(.renaming)").dataset.chat;
+            window.vlmBridge.quick({ act: "rename", chat, title: "Vegetables" });
+        }"""
+    )
+    expect(visitor.page.locator("#chat-list")).to_contain_text("Vegetables")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("Fru")
+    visitor.page.keyboard.type("it")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("#chat-list")).to_contain_text("Fruit")
+    fruit = visitor.page.locator("#chat-list .chat").filter(has_text="Fruit")
+    fruit.hover()
+    fruit.get_by_role("button", name="Rename").click()
+    field.fill("Nuts")
+    field.press("Escape")
+    fruit.hover()
+    fruit.get_by_role("button", name="Delete").first.click()
+    fruit.locator(".confirm").get_by_role("button", name="Delete").click()
+    expect(visitor.chats).to_have_count(1)
+    assert visitor.errors == []
+
+
+def test_press_that_comes_before_the_answer_to_another_is_not_lost(visitor: Visitor) -> None:
+    for words in ("about apples", "about pears"):
+        visitor.press("New chat")
+        expect(visitor.page.locator(".welcome")).to_be_visible()
+        visitor.ask(words)
+    expect(visitor.chats).to_have_count(2)
+    visitor.page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll("#chat-list [data-act=delete]")];
+            for (const each of [...all, ...all]) each.click();
+        }"""
+    )
+    expect(visitor.chats).to_have_count(0)
+    expect(visitor.sentence).to_have_count(0)
+
+
 def test_exported_chat_comes_back(visitor: Visitor, picture: Path, tmp_path: Path) -> None:
     visitor.ask("what is there?", picture)
     saved = {}

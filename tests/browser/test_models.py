@@ -164,9 +164,15 @@ def test_folder_is_added_as_unlisted_and_can_be_chosen(models: Visitor, tmp_path
     folder = save_pebble(tmp_path / "my-own-model")
     models.page.click("#hub .label-wrap")
     models.page.get_by_label("Words, a Hub id or a folder").fill(str(folder))
+    models.press("Size")
+    row(models, "smolvlm2-500m").locator(".unfold").click()
     models.press("Add this")
     its_row = row(models, "my-own-model")
     expect(its_row).to_contain_text("unlisted")
+    expect(row(models, "smolvlm2-500m").locator(".more")).to_be_visible()
+    sizes = "rows => rows.map(row => row.dataset.size).filter(Boolean).map(Number)"
+    found = models.page.locator("#model-table tbody").evaluate_all(sizes)
+    assert found == sorted(found), "a new row leaves the order that was chosen"
     expect(its_row).not_to_contain_text(str(tmp_path))
     its_row.get_by_role("button", name="Chat with my-own-model").click()
     expect(models.page.locator("#model input")).to_have_value("my-own-model")

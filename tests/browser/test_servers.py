@@ -182,6 +182,36 @@ def test_removed_server_leaves_no_row_and_the_chat_goes_on_with_another_model(
     expect(models.page.locator(".who")).not_to_contain_text(NAME)
 
 
+def test_what_is_asked_before_a_removal_stays_while_the_list_is_drawn_again(
+    models: Visitor, faults: Faults
+) -> None:
+    added = add(models, faults.url)
+    expect(added).to_contain_text("answers")
+    faults.held.set()
+    models.press("Look again: my-gpu")
+    look = added.locator("[data-act=server-look]")  # which the question hides
+    expect(look).to_have_count(0)
+    models.press("Remove: my-gpu")
+    sure = added.get_by_role("button", name="Remove it: my-gpu")
+    sure.hover()
+    models.page.mouse.down()
+    faults.held.clear()
+    expect(look).to_have_count(1)  # the answer is here, and the row is drawn again under the mouse
+    expect(sure).to_be_visible()
+    models.page.mouse.up()
+    expect(row(models)).to_have_count(0)
+
+
+def test_family_that_was_refused_goes_back(models: Visitor, faults: Faults) -> None:
+    added = add(models, faults.url)
+    family = added.get_by_label("How my-finetune speaks")
+    models.page.context.set_extra_http_headers({"x-forwarded-for": "10.1.2.3"})
+    family.select_option("paligemma")
+    expect(models.sentence.first).to_contain_text("Changing servers is for admins here")
+    models.page.context.set_extra_http_headers({})
+    expect(family).to_have_value("openai")
+
+
 def test_server_that_nobody_started_says_so_and_nothing_waits(models: Visitor) -> None:
     added = add(models, "http://127.0.0.1:9/v1", name="asleep")
     expect(added.locator(".problem")).to_contain_text("cannot be reached at http://127.0.0.1:9/v1")

@@ -97,6 +97,9 @@ def test_second_model_answers_beside_and_what_both_found_is_marked(desk: Desk) -
     desk.page.click("#bench-go")
     second = desk.page.locator(".bench-found.second")
     expect(second).to_contain_text("4 of 4 regions agree")
+    second.locator("summary").first.click()
+    second.get_by_role("button", name="Add to report: star").click()
+    expect(desk.page.locator("#report-list li")).to_have_count(1)
     expect(desk.page.locator("#bench-beside .ov-region[role=option]")).to_have_count(4)
     expect(desk.overlay.locator(".ov-region[role=option].agreed")).to_have_count(4)
     desk.page.reload()
@@ -195,6 +198,71 @@ def test_file_about_other_pictures_is_refused(desk: Desk, tmp_path: Path) -> Non
     desk.page.locator("#bench input[type=file]").nth(1).set_input_files(str(path))
     expect(desk.visitor.sentence).to_be_visible()
     expect(desk.past).to_have_count(0)
+
+
+def test_line_is_added_once_however_late_the_news_is(desk: Desk) -> None:
+    """The list of regions may be drawn before the browser hears of them as data."""
+    desk.example()
+    desk.page.evaluate(
+        """() => {
+            const tell = window.vlmBenchTell, late = [];
+            window.vlmBenchTell = (text) => late.push(text);
+            window.arrive = () => { window.vlmBenchTell = tell; late.forEach(tell); };
+        }"""
+    )
+    desk.ask("Detect")
+    add, lines = (
+        desk.found.get_by_role("button", name="Add to report: star"),
+        desk.page.locator("#report-list li"),
+    )
+    add.click()
+    expect(lines).to_have_count(1)
+    desk.page.evaluate("window.arrive()")
+    expect(desk.overlay.locator(".ov-region[role=option]")).to_have_count(4)
+    add.dblclick()
+    desk.visitor.press("Add to report")
+    expect(lines).to_have_count(4)
+    desk.page.get_by_role("button", name="Remove: star").dblclick()
+    expect(lines).to_have_count(3)
+    assert desk.visitor.errors == []
+
+
+def test_report_is_of_who_chose_it_and_of_what_is_there(
+    desk: Desk, context: BrowserContext, quick: Server
+) -> None:
+    lines = desk.page.locator("#report-list li")
+    desk.example()
+    desk.ask("Detect")
+    desk.visitor.press("Add to report")
+    desk.ask("Caption")
+    desk.visitor.press("Add to report")
+    expect(lines).to_have_count(5)
+    desk.page.reload()
+    expect(lines).to_have_count(5)
+    desk.past.first.hover()
+    desk.past.first.locator("[data-bench=forget]").click()
+    expect(lines).to_have_count(4)
+    context.clear_cookies()  # somebody else in the same browser
+    other = Desk(Visitor.come(context, quick.url))
+    other.example()
+    other.ask("Detect")
+    other.found.get_by_role("button", name="Add to report: star").click()
+    expect(other.page.locator("#report-list li")).to_have_count(1)
+    assert "red circle" not in other.page.evaluate("localStorage['vlm-report']")
+
+
+def test_half_corrected_text_stays_while_a_box_is_drawn(desk: Desk) -> None:
+    desk.example()
+    desk.ask("Caption")
+    desk.visitor.press("Correct the text")
+    desk.found.locator("textarea").fill("Seven sha")
+    desk.tool("box")
+    desk.drag((0.2, 0.2), (0.4, 0.5))
+    expect(desk.found.locator(".bench-regions")).to_contain_text("by you")
+    expect(desk.found.locator("textarea")).to_be_visible()
+    expect(desk.found.locator("textarea")).to_have_value("Seven sha")
+    desk.visitor.press("Keep")
+    expect(desk.found.locator(".prose-text")).to_have_text("Seven sha")
 
 
 def test_chosen_regions_become_a_report(desk: Desk, tmp_path: Path) -> None:

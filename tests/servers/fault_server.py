@@ -29,6 +29,7 @@ class Faults:
     keys: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)  # a client went away in mid-answer
+    held: threading.Event = field(default_factory=threading.Event)  # while it is set nobody learns the models
     url: str = ""
 
     def next(self) -> str:
@@ -65,6 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.how.keys.append(self.headers.get("Authorization", ""))
         fault = self.how.next()
+        while self.how.held.is_set():
+            time.sleep(0.05)
         if fault == "answer":
             models = [{"id": id, "object": "model", "created": 0, "owned_by": "me"} for id in MODELS]
             return self._json(200, {"object": "list", "data": models})

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import gradio as gr
 import pytest
 
 from tests.ui.fake_engine import FakeEngine
@@ -24,6 +25,7 @@ from vlm_app.types import Checkpoint, Runs, Sampling, Task
 from vlm_app.ui import build_page, model_bar
 from vlm_app.ui.settings_panel import Choices, SettingsPanel
 from vlm_app.ui.sidebar import chat_list
+from vlm_app.ui.steady import DRAW
 from vlm_app.ui.welcome import EXAMPLES, welcome
 from vlm_app.workbench.bench import Bench
 
@@ -46,20 +48,27 @@ def test_page_is_built_without_torch() -> None:
     assert ran.stdout.strip() == "False"
 
 
-def test_programs_are_offered_the_export_and_nothing_of_the_page(tmp_path: Path) -> None:
-    engine = FakeEngine()
-    store = Store(tmp_path)
-    chats, bench = Chats(store, engine), Bench(store, engine)
-    workshop = Workshop(store, engine)
-    page = in_a_loop(lambda: build_page(chats, engine, bench, store, workshop))
+@pytest.fixture
+def page(tmp_path: Path) -> gr.Blocks:
+    """The whole page, with an engine that has no model."""
+    engine, store = FakeEngine(), Store(tmp_path)
+    chats, bench, workshop = Chats(store, engine), Bench(store, engine), Workshop(store, engine)
+    return in_a_loop(lambda: build_page(chats, engine, bench, store, workshop))
+
+
+def test_programs_are_offered_the_export_and_nothing_of_the_page(page: gr.Blocks) -> None:
     offered = [fn.api_name for fn in page.fns.values() if fn.api_visibility != "private"]
     assert offered == ["export"]
     assert page.analytics_enabled is False
 
 
-def panel_for(model: str) -> SettingsPanel:
-    import gradio as gr
+def test_html_that_is_drawn_again_keeps_what_the_browser_did_to_it(page: gr.Blocks) -> None:
+    drawn = {part for fn in page.fns.values() for part in fn.outputs if isinstance(part, gr.HTML)}
+    assert len(drawn) > 20
+    assert {part.elem_id for part in drawn if part.js_on_load != DRAW} == set()
 
+
+def panel_for(model: str) -> SettingsPanel:
     def build() -> SettingsPanel:
         with gr.Blocks():
             return SettingsPanel.build(catalog()[model])

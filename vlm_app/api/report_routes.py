@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vlm_app.api.replies import attachment, owner_of, sentence_on_error, slug
+from vlm_app.api.replies import NEVER, attachment, owner_of, sentence_on_error, slug
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.types import Picture, Region
 from vlm_app.workbench.bench import Bench
@@ -28,11 +28,15 @@ def report_routes(bench: Bench) -> list[Route]:
     """The route of reports, for `launch(app_kwargs={"routes": ...})`."""
 
     async def report(request: Request) -> Response:
-        """`{"title": "…", "items": [{"finding": id, "mark": id or "", "page": key}]}` as a document."""
+        """`{"title": "…", "items": [{"finding": id, "mark": id or "", "page": key}]}` as a document; of
+        kind 'json' a list of which items are there and the visitor's own, counted from 0."""
         owner, kind = owner_of(request), request.path_params["kind"]
-        if kind not in KINDS:
+        if kind not in KINDS and kind != "json":
             raise BadInput(f"A report is a file of kind {' or '.join(KINDS)}, found '{kind[:20]}'.")
         asked = _read(await _body(request))
+        if kind == "json":
+            return JSONResponse(await run_in_threadpool(_there, bench, owner, asked["items"]), headers=NEVER)
+        _check_count(len(asked["items"]))
         data = await run_in_threadpool(_written, bench, owner, kind, asked)
         return attachment(data, KINDS[kind][1], f"{slug(_title(asked), 'report')}.{kind}")
 
@@ -55,15 +59,21 @@ def _read(body: bytes) -> Mapping[str, Any]:
         raise BadInput("A report is asked for as JSON with 'title' and 'items'.") from error
     if not isinstance(asked, dict) or not isinstance(asked.get("items"), list):
         raise BadInput("A report is asked for as JSON with 'title' and 'items'.")
-    if len(asked["items"]) > MOST_CLIPPINGS:
-        raise BadInput(
-            f"A report has at most {MOST_CLIPPINGS} entries, found {len(asked['items'])}: remove some."
-        )
     return asked
+
+
+def _check_count(found: int) -> None:
+    if found > MOST_CLIPPINGS:
+        raise BadInput(f"A report has at most {MOST_CLIPPINGS} entries, found {found}: remove some.")
 
 
 def _title(asked: Mapping[str, Any]) -> str:
     return str(asked.get("title") or "Report")[:200]
+
+
+def _there(bench: Bench, owner: str, items: Sequence[Any]) -> list[int]:
+    picture = partial(bench.picture, owner)  # which nobody looks at here
+    return [at for at, item in enumerate(items) if _clipping(bench, owner, item, picture)]
 
 
 def _written(bench: Bench, owner: str, kind: str, asked: Mapping[str, Any]) -> bytes:

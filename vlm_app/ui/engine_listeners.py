@@ -70,7 +70,7 @@ class EngineListeners:
         on.panel.fold.expand(self.weigh, [on.model], on.panel.precision, **quiet)
         here: set[Component] = {*chosen, on.offers, on.chat, on.task}
         acted = [*live, on.chip, on.offers, *self.showing.picked]
-        on.engine.click(self.act, here, list(dict.fromkeys(acted)), **quiet)
+        on.engine.click(self.act, here, list(dict.fromkeys(acted)), trigger_mode="multiple", **quiet)
 
     # --- the page of models ---------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
+ACTED = "() => { window.vlmActed() }"
 ATTACHED = "(message) => (message?.files || []).length"
 CLEAR = "() => [{text: '', files: []}, 0]"
 NUMBER = "(...values) => [...values.slice(0, -1), window.vlmAsksLeft()]"
@@ -74,7 +75,8 @@ class Listeners:
         )
         sent = on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
         pressed = on.bridge.submit(self.ask, asked, outputs, **writes)
-        on.bridge.click(self.act, here, outputs, **quiet)
+        acted = on.bridge.click(self.act, here, outputs, trigger_mode="multiple", **quiet)
+        acted.then(None, None, None, js=ACTED, **quiet)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
         on.chats.new.click(self.new, here, outputs, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)

@@ -67,7 +67,8 @@ class ModelListeners:
         )
         here: set[Component] = {*asked, self.on.chat, self.on.task, self.on.panel.precision}
         added: list[Component] = [*drawn, page.found, page.words]
-        page.bridge.click(self.act, here, [*added, *self.showing.picked], **quiet)
+        pressed: list[Component] = [*added, *self.showing.picked]
+        page.bridge.click(self.act, here, pressed, trigger_mode="multiple", **quiet)  # no press is lost
         self._connect_hub(asked, added, quiet)
 
     def _connect_hub(self, asked: set[Component], added: list[Component], quiet: dict[str, Any]) -> None:

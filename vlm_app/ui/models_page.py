@@ -15,6 +15,7 @@ from vlm_app.ui.languages import language
 from vlm_app.ui.models_table import RUNS
 from vlm_app.ui.render import TASKS
 from vlm_app.ui.servers_page import ServersPage
+from vlm_app.ui.steady import steady
 
 ANY = "any"
 ADDED = ("On your servers", "added")  # of the picker 'Runs'
@@ -67,7 +68,7 @@ class Filters:
         with gr.Row(elem_id="model-line"):
             return cls(
                 **pickers,
-                count=gr.HTML(elem_id="model-count", js_on_load=None),
+                count=steady(elem_id="model-count"),
                 permissive=gr.Checkbox(
                     label="Permissive licence", container=False, min_width=152, scale=0, elem_id="permissive"
                 ),
@@ -135,10 +136,10 @@ class ModelsPage:
         """Draws the page where it is called. The table itself comes when the tab is opened."""
         with gr.Column(elem_id="models"):
             gr.HTML(TITLE, js_on_load=None)
-            why = gr.HTML(elem_id="models-why", js_on_load=None)
-            machine = gr.HTML(elem_id="machine", js_on_load=None)
-            loaded = gr.HTML(elem_id="loaded", js_on_load=None)
-            served = gr.HTML(elem_id="servers", js_on_load=None), gr.Textbox(visible=False)
+            why = steady(elem_id="models-why")
+            machine = steady(elem_id="machine")
+            loaded = steady(elem_id="loaded")
+            served = steady(elem_id="servers"), gr.Textbox(visible=False)
             with gr.Accordion("Add a server", open=False, elem_id="add-a-server"):
                 servers = ServersPage.build()
             watch = gr.Timer(BEAT, active=False)
@@ -150,7 +151,7 @@ class ModelsPage:
                 with gr.Accordion("Sign in", open=False, elem_id="sign-in"):
                     token, sign_in, sign_out, signed = _account()
             filters = Filters.build(rows)
-            table = gr.HTML(elem_id="model-table", js_on_load=None)
+            table = steady(elem_id="model-table")
             ids = gr.Textbox(visible=False)
             drawn = gr.Textbox(visible=False)
             bridge = gr.HTML(elem_id="model-bridge", js_on_load=BRIDGE)
@@ -175,11 +176,11 @@ def _more() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
             "Search the Hub", min_width=128, scale=0, variant="primary", size="md", elem_id="hub-search"
         )
         add = gr.Button("Add this", min_width=88, scale=0, size="md", elem_id="hub-add")
-    return words, search, add, gr.HTML(HINT, elem_id="hub-found", js_on_load=None)
+    return words, search, add, steady(HINT, elem_id="hub-found")
 
 
 def _account() -> tuple[gr.Textbox, gr.Button, gr.Button, gr.HTML]:
-    signed = gr.HTML(elem_id="signed", js_on_load=None)
+    signed = steady(elem_id="signed")
     with gr.Row():
         token = gr.Textbox(
             label="Access token of the Hugging Face Hub", placeholder="hf_…", type="password",

@@ -14,6 +14,7 @@ from vlm_app.settings import Place, settings
 from vlm_app.tidy import Holdings, OwnData
 from vlm_app.ui.addresses import under_root
 from vlm_app.ui.running import Running
+from vlm_app.ui.steady import steady
 from vlm_app.ui.told import Told
 
 _ENDING_SECONDS = 5.0  # for answers that are being written
@@ -23,11 +24,11 @@ AGAIN = """(said) => {
   sessionStorage.setItem("vlm-deleted", said);
   location.replace(location.pathname);
 }"""
-SAID = """() => {
-  const said = sessionStorage.getItem("vlm-deleted") || "";
+SAID = """(asked) => {
+  const said = sessionStorage.getItem("vlm-deleted") || asked;
   sessionStorage.removeItem("vlm-deleted");
   return said;
-}"""
+}"""  # whoever was quick was asked already
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class OwnDataPart:
         """Draws them where it is called."""
         notice(elem_id="own-lasting")
         ask = gr.Button("Delete my data", elem_id="own-ask", size="sm")
-        said = gr.HTML(elem_id="own-said", js_on_load=None)
+        said = steady(elem_id="own-said")
         with gr.Row(elem_id="own-answers", visible=False) as answers:
             delete = gr.Button(
                 "Delete all of it", elem_id="own-delete", size="sm", variant="stop", min_width=80
@@ -102,7 +103,7 @@ class OwnDataListeners:
         on.keep.click(lambda: ("", gr.update(visible=False)), None, [on.said, on.answers], **quiet)
         done = on.delete.click(self.delete, None, [on.said, on.answers], trigger_mode="once", **quiet)
         done.then(None, [on.said], None, js=AGAIN, **quiet)
-        loaded.then(None, None, [on.said], js=SAID, **quiet)
+        loaded.then(None, [on.said], [on.said], js=SAID, **quiet)
 
     def ask(self, request: gr.Request) -> tuple[Any, Any]:
         """The question, with what there is."""

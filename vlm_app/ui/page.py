@@ -18,6 +18,7 @@ from vlm_app.ui.finetune.page import FinetunePage
 from vlm_app.ui.models_page import ModelsPage
 from vlm_app.ui.settings_panel import SettingsPanel
 from vlm_app.ui.sidebar import ChatList
+from vlm_app.ui.steady import steady
 from vlm_app.ui.workbench.page import BenchPage
 
 BRIDGE = (
@@ -118,20 +119,20 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 model_bar.models(rows), value=first.id, label="Model", show_label=False, container=False,
                 elem_id="model", filterable=True, min_width=120, scale=0,
             )  # fmt: skip
-            chip = gr.HTML(elem_id="chip", js_on_load=None, min_width=80)
-            export = gr.HTML(elem_id="export", js_on_load=None, min_width=40)
+            chip = steady(elem_id="chip", min_width=80)
+            export = steady(elem_id="export", min_width=40)
             panel = SettingsPanel.build(first)
         thread = gr.Chatbot(
             elem_id="thread", show_label=False, container=False, buttons=[], layout="panel", height=None,
             feedback_options=None, allow_tags=False, group_consecutive_messages=False,
         )  # fmt: skip
-        offers = gr.HTML(elem_id="offers", js_on_load=None)
+        offers = steady(elem_id="offers")
         with gr.Column(elem_id="composer"):
             task = gr.Radio(
                 model_bar.tasks(first), value=begin.value, label="Task", show_label=False,
                 container=False, elem_id="task",
             )  # fmt: skip
-            notice = gr.HTML(elem_id="notice", js_on_load=None)
+            notice = steady(elem_id="notice")
             asks, left = gr.Number(0, visible=False), gr.Textbox(visible=False)
             attached, taken = gr.Number(0, visible=False), gr.Textbox(visible=False)
             message = gr.MultimodalTextbox(
@@ -139,7 +140,7 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
                 autofocus=True, max_plain_text_length=1_000_000,
             )  # fmt: skip
-            knows = gr.HTML(model_bar.knows(first), elem_id="knows", js_on_load=None)
+            knows = steady(model_bar.knows(first), elem_id="knows")
             own_data.notice()  # on a phone, where the sidebar is closed
     return {
         "model": model,

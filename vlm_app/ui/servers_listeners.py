@@ -29,6 +29,7 @@ from vlm_app.ui.servers_page import pick
 from vlm_app.ui.showing import Showing, Updates, Values, checkpoint_of
 from vlm_app.ui.told import Told
 
+SERVED = "() => { window.vlmServed() }"
 MOST = 8  # servers that are asked at the same time
 
 
@@ -62,6 +63,7 @@ class ServersListeners:
         acted = form.bridge.click(self.act, here, drawn, trigger_mode="multiple", **lines)
         for done in (sent, acted):
             done.then(None, [page.told], None, js=tell, **quiet)
+        acted.then(None, None, None, js=SERVED, **quiet)
 
     # --- buttons --------------------------------------------------------------------------
 
@@ -95,7 +97,7 @@ class ServersListeners:
                     servers.remove(name)
                     yield self._drawn(values)
             return
-        yield self._drawn(values)  # as it is, so that a choice that was refused goes back
+        yield self._drawn(values)
 
     def _looked(self, name: str, values: Values) -> Iterator[Updates]:
         """The server is asked for its models; where it fails, its row says so as well."""

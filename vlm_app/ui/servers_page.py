@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from vlm_app.servers import KINDS, Kind
+from vlm_app.ui.steady import steady
 
 BRIDGE = "window.vlmServers = (data) => trigger('click', data);"
 FIRST = next(iter(KINDS.values()))
@@ -39,7 +40,7 @@ class ServersPage:
             name = _text("Name", _named(FIRST), "my-gpu", "server-name")
             url = _text("Address", FIRST.url, "http://127.0.0.1:8000/v1", "server-url", scale=2)
             key = _text("Key, if it wants one", "", "", "server-key", type="password")
-        hint = gr.HTML(about(FIRST), elem_id="server-hint", js_on_load=None)
+        hint = steady(about(FIRST), elem_id="server-hint")
         add = gr.Button("Add server", variant="primary", size="md", elem_id="add-server")
         return cls(name, kind, url, key, add, hint, gr.HTML(elem_id="server-bridge", js_on_load=BRIDGE))
 

@@ -13,6 +13,7 @@ from vlm_app.catalog import catalog
 from vlm_app.chat import ChatSettings
 from vlm_app.errors import BadInput
 from vlm_app.types import Checkpoint, Sampling, Task
+from vlm_app.ui.steady import steady
 from vlm_app.ui.verdicts import PRECISIONS, choice
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class SettingsPanel:
                     Choices().of_adapter, value="", label="Adapter", elem_id="adapter", visible=False,
                     info="What was learned on top of the model", filterable=False,
                 ),
-                card=gr.HTML(elem_id="adapter-card", js_on_load=None),
+                card=steady(elem_id="adapter-card"),
                 system=gr.Textbox(
                     label="System prompt", lines=2, max_lines=6, placeholder="How the model should answer",
                 ),

@@ -32,6 +32,7 @@ from vlm_app.ui.render import Row, Thread
 from vlm_app.ui.settings_panel import Choices
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.state_words import status
+from vlm_app.ui.steady import steady
 from vlm_app.ui.taught import Places
 from vlm_app.ui.verdicts import PRECISIONS
 from vlm_app.ui.welcome import welcome
@@ -276,9 +277,7 @@ def _part(html: str) -> ComponentMessage:
 
 @cache
 def _props() -> dict[str, Any]:
-    properties: dict[str, Any] = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, render=False
-    ).get_config()
+    properties: dict[str, Any] = steady(apply_default_css=False, render=False).get_config()
     properties.pop("value")
     return properties
 

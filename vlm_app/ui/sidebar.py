@@ -11,6 +11,7 @@ import gradio as gr
 
 from vlm_app.chat import Summary
 from vlm_app.ui.own_data import OwnDataPart
+from vlm_app.ui.steady import steady
 
 DELETE_ROW = (
     '<span class="confirm">Delete it?'
@@ -44,12 +45,12 @@ class ChatList:
                     elem_id="search",
                     max_lines=1,
                 ),
-                chats=gr.HTML(elem_id="chat-list", js_on_load=None),
+                chats=steady(elem_id="chat-list"),
                 load=gr.UploadButton(
                     "Import a chat", file_types=[".json"], size="sm", elem_id="import", type="filepath"
                 ),
                 own=OwnDataPart.build(),
-                who=gr.HTML(elem_id="who", js_on_load=None),
+                who=steady(elem_id="who"),
             )
 
 

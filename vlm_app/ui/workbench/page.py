@@ -12,6 +12,7 @@ from gradio.components import Component
 
 from vlm_app import limits
 from vlm_app.types import Checkpoint, Task
+from vlm_app.ui.steady import steady
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.fixed import REPORT, RUN, STAGE, STRIP, empty
 
@@ -55,20 +56,20 @@ class BenchPage:
                     "Open…", file_types=OPENS, file_count="multiple", size="sm", elem_id="bench-open",
                     min_width=80, scale=0,
                 )  # fmt: skip
-                name = gr.HTML(elem_id="bench-name", js_on_load=None, min_width=80)
+                name = steady(elem_id="bench-name", min_width=80)
                 model = _picker(choosing.first(rows), choosing.AUTOMATIC, "Model", "bench-model")
-                chip = gr.HTML(elem_id="bench-chip", js_on_load=None, min_width=40)
+                chip = steady(elem_id="bench-chip", min_width=40)
                 second = _picker(
                     choosing.second(rows, Task.CAPTION), choosing.NOBODY, "Compare with", "bench-second"
                 )
-            first = gr.HTML(empty(limits.of(None).pages), elem_id="bench-empty", js_on_load=None)
+            first = steady(empty(limits.of(None).pages), elem_id="bench-empty")
             with gr.Row(elem_id="bench-body"):
                 gr.HTML(STRIP, elem_id="bench-strip", js_on_load=None, min_width=80)
                 gr.HTML(STAGE, elem_id="bench-stage", js_on_load=None, min_width=80)
                 with gr.Column(elem_id="bench-side", min_width=80):
                     asking = _asking(rows, default)
-                    answer = gr.HTML(elem_id="bench-answer", js_on_load=None)
-                    history = gr.HTML(elem_id="bench-history", js_on_load=None)
+                    answer = steady(elem_id="bench-answer")
+                    history = steady(elem_id="bench-history")
                     gr.HTML(REPORT, elem_id="bench-report", js_on_load=None)
                     take = gr.UploadButton(
                         "Import regions (COCO, Label Studio, JSON)", file_types=READS_BACK, size="sm",
@@ -97,13 +98,13 @@ def _asking(
         label="What about", show_label=False, container=False, max_lines=4, elem_id="bench-query",
         visible=choosing.hint(choices[0][1]) is not None,
     )  # fmt: skip
-    ready = gr.HTML(elem_id="bench-ready", js_on_load=None)
+    ready = steady(elem_id="bench-ready")
     detail = gr.Checkbox(
         label="Detail", info="Asks about each tile of a large image: small things get seen, and it takes "
         "as many times as long.", container=False, elem_id="bench-detail",
     )  # fmt: skip
     gr.HTML(RUN, elem_id="bench-run", js_on_load=None)
-    return task, ready, query, detail, gr.HTML(elem_id="bench-progress", js_on_load=None)
+    return task, ready, query, detail, steady(elem_id="bench-progress")
 
 
 def _picker(choices: list[tuple[str, str]], value: str, label: str, id: str) -> gr.Dropdown:

@@ -191,7 +191,7 @@ def _group(label: str, group: Sequence[tuple[Mark, str]], finding: Finding, arou
     rows = "".join(_row(mark, finding, around) for mark, _ in group)
     opened = " open" if len(group) <= 12 else ""
     return (
-        f'<details class="label"{opened}><summary style="--c:{colour}"><i></i>'
+        f'<details class="label" data-key="{attribute(label)}"{opened}><summary style="--c:{colour}"><i></i>'
         f"<span>{escape(name)}</span> <small>{len(group)}</small>"
         f"{_switch(label)}</summary>"
         f"<ul>{rows}</ul></details>"
@@ -220,14 +220,18 @@ def _row(mark: Mark, finding: Finding, around: Around, label: str | None = None)
         ),
     ]
     key, single = attribute(mark.id), label is not None
+    on = attribute(finding.pages[at]) if finding.pages else ""
+    clip = (  # what grows is not kept yet
+        f'<button type="button" class="act" data-bench="clip" data-key="{key}" data-page="{on}" '
+        f'data-words="{attribute(region.text or region.label)}" title="Add to report" '
+        f'aria-label="Add to report: {attribute(words)}"><i class="ico clip"></i></button>'
+    )
     return (
         f'<li data-r="{key}" class="{attribute(around.sides.get(mark.id, ""))}">{"<i></i>" if single else ""}'
         f'<button type="button" class="row" data-bench="select" data-key="{key}" '
-        f'data-page="{attribute(finding.pages[at]) if finding.pages else ""}"><span>{escape(words)}</span> '
+        f'data-page="{on}"><span>{escape(words)}</span> '
         f"<small>{escape(' · '.join(filter(None, facts)))}</small></button>"
-        f'<button type="button" class="act" data-bench="clip" data-key="{key}" title="Add to report" '
-        f'aria-label="Add to report: {attribute(words)}"><i class="ico clip"></i></button>'
-        f"{_switch(label or '') if single else ''}</li>"
+        f"{clip if finding.id else ''}{_switch(label or '') if single else ''}</li>"
     )
 
 
@@ -259,7 +263,8 @@ def _ways(finding: Finding) -> str:
         f'<div class="ways"><button type="button" class="plain" data-bench="dataset">Add to dataset</button>'
         f'<button type="button" class="plain" popovertarget="bench-datasets" data-bench="datasets" '
         f'aria-label="Choose a dataset">⌄</button>{correct}'
-        f'<button type="button" class="plain" data-bench="clip-all">Add to report</button>'
+        f'<button type="button" class="plain" data-bench="clip-all" '
+        f'data-page="{attribute(finding.pages[0]) if finding.pages else ""}">Add to report</button>'
         f'<button type="button" class="plain" popovertarget="bench-exports">Export ⌄</button></div>'
         f'<div id="bench-exports" class="bench-menu" popover>{formats}</div>'
         f'<div id="bench-datasets" class="bench-menu" popover><div id="dataset-list"></div>'

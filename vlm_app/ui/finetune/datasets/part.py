@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from vlm_app.ui.finetune.datasets.fixed import TOP, empty
+from vlm_app.ui.steady import steady
 
 BRIDGE = "window.vlmTune = {act: (data) => trigger('click', data), teach: (data) => trigger('submit', data)};"
 
@@ -31,15 +32,15 @@ class DatasetsPart:
         with gr.Column(elem_id="tune"):
             with gr.Column(elem_id="tune-side", min_width=80):
                 gr.HTML(TOP, elem_id="tune-top", js_on_load=None)
-                listed = gr.HTML(elem_id="tune-list", js_on_load=None)
+                listed = steady(elem_id="tune-list")
             with gr.Column(elem_id="tune-main", min_width=80):
-                arrival = gr.HTML(elem_id="tune-arrival", js_on_load=None)
+                arrival = steady(elem_id="tune-arrival")
                 gr.HTML(empty(), elem_id="tune-empty", js_on_load=None)
-                dataset = gr.HTML(elem_id="tune-dataset", js_on_load=None)
-                gallery = gr.HTML(elem_id="tune-gallery", js_on_load=None)
+                dataset = steady(elem_id="tune-dataset")
+                gallery = steady(elem_id="tune-gallery")
                 with gr.Column(elem_id="tune-one", min_width=80):
-                    example = gr.HTML(elem_id="tune-example", js_on_load=None)
-                    taught = gr.HTML(elem_id="tune-taught", js_on_load=None)
+                    example = steady(elem_id="tune-example")
+                    taught = steady(elem_id="tune-taught")
         told = gr.Textbox(visible=False)
         bridge = gr.HTML(elem_id="tune-bridge", js_on_load=BRIDGE)
         return cls(listed, arrival, dataset, gallery, example, taught, told, bridge)

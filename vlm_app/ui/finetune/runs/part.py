@@ -14,6 +14,7 @@ from gradio.components import Component
 
 from vlm_app.ui.finetune.runs.fields import form
 from vlm_app.ui.finetune.runs.fixed import PLOTS, SAMPLES, TOP
+from vlm_app.ui.steady import steady
 
 BRIDGE = (
     "window.vlmRuns = {act: (data) => trigger('click', data), check: (data) => trigger('input', data), "
@@ -45,13 +46,13 @@ class RunsPart:
         with gr.Column(elem_id="runs"):
             with gr.Column(elem_id="runs-side", min_width=80):
                 gr.HTML(TOP, elem_id="runs-top", js_on_load=None)
-                listed = gr.HTML(elem_id="runs-list", js_on_load=None)
+                listed = steady(elem_id="runs-list")
             with gr.Column(elem_id="runs-main", min_width=80):
-                why = gr.HTML(elem_id="runs-why", js_on_load=None)
+                why = steady(elem_id="runs-why")
                 gr.HTML(form(), elem_id="runs-form", js_on_load=None)
-                head = gr.HTML(elem_id="run-head", js_on_load=None)
-                helped = gr.HTML(elem_id="run-helped", js_on_load=None)
-                then = gr.HTML(elem_id="run-then", js_on_load=None)
+                head = steady(elem_id="run-head")
+                helped = steady(elem_id="run-helped")
+                then = steady(elem_id="run-then")
                 gr.HTML(PLOTS, elem_id="run-plot-place", js_on_load=None)
                 gr.HTML(SAMPLES, elem_id="run-sample-place", js_on_load=None)
         news, told, checked, slow, look = (gr.Textbox(visible=False) for _ in range(5))
