@@ -66,4 +66,5 @@ async def _packed(start: Message, body: bytes) -> bytes:
     headers = MutableHeaders(scope=start)
     headers["content-encoding"] = "br"
     headers.add_vary_header("accept-encoding")
-    return await run_in_threadpool(brotli.compress, body, brotli.MODE_TEXT, QUALITY)
+    packed: bytes = await run_in_threadpool(brotli.compress, body, brotli.MODE_TEXT, QUALITY)
+    return packed
