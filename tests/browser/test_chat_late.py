@@ -79,6 +79,7 @@ def test_a_notice_that_was_overtaken_is_not_shown(visitor: Visitor, tmp_path: Pa
 
 
 def test_a_phrase_stays_lit_where_its_answer_is_drawn_anew(visitor: Visitor, picture: Path) -> None:
+    visitor.page.set_viewport_size({"width": 1280, "height": 1600})  # nothing scrolls away from the mouse
     answer = visitor.ask("what is there?", picture)
     phrase, lit = answer.locator(".phrase").nth(1), answer.locator("g.region.lit")
     phrase.hover()
