@@ -1,9 +1,8 @@
 # make run | test | test-all | test-fresh | format
 PYTHON ?= python3
 BIN := .venv/bin
-# Three at a time, whole files each: much of the time is waiting. Those that drive a browser stay last: its
-# event loop does not end before.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Two at a time, whole files each. Those that drive a browser stay last: its event loop does not end before.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # pip hands these to the builds it starts, too
 export PIP_CONSTRAINT := constraints.txt

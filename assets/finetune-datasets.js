@@ -15,8 +15,9 @@
   const presses = [];
   let waiting = 0;
   const act = (name, more = {}) => {
-    if (name === "look" && presses.some((each) => each.act === "look")) return;
-    presses.push({ act: name, ...more });
+    const same = name === "look" && presses.find((each) => each.act === "look");
+    if (same) Object.assign(same, more);
+    else presses.push({ act: name, ...more });
     next();
   };
   const next = () => {
@@ -25,7 +26,10 @@
     waiting = setTimeout(() => { waiting = 0; next(); }, LATE);
     window.vlmTune.act({ ...now, ...press });
   };
-  const show = (changes) => { Object.assign(now, changes); act("look"); };
+  const show = (changes) => {  // a press carries what it changes: the answer to an earlier one says what was
+    Object.assign(now, changes);
+    act("look", changes);
+  };
 
   // --- news from the server --------------------------------------------------------------
   let again = 0;

@@ -165,7 +165,7 @@
   }, 100);
 
   // --- the table of models ---------------------------------------------------------------
-  const models = () => [...document.querySelectorAll("#model-table tbody")];
+  const models = () => [...document.querySelectorAll("#model-table tbody[data-model]")];
   window.vlmShow = (ids) => {
     const shown = new Set(JSON.parse(ids || "[]"));
     for (const each of models()) each.hidden = !shown.has(each.dataset.model);

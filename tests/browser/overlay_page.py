@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from vlm_app.api.middleware import PAGE_POLICY
-from vlm_app.ui.serving import OVERLAY
+from vlm_app.ui.dress import OVERLAY
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
