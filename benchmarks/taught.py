@@ -4,7 +4,7 @@ heart: 40 examples of a shape that Pebble has never seen, with rehearsed scenes 
 detecting it on 100 held-out scenes, and Pebble's old scores, before and after. captions: 60 pairs of
 one of Pebble's own captions that names what is not there and what of it is there; the share of
 what captions name that is not there (CHAIRi; Rohrbach et al. 2018, "Object Hallucination in Image
-Captioning") on held-out scenes with signs, whose words Pebble invents rather than reads.
+Captioning") on held-out scenes with smeared signs, whose words Pebble invents.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 from benchmarks.finetune import Folder
 from vlm_app.catalog import find
@@ -39,6 +41,7 @@ from vlm_app.types import Box, Region, Task
 
 NEW = "heart"
 EXAMPLES, SCENES, PAIRS = 40, 100, 60
+SMEAR = 0.3  # of a line's height, over which its letters run into each other
 _FULL = 7, 3  # things on a picture of an example, and hearts among them, at least: each shows more
 _BOXES = ("detect", "detect_all", "ground", "ocr_regions")  # skills whose figure is F1
 _NAMED = re.compile(rf'\b(?:{"|".join(COLOURS)}) (?:{"|".join(shapes.SHAPES)})\b|"[^"]*"')
@@ -144,8 +147,18 @@ def answers(loaded: LoadedModel, asked: Sequence[evaluate.Item]) -> list[str]:
 
 
 def signed(stream: Sequence[int], number: int) -> list[Scene]:
-    """Scenes with printed signs and up to three shapes. Pebble sees both, and hardly reads a word."""
-    return [draw_scene(np.random.default_rng([*stream, scene]), kind="signs") for scene in range(number)]
+    """Scenes with up to three shapes and signs that nobody can read: Pebble sees both, and invents words."""
+    drawn = [draw_scene(np.random.default_rng([*stream, scene]), kind="signs") for scene in range(number)]
+    return [replace(scene, image=_smeared(scene)) for scene in drawn]
+
+
+def _smeared(scene: Scene) -> Image.Image:
+    image = scene.image.copy()
+    for sign in scene.signs:
+        x0, y0, x1, y1 = (round(v * side) for v, side in zip(sign.box, image.size * 2, strict=True))
+        line = image.crop((x0, y0, x1, y1))
+        image.paste(line.filter(ImageFilter.GaussianBlur(SMEAR * (y1 - y0))), (x0, y0))
+    return image
 
 
 def there(scene: Scene) -> Counter[str]:
