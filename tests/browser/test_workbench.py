@@ -221,7 +221,7 @@ def test_drawn_part_is_described(real: Server, context: BrowserContext) -> None:
     desk = Desk(Visitor.come(context, real.url))
     desk.example()
     desk.tool("describe")
-    desk.drag((0.18, 0.02), (0.38, 0.26))
+    desk.drag((0.62, 0.3), (0.82, 0.54))
     expect(desk.past).to_have_count(1)
     expect(desk.found.locator("h2")).to_contain_text("Describe a part")
     expect(desk.found.locator(".prose-text")).to_contain_text("circle")
