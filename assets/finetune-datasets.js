@@ -10,21 +10,12 @@
   let ready = false, arrival = null, sending = null, one = null, picture = 0;
   const everything = { page: 0, task: "", label: "", side: "", example: "" };
 
-  // --- presses: one at a time, each on what the one before it left ---------------------------
-  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
-  const presses = [];
-  let waiting = 0;
+  // --- presses ---------------------------------------------------------------------------
+  const presses = vlmPresses((press) => ready && window.vlmTune ? window.vlmTune.act({ ...now, ...press }) : false);
   const act = (name, more = {}) => {
-    const same = name === "look" && presses.find((each) => each.act === "look");
+    const same = name === "look" && presses.waiting.find((each) => each.act === "look");
     if (same) Object.assign(same, more);
     else presses.push({ act: name, ...more });
-    next();
-  };
-  const next = () => {
-    if (waiting || !ready || !presses.length || !window.vlmTune) return;
-    const press = presses.shift();
-    waiting = setTimeout(() => { waiting = 0; next(); }, LATE);
-    window.vlmTune.act({ ...now, ...press });
   };
   const show = (changes) => {  // a press carries what it changes: the answer to an earlier one says what was
     Object.assign(now, changes);
@@ -35,8 +26,6 @@
   let again = 0;
   window.vlmTuneTell = (text) => {
     const news = JSON.parse(text || "{}"), before = arrival;
-    clearTimeout(waiting);
-    waiting = 0;
     if ("dataset" in news) opened(news);
     if ("arrival" in news) arrival = news.arrival;
     if ("datasets" in news) at("tune").dataset.datasets = news.datasets;
@@ -47,7 +36,7 @@
     else if (ended && !arrival) act("look");
     else if (live) again = setTimeout(() => act("progress"), 400);
     else if (news.making) again = setTimeout(() => act("look"), 1000);
-    next();
+    presses.done();
   };
   const opened = (news) => {
     now.dataset = news.dataset;

@@ -3,22 +3,13 @@
 (() => {
   const send = (way, data) => way === "quick" ? quick(data) : window.vlmBridge?.[way]?.(data);
 
-  // --- presses: one at a time, each on what the one before it left; the same one twice is one -----
-  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
-  const presses = [];  // the first is under way
-  let late = 0;
+  // --- presses: the same one twice is one ------------------------------------------------
+  const presses = vlmPresses((press) => window.vlmBridge ? window.vlmBridge.quick(JSON.parse(press)) : false);
   const quick = (data) => {
     const press = JSON.stringify(data);
-    if (presses.includes(press)) return;
-    if (presses.push(press) === 1) next();
+    if (![presses.under(), ...presses.waiting].includes(press)) presses.push(press);
   };
-  const next = () => {
-    clearTimeout(late);
-    if (!presses.length) return;
-    late = window.vlmBridge ? setTimeout(window.vlmActed, LATE) : setTimeout(next, 100);
-    window.vlmBridge?.quick(JSON.parse(presses[0]));
-  };
-  window.vlmActed = () => { presses.shift(); next(); };
+  window.vlmActed = () => presses.done();
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   // --- phrases and regions ---------------------------------------------------------------

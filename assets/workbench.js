@@ -41,7 +41,7 @@
     else if ("sheet" in news && now.finding && !now.finding.pages.includes(now.page) && now.finding.pages.length)
       choose(now.finding.pages[0]);
     draw();
-    if ("edited" in news || "sheet" in news) { waiting = null; nextEdit(); }
+    if ("edited" in news || "sheet" in news) edits.done();
     if (gone && "sheet" in news) { gone = false; vlmReport.look(); }
   };
   const openSheet = (sheet) => {
@@ -184,25 +184,21 @@
   window.vlmBenchRun = () => ask("run");
   window.vlmBenchRan = () => { now.run = ""; window.vlmBenchDrawRun(); };
 
-  // --- edits: one at a time, each on what the one before it left ---------------------------
-  const LATE = 30000;  // milliseconds after which an answer is not coming: the server was asked and is gone
-  let waiting = null, late = 0;
-  const edits = [];
-  const edit = (act, more) => { edits.push([act, more]); nextEdit(); };
-  const nextEdit = () => {
-    if (waiting || !edits.length) return;
-    const [act, more] = waiting = edits.shift();
-    clearTimeout(late);
-    late = setTimeout(() => waiting && refused(), LATE);
+  // --- edits -----------------------------------------------------------------------------
+  const change = ([act, more]) => {
     const mine = now.finding?.pages.includes(more.page ?? now.finding.pages[0]);
     if (act === "edit" && !mine) quick("begin", more);  // drawn where no answer is: a finding of one's own
     else quick(act, { ...more, finding: now.finding.id, updated: now.finding.updated });
   };
+  const lost = () => {
+    edits.waiting.length = 0;
+    quick("restore", { sheet: now.sheet?.id, finding: now.finding?.id || "" });
+  };
+  const edits = vlmPresses(change, lost);
+  const edit = (act, more) => edits.push([act, more]);
   const refused = () => {
-    const lost = waiting;
-    waiting = null;
-    edits.length = 0;
-    if (lost) quick("restore", { sheet: now.sheet?.id, finding: now.finding?.id || "" });
+    if (edits.under()) lost();
+    edits.done();
   };
   document.addEventListener("overlay-change", (event) => {
     if (event.target.id !== "bench-overlay" || now.own || now.finding?.live) return;
@@ -211,7 +207,8 @@
       const others = now.finding.regions.filter((region) => region.page !== page);
       now.finding.regions = [...others, ...regions.map((region) => ({ ...region, page }))];
     }
-    while (edits.length && edits.at(-1)[0] === "edit" && edits.at(-1)[1].page === page) edits.pop();
+    const { waiting } = edits;
+    while (waiting.length && waiting.at(-1)[0] === "edit" && waiting.at(-1)[1].page === page) waiting.pop();
     edit("edit", { page, regions });
   });
   document.addEventListener("overlay-drawn", (event) => {

@@ -19,7 +19,7 @@ class Engine(FakeManager):
 
     listener: Listener
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:  # type: ignore[override]
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
         self.listener = listener
         return lambda: None
 

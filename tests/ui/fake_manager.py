@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from vlm_app.catalog import catalog, find, memory
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.backend import Progress
 from vlm_app.engine.devices import Device
+from vlm_app.engine.events import Listener
 from vlm_app.engine.memory import Estimate, Fit
 from vlm_app.engine.offers import Offer
 from vlm_app.engine.states import ModelState
@@ -51,7 +53,7 @@ class FakeManager:
         now = time.monotonic()
         self.held = {each.model: _since(each, now) for each in (BUSY if self.busy else (PEBBLE,))}
 
-    def subscribe(self, listener: object) -> object:
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Nothing is told."""
         return lambda: None
 

@@ -16,6 +16,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D, IdentityTransform
 from PIL import Image
 
+from vlm_app.pebble.scores import iou
 from vlm_app.pebble.world import Scene, Thing
 
 Rng = np.random.Generator
@@ -69,7 +70,7 @@ def _draw(rng: Rng, figure: Figure, ground: str, others: list[Thing]) -> Thing |
         path = place.transform_path(_outline(shape, rng))
         (x0, y0), (x1, y1) = path.get_extents().get_points()
         box = (x0 / width, 1 - y1 / height, x1 / width, 1 - y0 / height)
-        if any(_touch(box, other.box) for other in others):
+        if any(iou(box, other.box) > 0 for other in others):
             continue
         stroke = float(rng.choice([0, 0, rng.uniform(0.5, 2.5)]))
         figure.add_artist(
@@ -112,10 +113,6 @@ def _print(rng: Rng, figure: Figure, ground: str, things: list[Thing]) -> None:
 
 def _far(shades: tuple[str, ...], ground: str) -> bool:
     return all(np.linalg.norm(np.subtract(to_rgb(shade), to_rgb(ground))) > 0.4 for shade in shades)
-
-
-def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _rendered(figure: Figure) -> Image.Image:

@@ -5,31 +5,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from types import ModuleType
 
 WRITER = "gradio.component_meta"
 
 
 class _Finder(MetaPathFinder):
-    """Finds the one module that writes them, and takes that from it once it was loaded."""
+    """Finds the one module that writes them."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != WRITER:
             return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
+        found = PathFinder.find_spec(fullname, path, target)
+        if found is None or found.origin is None:
             return None
-        load = spec.loader.exec_module
+        return spec_from_file_location(fullname, found.origin, loader=_Loader(fullname, found.origin))
 
-        def loaded(module: ModuleType) -> None:
-            load(module)
-            module.__dict__["create_or_modify_pyi"] = lambda *given: None
 
-        spec.loader.exec_module = loaded  # type: ignore[method-assign]
-        return spec
+class _Loader(SourceFileLoader):
+    """Takes the writing from it, once it was loaded."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        module.__dict__["create_or_modify_pyi"] = lambda *given: None
 
 
 def write_none() -> None:
