@@ -45,9 +45,10 @@ format: .venv/installed-dev
 	$(PIP) install --quiet --use-pep517 -r requirements-dev.txt
 	@touch $@
 
-# Chromium comes from the system; Playwright, whose driver wants libatomic, drives the one that is there.
-# Poppler's pdftotext reads what is exported as PDF.
+# Chromium comes from the system, preferably without its windows, where a page opens a third faster; Playwright,
+# whose driver wants libatomic, drives the one that is there. Poppler's pdftotext reads what is exported as PDF.
 browser:
-	@{ { command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v pdftotext && $(BIN)/playwright --version; } >/dev/null 2>&1 \
-	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends chromium libatomic1 poppler-utils; } \
-	|| { echo "The browser tests need Chromium and those of exported PDFs pdftotext: install both (Debian and Ubuntu: apt-get install chromium libatomic1 poppler-utils) and run this again." >&2; exit 1; }
+	@{ { command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome; } && command -v pdftotext && $(BIN)/playwright --version; } >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update && apt-get install -y --no-install-recommends libatomic1 poppler-utils \
+	     && { apt-get install -y --no-install-recommends chromium-headless-shell || apt-get install -y --no-install-recommends chromium; }; } \
+	|| { echo "The browser tests need Chromium and those of exported PDFs pdftotext: install both (Debian: apt-get install chromium-headless-shell libatomic1 poppler-utils) and run this again." >&2; exit 1; }

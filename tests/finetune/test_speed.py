@@ -11,7 +11,7 @@ from tests.sizes import TRAINING_MEASURED
 @pytest.mark.skipif(not TRAINING_MEASURED, reason="takes minutes: in the full size only")
 @pytest.mark.timeout(3600)
 def test_three_epochs_are_faster_than_a_plain_script_and_end_at_the_same_loss() -> None:
-    found = measured(examples=96, epochs=3, rounds=2)
+    found = measured(examples=96, epochs=3, rounds=3)
     plain, ours = found["plain"], found["ours"]
     assert ours["held_out_loss"] == pytest.approx(plain["held_out_loss"], rel=0.01)
     assert ours["bytes"] <= plain["bytes"]
