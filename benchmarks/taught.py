@@ -41,7 +41,7 @@ from vlm_app.types import Box, Region, Task
 
 NEW = "heart"
 EXAMPLES, SCENES, PAIRS = 40, 100, 60
-SMEAR = 0.3  # of a line's height, over which its letters run into each other
+SMEAR = 0.45  # of a line's height, over which its letters run into each other
 _FULL = 7, 3  # things on a picture of an example, and hearts among them, at least: each shows more
 _BOXES = ("detect", "detect_all", "ground", "ocr_regions")  # skills whose figure is F1
 _NAMED = re.compile(rf'\b(?:{"|".join(COLOURS)}) (?:{"|".join(shapes.SHAPES)})\b|"[^"]*"')
@@ -263,7 +263,7 @@ CAPTIONS = RunConfig.read(
         "rank": 16,
         "rate": 2.5e-4,
         "batch": 4,
-        "epochs": 2,
+        "epochs": 4,
         "beta": 0.1,
         "save_every": 10**6,
     }

@@ -52,7 +52,8 @@ def test_three_corrections_become_an_adapter_that_is_chatted_with_beside_its_bas
     expect(visitor.sentence.last).to_contain_text("in My corrections: 3 examples")
     visitor.answers.last.get_by_role("button", name="Fine-tune").click()
     expect(page.locator("#run-form [name=dataset] option:checked")).to_contain_text("My corrections")
-    start(page, steps=PAGE_STEPS, evaluate_every=PAGE_STEPS, save_every=PAGE_STEPS, rehearsal=0, batch=2)
+    often = {"evaluate_every": PAGE_STEPS, "save_every": PAGE_STEPS}
+    start(page, steps=PAGE_STEPS, rehearsal=PAGE_STEPS, batch=2, **often)  # Pebble goes on detecting
     expect(page.locator("#run-head")).to_contain_text("Balls")
     page.reload()  # while it runs
     expect(page.locator("#run-head")).to_contain_text("Balls")

@@ -110,7 +110,7 @@ def see_each_picture_once(encoder: Any) -> None:
 
 
 def score(item: Item, answer: str) -> float:
-    """Right or wrong; for boxes the F1 of this one picture."""
+    """Right or wrong; the F1 of this one picture where the answer lists things."""
     tally = Tally()
     tally.add(item.skill, answer, item.truth, item.slack)
     return tally.f1 if tally.found + tally.true else float(tally.right)

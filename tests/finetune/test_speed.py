@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.finetune import measured
+from tests.finetune.teaching import QUIET
 from tests.sizes import TRAINING_MEASURED
+
+pytestmark = [pytest.mark.filterwarnings(line) for line in QUIET]
 
 
 @pytest.mark.skipif(not TRAINING_MEASURED, reason="takes minutes: in the full size only")

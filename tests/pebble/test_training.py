@@ -99,7 +99,24 @@ def test_one_found_box_is_not_counted_twice() -> None:
 def test_a_point_counts_inside_its_box(place: str, right: float) -> None:
     tally = Tally()
     tally.add("point", "<ref>red circle" + place, "<ref>red circle<loc_10><loc_10><loc_60><loc_60>")
-    assert tally.accuracy == right
+    assert (tally.accuracy, tally.f1) == (right, right)
+
+
+def test_of_two_points_in_one_thing_one_counts() -> None:
+    tally = Tally()
+    boxes = "<ref>ring<loc_10><loc_10><loc_60><loc_60><ref>ring<loc_90><loc_10><loc_140><loc_60>"
+    tally.add("point", "<ref>ring<loc_30><loc_30><ref>ring<loc_31><loc_30>", boxes)
+    assert (tally.accuracy, tally.f1) == (0.0, 0.5)
+    tally.add("point", "<ref>ring<loc_100><loc_30><ref>ring<loc_31><loc_30>", boxes)
+    assert (tally.accuracy, tally.f1) == (0.5, 0.75)
+
+
+def test_words_count_where_they_are_read_exactly() -> None:
+    tally = Tally()
+    tally.add("ocr", "STOP GO\nWEST\nWEST", "STOP\nEAST")
+    assert (tally.accuracy, tally.f1) == (0.0, pytest.approx(2 / 6))
+    tally.add("ocr", "Stop.", "STOP")
+    assert (tally.accuracy, tally.f1) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(("answer", "right"), [("42.", 1.0), ("46.", 1.0), ("60.", 0.0), ("many", 0.0)])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vlm_app.pebble.batches import IGNORED, KINDS, SLOTS, Batch
+from vlm_app.pebble.batches import IGNORED, SLOTS, UNDER, Batch
 from vlm_app.pebble.markup import BINS
 from vlm_app.pebble.words import CHARACTERS, COLOURS
 
@@ -23,12 +23,12 @@ class DenseHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self._parts = (len(KINDS), len(COLOURS) + 1, 4, 2 * (len(CHARACTERS) + 1))
+        self._parts = (len(UNDER), len(COLOURS) + 1, 4, 2 * (len(CHARACTERS) + 1))
         self.read = nn.Linear(width, sum(self._parts))
         self.spell = nn.Linear(width, SLOTS * (len(CHARACTERS) + 1))
 
     def spelling_loss(self, visual: Tensor, batch: Batch) -> Tensor:
-        """Which letter stands in which slot of each visual token, (images, visual tokens, width).
+        """Which letter has its middle in which slot of each visual token, (images, visual tokens, width).
 
         Without it the connector keeps which letters there are and loses their order.
         """

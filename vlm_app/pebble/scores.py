@@ -1,12 +1,14 @@
 """How Pebble's answers are scored against the truth of a scene.
 
-Each skill counts hits out of a number asked; detection counts matched boxes at an
-intersection over union (IoU) of 0.5 or more with the same label, over all scenes
-together (micro F1), and keeps the IoU of each match.
+Each skill counts answers that are right as a whole, out of a number asked. Where an answer
+lists things, what it lists is matched with what is true, over all scenes together (micro F1):
+boxes at an intersection over union (IoU) of 0.5 or more with the same label, of which the IoU
+is kept; points with the things that they lie in; words with the same words.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from vlm_app.pebble.markup import read_regions
@@ -24,6 +26,7 @@ class Tally:
     right: int = 0
     found: int = 0
     true: int = 0
+    matched: int = 0
     overlaps: list[float] = field(default_factory=list)
 
     @property
@@ -32,7 +35,7 @@ class Tally:
 
     @property
     def f1(self) -> float:
-        return 2 * len(self.overlaps) / max(1, self.found + self.true)
+        return 2 * self.matched / max(1, self.found + self.true)
 
     @property
     def mean_iou(self) -> float:
@@ -44,13 +47,14 @@ class Tally:
         if skill in _BOXES:
             self._add_boxes(read_regions(answer), read_regions(truth))
         elif skill == "point":
-            self.right += _same_points(read_regions(answer), read_regions(truth))
+            self._add_points(read_regions(answer), read_regions(truth))
         elif slack:
             self.right += abs(_number(answer) - _number(truth)) <= slack
         elif skill in _LAST_WORD:
             self.right += _plain(answer).split(" ")[-1] == _plain(truth).split(" ")[-1]
         else:
             self.right += _plain(answer) == _plain(truth)
+            self._add_words(_plain(answer), _plain(truth))
 
     def _add_boxes(self, found: list[tuple[str, Coordinates]], true: list[tuple[str, Coordinates]]) -> None:
         found = [(label, c) for label, c in found if len(c) == 4]
@@ -67,7 +71,27 @@ class Tally:
                 used_found.add(i)
                 used_true.add(j)
                 self.overlaps.append(overlap)
+        self.matched += len(used_true)
         self.right += len(found) == len(true) == len(used_true)
+
+    def _add_points(self, found: list[tuple[str, Coordinates]], boxes: list[tuple[str, Coordinates]]) -> None:
+        """A point is matched with one box around it; a box has one point."""
+        left = list(boxes)
+        for _, place in found:
+            around = next((box for box in left if len(place) == 2 and _inside(place, box[1])), None)
+            if around is not None:
+                left.remove(around)
+        matched = len(boxes) - len(left)
+        self.found += len(found)
+        self.true += len(boxes)
+        self.matched += matched
+        self.right += len(found) == len(boxes) == matched
+
+    def _add_words(self, answer: str, truth: str) -> None:
+        found, true = Counter(answer.split()), Counter(truth.split())
+        self.found += found.total()
+        self.true += true.total()
+        self.matched += (found & true).total()
 
 
 def iou(a: Coordinates, b: Coordinates) -> float:
@@ -79,17 +103,8 @@ def iou(a: Coordinates, b: Coordinates) -> float:
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
-def _same_points(found: list[tuple[str, Coordinates]], boxes: list[tuple[str, Coordinates]]) -> bool:
-    """Every point lies in a box of its own, and every box has its point."""
-    left = list(boxes)
-    for _, place in found:
-        inside = next(
-            (b for b in left if b[1][0] <= place[0] <= b[1][2] and b[1][1] <= place[1] <= b[1][3]), None
-        )
-        if inside is None or len(place) != 2:
-            return False
-        left.remove(inside)
-    return not left
+def _inside(place: Coordinates, box: Coordinates) -> bool:
+    return box[0] <= place[0] <= box[2] and box[1] <= place[1] <= box[3]
 
 
 def _number(text: str) -> float:
