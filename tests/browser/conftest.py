@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_playwright
 
 from tests.browser.visitor import PATIENCE, Visitor
 
@@ -41,6 +41,25 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test comes with what its pages showed and toasts on them have said, and its servers' logs."""
+    report = yield
+    given = getattr(item, "funcargs", {})  # a document's test has none
+    started = given.get("browser")
+    if report.failed and started is not None:
+        for page in [page for context in started.contexts for page in context.pages]:
+            page.set_default_timeout(2000)
+            with suppress(Error):  # a page may be gone, and this is no test of its own
+                said = page.evaluate(
+                    "[...(window.toldInToasts || []), document.body.innerText].join('\\n\\n')"
+                )
+                report.sections.append((f"Shown at {page.url}", said))
+        for server in {each for each in given.values() if isinstance(each, Server)}:
+            report.sections.append((f"Log of {server.url}", server.log.read_text()[-4000:]))
+    return report
+
+
 @dataclass(frozen=True)
 class Server:
     """A running app."""
@@ -48,6 +67,7 @@ class Server:
     url: str
     data: Path
     process: subprocess.Popen[str]
+    log: Path
 
 
 @contextmanager
@@ -61,12 +81,13 @@ def served(data: Path, *command: str, port: int = 0, **variables: str) -> Iterat
     environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port)}
     environment |= {"GRADIO_TEMP_DIR": uploads, **variables}
     words = [sys.executable, *(word.replace("PORT", str(port)) for word in command)]
-    log = (data.parent / f"{data.name}.log").open("w+")
+    path = data.parent / f"{data.name}.log"
+    log = path.open("w+")
     process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, text=True)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(url, process, log.name)
-        yield Server(url, data, process)
+        _wait_until_up(url, process, path)
+        yield Server(url, data, process, path)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -83,7 +104,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_up(url: str, process: subprocess.Popen[str], log: str) -> None:
+def _wait_until_up(url: str, process: subprocess.Popen[str], log: Path) -> None:
     for _ in range(720):
         if process.poll() is not None:
             break
@@ -92,7 +113,7 @@ def _wait_until_up(url: str, process: subprocess.Popen[str], log: str) -> None:
                 return
         except OSError:
             time.sleep(0.25)
-    pytest.fail(f"The server did not come up:\n{Path(log).read_text()[-4000:]}")
+    pytest.fail(f"The server did not come up:\n{log.read_text()[-4000:]}")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,14 @@ from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 from vlm_app.types import Box
 
 PATIENCE = 120_000  # milliseconds: a machine may be busy with other things, too
+# Toasts go away after a while: what they said is kept for who asks why a test failed.
+KEEP_TOASTS = """
+window.toldInToasts = [];
+new MutationObserver(() => {
+  for (const each of document.querySelectorAll('.toast-body'))
+    if (!toldInToasts.includes(each.innerText)) toldInToasts.push(each.innerText);
+}).observe(document, { childList: true, subtree: true });
+"""
 
 
 @dataclass
@@ -28,6 +36,7 @@ class Visitor:
         """Opens the page and waits until it can be used."""
         visitor = cls(context.new_page(), url)
         visitor.page.set_default_timeout(PATIENCE)
+        visitor.page.add_init_script(KEEP_TOASTS)
         visitor.page.on("pageerror", lambda error: visitor.errors.append(str(error)))
         visitor.page.on("request", visitor._note)
         visitor.page.goto(url + path)

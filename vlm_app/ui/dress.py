@@ -30,7 +30,8 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
 )
 FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
 BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
-SCRIPTS = ("steady.js", "presses.js", "page.js", "teaching.js", "restart.js", *OVERLAY, *BENCH, *FINETUNE)
+PAGE = ("streams.js", "steady.js", "presses.js", "page.js", "teaching.js", "restart.js")
+SCRIPTS = (*PAGE, *OVERLAY, *BENCH, *FINETUNE)
 
 
 def script() -> str:

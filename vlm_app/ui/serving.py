@@ -102,6 +102,7 @@ def launch_options(
     from vlm_app.api.page_head import PageHead
     from vlm_app.api.sealing import Sealing
     from vlm_app.api.seals import Seals
+    from vlm_app.api.streams import Streams
     from vlm_app.api.uploading import Uploading
     from vlm_app.store.uploads import Uploads
     from vlm_app.ui import dress
@@ -121,6 +122,7 @@ def launch_options(
                 Middleware(PageHead, script=script.address, sheet=sheet.address),
                 Middleware(Sealing, seals=Seals(owners, uploads)),
                 Middleware(Uploading, uploads=uploads),
+                Middleware(Streams),
             ],
             "routes": [*own, script.route(), sheet.route()],
             "docs_url": None,
