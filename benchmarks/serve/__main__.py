@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     parser.add_argument("--quick", action="store_true", help="one short round: whether it runs, not how fast")
     args = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"  # all weights are here: nobody waits for a Hub that is out of reach
     set_library_defaults()
     tables: dict[str, Any] = {}
     with TemporaryDirectory() as name:
