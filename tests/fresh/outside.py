@@ -35,8 +35,8 @@ def pip_settings(listed: str) -> dict[str, str]:
 
 
 def _is_local(name: str, word: str) -> bool:
-    sources = ("index-url", "extra-index-url", "find-links")
-    return name.endswith(sources) and (word.startswith(("file:", "/", ".")) or os.path.exists(word))
+    here = word.startswith(("file:", "/", ".")) or os.path.exists(word)
+    return here and not name.endswith("cert")  # certificates are copied
 
 
 def pip_settings_here() -> dict[str, str]:

@@ -16,8 +16,8 @@ def test_pip_reaches_the_same_index_with_the_same_certificate() -> None:
 
 
 def test_packages_on_this_disk_stay_outside() -> None:
-    listed = "global.find-links='/wheels'\nglobal.extra-index-url='file:///a https://b.example/simple'\n"
-    assert pip_settings(listed) == {"PIP_EXTRA_INDEX_URL": "https://b.example/simple"}
+    listed = "global.cache-dir='/kept'\nglobal.index-url='file:///a https://b.example/simple'\n"
+    assert pip_settings(listed) == {"PIP_INDEX_URL": "https://b.example/simple"}
 
 
 def test_the_environment_wins_over_a_file() -> None:

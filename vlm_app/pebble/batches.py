@@ -18,11 +18,13 @@ from PIL import Image, ImageDraw
 from torch.utils.data import IterableDataset
 
 from vlm_app.pebble.markup import BINS, LOCATIONS
+from vlm_app.pebble.odds import HARD_LESSONS, LESSONS
 from vlm_app.pebble.processor import END, IMAGE, IMAGE_TOKENS, PATCH, SHUFFLE, SIDE
 from vlm_app.pebble.questions import Dialogue, about, dialogues
 from vlm_app.pebble.shapes import SHAPES
+from vlm_app.pebble.signs import Box
 from vlm_app.pebble.words import CHARACTERS, COLOURS
-from vlm_app.pebble.world import KINDS, Scene, draw_scene
+from vlm_app.pebble.world import Scene, draw_scene
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -34,12 +36,9 @@ UNDER = ("ground", *SHAPES, "text", "bar")  # what can lie under a patch
 _HUES = ("none", *COLOURS)
 LENGTH = 320  # tokens of a packed row; dialogues are added as long as they fit
 _EARLIER_EACH = 16  # one row of so many has an earlier image: every batch has the same shapes
-# Reading is learned last: signs and pages are more than half, and half of all scenes are hard ones.
-_SHARES = (0.4, 0.28, 0.06, 0.26)
-_HARD = 0.5
+_HARD = 0.5  # of the lessons
 _FINE = 4  # cells of the id map per patch and direction
 Batch = dict[str, torch.Tensor]
-Box = tuple[float, float, float, float]
 
 
 @dataclass
@@ -264,7 +263,7 @@ class Batches(IterableDataset):
         truths: list[dict[str, np.ndarray]] = []
         for number in range(start, start + self._size):
             rng = np.random.default_rng([self._stream, number])
-            scene = draw_scene(rng, kind=str(rng.choice(KINDS, p=_SHARES)), hard=rng.random() < _HARD)
+            scene = draw_scene(rng, odds=HARD_LESSONS if rng.random() < _HARD else LESSONS)
             earlier = None
             if number % _EARLIER_EACH == 0:
                 before = draw_scene(rng)

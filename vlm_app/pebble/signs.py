@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vlm_app.pebble.odds import Odds
 from vlm_app.pebble.words import DIGITS, LETTERS, SIGN_WORDS
 
 Box = tuple[float, float, float, float]
@@ -46,12 +47,12 @@ def some_font(rng: np.random.Generator, size: int) -> ImageFont.FreeTypeFont:
     return font(str(rng.choice(_FONTS)), size)
 
 
-def _some_text(rng: np.random.Generator, hard: bool) -> str:
-    """A word in capitals (mostly), two words, a number, or letters that spell nothing (more if `hard`)."""
+def _some_text(rng: np.random.Generator, odds: Odds) -> str:
+    """A word in capitals (mostly), two words, a number, or letters that spell nothing."""
     lot = rng.random()
-    if lot < (0.35 if hard else 0.2):
+    if lot < odds.letters:
         return "".join(rng.choice(list(LETTERS), int(rng.integers(1, 6))))
-    if lot < (0.65 if hard else 0.35):
+    if lot < odds.letters + odds.numbers:
         return "".join(rng.choice(list(DIGITS), int(rng.integers(1, 5))))
     text = " ".join(rng.choice(SIGN_WORDS, 2 if lot > 0.92 else 1))
     return text if rng.random() < 0.7 else text.capitalize() if rng.random() < 0.5 else text.lower()
@@ -77,7 +78,7 @@ def smallest_print(size: tuple[int, int]) -> float:
     return max(height * 0.07, width * 0.052, 13)
 
 
-def draw_page(rng: np.random.Generator, image: Image.Image, hard: bool = False) -> tuple[Sign, ...]:
+def draw_page(rng: np.random.Generator, image: Image.Image, odds: Odds) -> tuple[Sign, ...]:
     """Fill `image` with lines of one font from the top down: many letters at once to learn from."""
     width, height = image.size
     face = some_font(rng, int(smallest_print(image.size) * rng.uniform(1.0, 1.7)))
@@ -86,8 +87,8 @@ def draw_page(rng: np.random.Generator, image: Image.Image, hard: bool = False) 
     margin, y = width * rng.uniform(0.02, 0.12), height * rng.uniform(0.02, 0.12)
     lines: list[Sign] = []
     while True:
-        text = _some_text(rng, hard)
-        while face.getlength(longer := f"{text} {_some_text(rng, hard)}") < width - 2 * margin:
+        text = _some_text(rng, odds)
+        while face.getlength(longer := f"{text} {_some_text(rng, odds)}") < width - 2 * margin:
             text = longer
         left, top, right, bottom = face.getbbox(text)
         if y + bottom - top > height * 0.98:
@@ -100,13 +101,11 @@ def draw_page(rng: np.random.Generator, image: Image.Image, hard: bool = False) 
         y += (bottom - top) * rng.uniform(1.15, 1.6)
 
 
-def draw_sign(
-    rng: np.random.Generator, image: Image.Image, taken: list[Box], hard: bool = False
-) -> Sign | None:
-    """Print a sign (a small one if `hard`) on `image` where nothing of `taken` is; None without room."""
+def draw_sign(rng: np.random.Generator, image: Image.Image, taken: list[Box], odds: Odds) -> Sign | None:
+    """Print a sign on `image` where nothing of `taken` is; None where there is no room."""
     width, height = image.size
-    text = _some_text(rng, hard)
-    size = int(smallest_print(image.size) * rng.uniform(1.0, 1.6 if hard else 2.6))
+    text = _some_text(rng, odds)
+    size = int(smallest_print(image.size) * rng.uniform(1.0, odds.largest))
     face = some_font(rng, size)
     left, top, right, bottom = face.getbbox(text)
     pad = max(3, int(size * rng.uniform(0.15, 0.5)))

@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw
 
 from vlm_app.pebble.charts import Chart, draw_chart
 from vlm_app.pebble.grounds import Colour, draw_ground
+from vlm_app.pebble.odds import WORLD, Odds
 from vlm_app.pebble.shapes import SHAPES, hole, outline
-from vlm_app.pebble.signs import Sign, draw_page, draw_sign
+from vlm_app.pebble.signs import Box, Sign, draw_page, draw_sign
 from vlm_app.pebble.words import COLOURS
 
-Box = tuple[float, float, float, float]
 KINDS = ("shapes", "signs", "chart", "page")
 MOST_SIGNS = 3
 _SUPERSAMPLE = 3
@@ -71,29 +71,26 @@ def draw_scene(
     size: tuple[int, int] | None = None,
     extents: tuple[float, float] = (0.11, 0.38),
     most: int = 8,
-    hard: bool = False,
+    odds: Odds = WORLD,
 ) -> Scene:
     """Draw the scene of `seed`: the same seed and options give the same pixels and truth.
 
     `kind` is one of `KINDS` (otherwise drawn by lot), `size` (width, height) in pixels,
     `extents` the range of a shape's size as a share of the shorter side, `most` the
-    largest number of shapes. A `hard` scene of a kind has many shapes of few kinds, or
-    several signs in small print that spell nothing.
+    largest number of shapes, `odds` how likely what is.
     """
     rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
-    kind = kind or str(rng.choice(KINDS, p=[0.43, 0.2, 0.12, 0.25]))
+    kind = kind or str(rng.choice(KINDS, p=odds.kinds))
     size = size or _some_size(rng)
     if kind == "chart":
         image, chart = draw_chart(rng, size)
         return Scene(image=image, chart=chart)
     image, ground = draw_ground(rng, size)
     if kind == "page":
-        return Scene(image=image, signs=draw_page(rng, image, hard))
-    signs = _place_signs(rng, image, hard) if kind == "signs" else ()
-    least = max(1, most // 2) if hard else 1
-    count = int(rng.integers(0, 4)) if signs else int(rng.integers(least, most + 1))
-    few = 0.8 if hard else 0.5
-    things = _place_things(rng, image, ground, count, extents, [sign.box for sign in signs], few)
+        return Scene(image=image, signs=draw_page(rng, image, odds))
+    signs = _place_signs(rng, image, odds) if kind == "signs" else ()
+    count = int(rng.integers(0, 4)) if signs else int(rng.integers(min(odds.least, most), most + 1))
+    things = _place_things(rng, image, ground, count, extents, [sign.box for sign in signs], odds)
     return Scene(image=image, things=tuple(sorted(things, key=lambda t: t.centre)), signs=signs)
 
 
@@ -106,10 +103,10 @@ def _some_size(rng: np.random.Generator) -> tuple[int, int]:
     return (longer, shorter) if rng.random() < 0.6 else (shorter, longer)
 
 
-def _place_signs(rng: np.random.Generator, image: Image.Image, hard: bool) -> tuple[Sign, ...]:
+def _place_signs(rng: np.random.Generator, image: Image.Image, odds: Odds) -> tuple[Sign, ...]:
     signs: list[Sign] = []
-    for _ in range(int(rng.choice([1, 2, 3], p=[0.15, 0.35, 0.5] if hard else [0.6, 0.27, 0.13]))):
-        sign = draw_sign(rng, image, [sign.box for sign in signs], hard)
+    for _ in range(int(rng.choice([1, 2, 3], p=odds.signs))):
+        sign = draw_sign(rng, image, [sign.box for sign in signs], odds)
         if sign is not None:
             signs.append(sign)
     return tuple(sorted(signs, key=lambda s: (s.box[1], s.box[0])))
@@ -122,12 +119,12 @@ def _place_things(
     count: int,
     extents: tuple[float, float],
     taken: list[Box],
-    few: float,
+    odds: Odds,
 ) -> list[Thing]:
-    """Up to `count` things; a share of the scenes, `few`, draws from two kinds, so that kinds repeat."""
+    """Up to `count` things, at times of two kinds at most."""
     visible = [name for name, rgb in COLOURS.items() if _distance(rgb, ground) > 100]
     pairs = [(str(rng.choice(SHAPES)), str(rng.choice(visible))) for _ in range(count)]
-    if rng.random() < few:
+    if rng.random() < odds.alike:
         pairs = [pairs[int(rng.integers(0, min(2, count)))] for _ in pairs] if pairs else []
     things: list[Thing] = []
     for shape, colour in pairs:

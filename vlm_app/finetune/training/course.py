@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +57,7 @@ def run(folder: Folder, tell: Tell, stopped: Stopped) -> LoadedModel | None:
     steps = math.ceil(len(rows.training) / (_batch(folder.config) * state.num_processes))
     try:
         teacher = trainer(folder, loaded, model, steps, shelf, (rows.training, rows.held_out), [watcher])
-        with _collector_at_ease():
-            _teach(teacher, folder, watcher)
+        _teach(teacher, folder, watcher)
         if state.is_main_process and not watcher.was_stopped:
             _finish(model, folder, watcher)
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -190,16 +187,6 @@ def _total(config: RunConfig, examples: int, scenes: int) -> int:
         return config.steps * _batch(config) * _processes()
     step = _batch(config) * _processes()
     return step * math.ceil((config.epochs * examples + scenes) / step)
-
-
-@contextmanager
-def _collector_at_ease() -> Iterator[None]:
-    """Python's garbage collector leaves alone what is loaded by now: it stays, and there is much of it."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _teach(teacher: Any, folder: Folder, watcher: Watcher) -> None:
