@@ -23,7 +23,7 @@ from benchmarks.serve import models, users
 from benchmarks.serve.rows import Row, show
 from benchmarks.serve.start import started
 from benchmarks.serve.users import Size
-from vlm_app.engine import set_library_defaults
+from vlm_app.engine import cores, set_library_defaults
 
 QUICK = Size(rounds=1, tokens=16, long=48, after=4)
 SIDE, LARGE_SIDE = 256, 900  # pixels: 64 and 1,024 visual tokens
@@ -37,6 +37,7 @@ def measure(size: Size, folder: Path) -> list[Row]:
     from benchmarks.serve.plain import Plain
     from benchmarks.shapes import small
 
+    cores.one()  # idle threads of OpenMP slow down whoever computes
     pebble, large = models.pebble(folder / "pebble"), models.wordy(small(folder / "small"))
     adapters = {row.id: models.adapt(row) for row in (pebble, large)}
     ours = Ours(pebble, large)
@@ -64,7 +65,6 @@ def _on_cuda(size: Size, folder: Path) -> list[Row]:
 
 def facts() -> dict[str, Any]:
     """What the figures depend on."""
-    import torch
 
     from benchmarks.shapes import machine
 
@@ -72,7 +72,7 @@ def facts() -> dict[str, Any]:
     return {
         "machine": machine(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": cores.most(),
         "python": sys.version.split()[0],
         **libraries,
         "date": datetime.date.today().isoformat(),

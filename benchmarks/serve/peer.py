@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.serve.asked import Asked
+from vlm_app.engine import cores
 from vlm_app.types import Checkpoint, Picture, Request, Turn
 
 COMMIT = "0" * 40
@@ -43,7 +44,7 @@ class Peer:
         command = [sys.executable, "-m", "transformers.cli.transformers", "serve", "--dtype", "bfloat16"]
         command += ["--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--device", "cuda" if torch.cuda.is_available() else "cpu"]
-        ours = {"OMP_NUM_THREADS": str(torch.get_num_threads()), "HF_HUB_CACHE": str(folder)}
+        ours = {"OMP_NUM_THREADS": str(cores.most()), "HF_HUB_CACHE": str(folder)}
         self._log = folder / "log"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | ours)

@@ -20,6 +20,7 @@ from typing import Any
 
 from vlm_app import errors
 from vlm_app.catalog import find
+from vlm_app.engine import cores
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.answers import Engine
 from vlm_app.engine.devices import Device
@@ -100,9 +101,7 @@ class FixedEngine(Engine):
 
     def answer_apart(self, request: Request, stop: str) -> Generator[Told]:
         """The answer, with a `Refused` at the end of one that failed."""
-        import torch
-
-        torch.set_num_threads(1)  # OpenMP's threads are not there after a fork, and would be waited for
+        cores.single()  # OpenMP's threads are not there after a fork, and would be waited for
         loaded = self._placed[request.model]
         loaded.device = str(loaded.model.device)
         stopped = threading.Event()

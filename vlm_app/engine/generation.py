@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vlm_app.engine import cores
 from vlm_app.engine.features import seen
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.sampling import end_tokens, rules, sampler
@@ -187,7 +188,8 @@ class Generation(Stream):
 
     def _run(self) -> None:
         try:
-            self._generate()
+            with cores.shared():
+                self._generate()
         except BaseException as error:  # noqa: BLE001 - forwarded: a stream must not hang on a dead thread
             self.arrived(error)
         else:

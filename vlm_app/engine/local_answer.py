@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from vlm_app.engine import adapters, memory
+from vlm_app.engine import adapters, cores, memory
 from vlm_app.engine.adapters import Adapter
 from vlm_app.engine.batching.joining import Joined
 from vlm_app.engine.checks import asked_turns
@@ -134,6 +134,7 @@ class LocalAnswer:
         """The model's inputs on its device, and the most tokens that fit behind them."""
         request, self._precision = self._reading.shown.request, loaded.precision
         turns = self._reading.shown.turns(asked_turns(request, self._family))
+        cores.one()
         with loaded.encoding, remembered(loaded, request.pictures, request.owner):
             inputs, self._reading.seen = self._family.encode(
                 loaded.processor, turns, task=request.task, pixels=request.pixels

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from vlm_app.engine import adapters
+from vlm_app.engine import adapters, cores
 from vlm_app.engine.batching import prefill
 from vlm_app.engine.batching.able import goes_on, spread
 from vlm_app.engine.batching.batches import Batch
@@ -101,12 +101,14 @@ class Decoder:
     # --- in the thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._go_on():
-            try:
-                with torch.inference_mode(), self._device():
-                    self._round()
-            except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
-                self._end(list(self._alive), error)
+        with cores.shared():
+            while self._go_on():
+                try:
+                    cores.share()
+                    with torch.inference_mode(), self._device():
+                        self._round()
+                except BaseException as error:  # noqa: BLE001 - raised again where the answers are read
+                    self._end(list(self._alive), error)
 
     def _device(self) -> AbstractContextManager[Any]:
         """The model's GPU as this thread's own: graphs are recorded there."""
