@@ -9,11 +9,20 @@
   // --- what was typed --------------------------------------------------------------------
   const keep = (text) => text ? sessionStorage.setItem(KEPT, text) : sessionStorage.removeItem(KEPT);
   document.addEventListener("input", (event) => { if (event.target === box()) keep(event.target.value); }, true);
+  let leaving;
+  const send = () => {  // the server empties the box once it has the message: until then it is not sent
+    clearInterval(leaving);
+    leaving = setInterval(() => {
+      if (!box() || box().value) return;
+      clearInterval(leaving);
+      keep("");
+    }, 100);
+  };
   document.addEventListener("keydown", (event) => {
-    if (event.target === box() && event.key === "Enter" && !event.shiftKey) keep("");
+    if (event.target === box() && event.key === "Enter" && !event.shiftKey) send();
   }, true);
   document.addEventListener("click", (event) => {
-    if (event.target instanceof Element && event.target.closest("#message .submit-button")) keep("");
+    if (event.target instanceof Element && event.target.closest("#message .submit-button")) send();
   }, true);
   const kept = sessionStorage.getItem(KEPT);
   const waiting = kept && setInterval(() => {
