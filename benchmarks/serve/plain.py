@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.serve.asked import Asked
 from benchmarks.serve.models import opened
 from vlm_app import families
 from vlm_app.engine import cores
 from vlm_app.types import Checkpoint, Request
-
-_T = TypeVar("_T")
 
 
 class Plain:
@@ -26,11 +23,11 @@ class Plain:
 
     def ask(self, request: Request) -> Asked:
         """`generate` in a thread, read through transformers' own streamer."""
-        return _with_all_cores(lambda: self._ask(request))
+        return cores.apart(lambda: self._ask(request))
 
     def batch(self, requests: Sequence[Request]) -> tuple[float, int]:
         """All in one batch: its seconds, and the new tokens of all rows together."""
-        return _with_all_cores(lambda: self._batch(requests))
+        return cores.apart(lambda: self._batch(requests))
 
     def _ask(self, request: Request) -> Asked:
         start = time.monotonic()
@@ -79,17 +76,6 @@ class Plain:
                 values = [pad(each, (most - each.shape[1], 0), value=blank) for each in values]
             joined[name] = torch.cat(values)
         return joined
-
-
-def _with_all_cores(work: Callable[[], _T]) -> _T:
-    """In a thread that ends, and OpenMP's threads with it: idle ones slow down whoever computes next."""
-
-    def begin() -> _T:
-        with cores.shared():
-            return work()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(begin).result()
 
 
 def _timed_streamer(tokenizer: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -112,6 +114,58 @@ def test_a_file_of_examples_is_taken_in(
     store = Store(settings().data)
     assert [each.name for each in Examples(store).datasets(finetune.OWNER)] == ["hearts"]
     store.close()
+
+
+def test_a_file_is_taken_as_it_is_now_and_not_as_it_was_or_as_one_of_its_name(
+    tmp_path: Path, write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(folder: str, *answers: str) -> None:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for number, _ in enumerate(answers):
+            Image.new("RGB", (40, 30), (number * 80, 90, 20)).save(tmp_path / folder / f"{number}.png")
+        said = [
+            {"image": f"{n}.png", "prefix": "What is it?", "suffix": answer}
+            for n, answer in enumerate(answers)
+        ]
+        (tmp_path / folder / "rows.jsonl").write_text("\n".join(map(json.dumps, said)))
+
+    def taught(folder: str) -> tuple[str, set[str | None]]:
+        """The dataset's name, and what its answers are."""
+        assert main(["finetune", write(f'dataset = "{folder}"\nsteps = 1')]) == 0
+        store = Store(settings().data)
+        examples = Examples(store)
+        run = max((settings().data / "runs").glob("*/data.json"), key=lambda path: path.stat().st_mtime_ns)
+        dataset = examples.dataset(finetune.OWNER, json.loads(run.read_text())["dataset"])
+        found = {each.text for each in examples.examples(finetune.OWNER, dataset.id)}
+        store.close()
+        return dataset.name, found
+
+    rows("a/hearts", "a cat", "a heart")
+    assert taught("a/hearts") == ("hearts", {"a cat", "a heart"})
+    assert taught("a/hearts") == ("hearts", {"a cat", "a heart"})
+    assert "'hearts' holds what the dataset 'hearts' has." in capsys.readouterr().err
+    rows("a/hearts", "a star", "a heart")
+    assert taught("a/hearts") == ("hearts 2", {"a star", "a heart"})
+    rows("b/hearts", "a moon", "a sun")
+    assert taught("b/hearts") == ("hearts 3", {"a moon", "a sun"})
+    shutil.rmtree(tmp_path / "a")
+    assert taught("hearts 2") == ("hearts 2", {"a star", "a heart"})
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [(State.QUEUED, "The run waits in the line, and begins while"), (State.TRAINING, "The run goes on; ")],
+)
+def test_who_stops_watching_is_told_what_becomes_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: State, sentence: str
+) -> None:
+    def pressed(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(finetune.time, "sleep", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        finetune._wait(SimpleNamespace(id="7", state=state))
+    assert sentence in (told := capsys.readouterr().err) and told.endswith("vlm-app finetune --stop 7\n")
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import torch
 
-from tests.engine.tiny import picture, request
+from tests.engine.tiny import picture, request, speak
 from vlm_app.engine import Engine, LoadedModel, cores
 
 ALL = 6
@@ -35,28 +37,38 @@ def share() -> int:
         return torch.get_num_threads()
 
 
+@contextmanager
+def running(pool: ThreadPoolExecutor) -> Iterator[None]:
+    """Another model runs meanwhile."""
+    begun, end = threading.Event(), threading.Event()
+
+    def run() -> None:
+        with cores.shared():
+            begun.set()
+            assert end.wait(10)
+
+    other = pool.submit(run)
+    assert begun.wait(10)
+    yield
+    end.set()
+    other.result(10)
+
+
 def test_a_model_that_runs_alone_has_all_cores() -> None:
     assert elsewhere(share) == ALL
 
 
 def test_models_that_run_at_once_share_them() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
     def first() -> int:
         with cores.shared():
-            begun.set()
-            assert go_on.wait(10)
+            assert torch.get_num_threads() == ALL and elsewhere(share) == ALL // 2
             cores.share()
-            return torch.get_num_threads()
+            assert torch.get_num_threads() == ALL
+            with ThreadPoolExecutor(1) as pool, running(pool):
+                cores.share()
+                return torch.get_num_threads()
 
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(first)
-        assert begun.wait(10)
-        with cores.shared():
-            assert torch.get_num_threads() == ALL // 2
-            go_on.set()
-            assert running.result(10) == ALL // 2
-        assert elsewhere(share) == ALL
+    assert elsewhere(first) == ALL // 2
 
 
 def test_every_model_has_a_core_however_many_there_are() -> None:
@@ -75,6 +87,20 @@ def test_a_thread_keeps_its_number_whatever_others_take() -> None:
         return torch.get_num_threads()
 
     assert elsewhere(prepare) == 1
+
+
+def test_a_thread_that_says_nothing_begins_with_one() -> None:
+    def other() -> int:
+        with cores.shared():
+            return elsewhere(torch.get_num_threads)
+
+    assert elsewhere(other) == 1
+
+
+def test_work_apart_has_all_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    assert cores.apart(torch.get_num_threads) == ALL
+    assert threading.active_count() == before
 
 
 def test_a_process_can_do_with_one() -> None:
@@ -102,8 +128,19 @@ def test_so_has_a_model_that_answers_one_after_the_other(
     engine: Engine, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loaded, "decoder", None)
-    seen: set[int] = set()
-    with loaded.model.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads())):
+    seen: list[int] = []
+
+    def look(*_: Any) -> None:
+        seen.append(torch.get_num_threads())
+        if len(seen) == 1:
+            others.enter_context(running(pool))
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ExitStack() as others,
+        loaded.model.register_forward_pre_hook(look),
+        speak(loaded, " one two three four"),
+    ):
         for _ in engine.answer(request(picture(), "Where?", tokens=4)):
             pass
-    assert seen == {ALL}
+    assert seen[0] == ALL and set(seen[1:]) == {ALL // 2}

@@ -237,6 +237,19 @@ def test_only_what_one_owner_showed_is_forgotten() -> None:
     assert (features.calls, features.bytes) == (4, 1200)
 
 
+def test_what_the_encoder_makes_while_its_owner_is_forgotten_is_not_kept() -> None:
+    features = Features(Blind(), PLENTY, plenty)
+
+    def interrupted() -> torch.Tensor:
+        features.forget("me")
+        return torch.zeros(100)
+
+    asked(features, (("me", "picture"), None), interrupted)
+    assert features.bytes == 0
+    asked(features, (("me", "picture"), None))
+    assert features.bytes == 400
+
+
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "glm4v", "llava_onevision"])
 def test_a_video_is_encoded_once_and_the_picture_beside_it(name: str) -> None:
     loaded = load(name)

@@ -244,3 +244,16 @@ def test_what_one_owner_showed_is_forgotten_while_somebody_else_encodes(
     assert encode("you") == 0
     assert made.processor.image_processor.memory.bytes == bytes // 2
     assert encode("me") == 1
+
+
+def test_what_is_made_while_its_owner_is_forgotten_is_not_kept() -> None:
+    memory = Memory(10**9)
+
+    def interrupted() -> torch.Tensor:
+        memory.drop(lambda key: key == "me")
+        return torch.zeros(100)
+
+    memory.answer("me", interrupted)
+    assert memory.bytes == 0
+    memory.answer("me", lambda: torch.zeros(100))
+    assert memory.bytes == 400

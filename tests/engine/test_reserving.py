@@ -89,7 +89,7 @@ def test_chat_waits_for_a_training_and_nothing_is_sent_away_in_vain(
         assert reservation.ready(SOON)
         with (
             world.manager.lease(ANT) as lease,
-            pytest.raises(ModelUnavailable, match=r"for 100 MB"),
+            pytest.raises(ModelUnavailable, match=r"for 100 MB that training: Hearts holds: .* Fine-tune"),
         ):
             while not lease.ready(0.05):
                 pass

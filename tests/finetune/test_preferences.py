@@ -17,6 +17,7 @@ from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.errors import BadInput
 from vlm_app.finetune.asking import question
+from vlm_app.finetune.events import Stepped
 from vlm_app.finetune.examples import Example, Reply
 from vlm_app.finetune.training.collating import Shelf, in_turns, paired, unpaired
 from vlm_app.finetune.training.lessons import lesson, pairs
@@ -55,6 +56,7 @@ def test_a_right_answer_grows_likelier_than_the_wrong_one(tmp_path: Path, how: s
     made = run(tmp_path, True, stage="preference", preference=how, steps=9, rate=3e-3).go()
     before, after = margins(made)
     assert after > before + 0.1
+    assert {event.steps for event in made.said if isinstance(event, Stepped)} == {9}
     assert made.saved == [3, 6, 9] and len(made.held_out_losses) == 4
 
 

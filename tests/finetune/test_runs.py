@@ -169,6 +169,22 @@ def test_a_lost_or_damaged_folder_is_listed_with_a_sentence_and_can_be_deleted(d
     assert not any(state in ACTIVE for state in (run.state for run in desk.runs.runs(ME)))
 
 
+def test_kto_takes_both_answers_of_an_example_for_its_steps(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+    monkeypatch.setattr(plans, "needs", lambda config, train, tokens=None: rows.append(train))
+    for number in range(10):
+        made = replace(example(number + 50), rejected=Reply("blue square") if number < 5 else None)
+        desk.examples.add(ME, desk.dataset, made)
+    known = desk.examples.answers(ME, desk.dataset)
+    alone = known[True, False]
+    for how, expected in (("dpo", 4), ("kto", round(0.8 * (alone + 5) * (alone + 10) / (alone + 5)))):
+        config = RunConfig(stage="preference", preference=how)
+        desk.runs.plans.estimate(ME, config, desk.dataset)
+        assert rows.pop() == pytest.approx(expected, abs=1), how
+
+
 @pytest.mark.parametrize(
     ("stage", "preference", "wrong", "right", "found"),
     [

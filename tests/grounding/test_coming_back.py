@@ -193,6 +193,25 @@ def test_a_file_that_cannot_be_read_is_said_in_one_sentence(
     assert "\n" not in caught.value.sentence and caught.value.sentence.endswith(".")
 
 
+def test_a_zip_of_label_studio_that_was_damaged_on_its_way_is_refused() -> None:
+    data = exported(result(), "label-studio")
+    refused = 0
+    for place in range(60, len(data), 7):
+        try:
+            imported(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :], "label-studio")
+        except BadInput:
+            refused += 1
+    assert refused > 5
+
+
+def test_what_label_studio_left_out_is_named() -> None:
+    turned = {"x": 1, "y": 1, "width": 9, "height": 9, "rotation": 30, "rectanglelabels": ["cat"]}
+    part = {"type": "rectanglelabels", "value": turned}
+    task = [{"data": {"image": "a.png"}, "annotations": [{"result": [part]}]}]
+    with pytest.raises(BadInput, match=r"task 1, result 1, 'original_width', is a number, found nothing"):
+        imported(json.dumps(task), "label-studio")
+
+
 @pytest.mark.parametrize("format", ["json", "coco", "label-studio"])
 @pytest.mark.parametrize("name", ["50%25 off.png", "what?d=1.png", "größe 犬.png", "a&b#c.png"])
 def test_an_images_name_comes_back(name: str, format: str) -> None:

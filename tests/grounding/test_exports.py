@@ -164,11 +164,11 @@ def test_without_places_the_answer_is_the_text() -> None:
 
 
 def test_markdown_shows_what_stands_in_the_image_and_runs_none_of_it() -> None:
-    title = Region("section_header_level_1", Box(0, 0, 1, 0.1), text="Tea\nand cake")
+    title = Region("section_header_level_1", Box(0, 0, 1, 0.1), text="Tea\nR&amp;D 12.50")
     item = Region("list_item", Box(0, 0.2, 1, 0.3), text="1. <b>*x*</b> [a](b)")
     given = Result((RED,), (item, title, *text_at(("# no", 0, 0.8, 0.5))))
     assert exported(given, "md").decode() == (
-        "## Tea and cake\n\n- \\1. \\<b\\>\\*x\\*\\</b\\> \\[a\\](b)\n\n\\# no\n"
+        "## Tea R\\&amp;D 12.50\n\n- 1\\. \\<b\\>\\*x\\*\\</b\\> \\[a\\](b)\n\n\\# no\n"
     )
 
 

@@ -29,7 +29,12 @@ def test_a_box_is_its_class_centre_width_and_height() -> None:
         == "0 0.300000 0.600000 0.400000 0.800000\n1 0.500000 0.500000 1.000000 1.000000\n"
     )
     assert found["classes.txt"] == "cat\ndog\n"
-    assert yaml.safe_load(found["data.yaml"])["names"] == {0: "cat", 1: "dog"}
+    # Without a path Ultralytics looks beside this file; a relative one it takes from elsewhere.
+    assert yaml.safe_load(found["data.yaml"]) == {
+        "train": "images",
+        "val": "images",
+        "names": {0: "cat", 1: "dog"},
+    }
 
 
 @pytest.mark.parametrize("name", SIZES)

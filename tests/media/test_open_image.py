@@ -50,7 +50,7 @@ def test_the_content_counts_and_not_the_name() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "TIFF of pages"])
 def test_a_photo_taken_in_any_orientation_is_upright(kind: str, orientation: int) -> None:
     # How a camera stores an upright scene under each orientation (the inverse of its tag).
     stored = {
@@ -68,11 +68,14 @@ def test_a_photo_taken_in_any_orientation_is_upright(kind: str, orientation: int
         image = image.transpose(step)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = (
-        {"quality": 95, "subsampling": 0} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
-    )
-    picture = open_image(encoded(image, kind, exif=exif, **options), name="photo")
+    options: dict[str, Any] = {
+        "JPEG": {"quality": 95, "subsampling": 0},
+        "WEBP": {"lossless": True},
+        "TIFF of pages": {"save_all": True, "append_images": [Image.new("RGB", (9, 9))]},
+    }.get(kind, {})
+    picture = open_image(encoded(image, kind.split()[0], exif=exif, **options), name="photo")
     assert picture.size == (60, 40)
+    assert picture.note == ("first of 2 pages" if kind == "TIFF of pages" else "")
     for place in ((0, 0), (19, 9), (40, 0), (59, 9), (0, 30), (19, 39), (40, 30), (59, 39), (30, 20)):
         expected = scene().getpixel(place)
         assert isinstance(expected, tuple)

@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from vlm_app.settings import settings
 
 if TYPE_CHECKING:
     from vlm_app.finetune.events import Event
+    from vlm_app.finetune.examples import Examples
     from vlm_app.finetune.runs import Run, Runs
     from vlm_app.store import Store
 
@@ -103,40 +105,52 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _dataset(store: Store, owner: str, wanted: str, beside: Path) -> str:
-    """The id of the owner's dataset of this name, or of the file or folder that it names."""
+    """The id of a dataset with what a file or folder holds, or of the owner's dataset of this name."""
     from vlm_app.finetune.examples import Examples
 
     examples = Examples(store)
-    by_name = {each.name.casefold(): each.id for each in examples.datasets(owner)}
-    if (found := by_name.get(wanted.casefold())) is not None:
-        return found
     path = beside / wanted
-    if not path.exists():
-        names = ", ".join(each.name for each in examples.datasets(owner)) or "none"
+    if path.exists():
+        return _taken_in(examples, owner, path)
+    datasets = examples.datasets(owner)
+    found = next((each.id for each in datasets if each.name.casefold() == wanted.casefold()), None)
+    if found is None:
+        names = ", ".join(each.name for each in datasets) or "none"
         raise BadInput(f"There is no dataset and no file '{wanted}': the datasets of '{owner}' are: {names}.")
-    return _taken_in(examples, owner, path, by_name)
+    return found
 
 
-def _taken_in(examples: Any, owner: str, path: Path, by_name: dict[str, str]) -> str:
-    """A dataset that bears the name of the file; what it holds already is not added again."""
+def _taken_in(examples: Examples, owner: str, path: Path) -> str:
+    """A dataset with exactly what the file holds now: one that was made of it before, or a new one.
+
+    It bears the file's name; where another one does, with a number.
+    """
     from vlm_app.finetune.uploads import take_in
 
-    name = path.name[:80]
-    known = by_name.get(name.casefold())
-    id: str = known or examples.create(owner, name).id
+    datasets = examples.datasets(owner)
+    new = examples.create(owner, _free_name(path.name, {each.name.casefold() for each in datasets}))
     try:
-        report = take_in(examples, owner, id, path, path.name)
-    except BadInput:
-        if not known:
-            examples.delete_dataset(owner, id)
+        report = take_in(examples, owner, new.id, path, path.name)
+        for problem in report.problems[:20]:
+            print(problem.sentence, file=sys.stderr)
+        if not report.added:
+            raise BadInput(f"No row of '{path.name}' can be used: correct them as is said above.")
+        held = examples.digests(owner, new.id)
+        known = next((each for each in datasets if examples.digests(owner, each.id) == held), None)
+    except BaseException:
+        examples.delete_dataset(owner, new.id)
         raise
-    print(report.sentence, file=sys.stderr)
-    for problem in report.problems[:20]:
-        print(problem.sentence, file=sys.stderr)
-    if not known and not report.added:
-        examples.delete_dataset(owner, id)
-        raise BadInput(f"No row of '{name}' can be used: correct them as is said above.")
-    return id
+    if known is not None:
+        examples.delete_dataset(owner, new.id)
+        print(f"'{path.name}' holds what the dataset '{known.name}' has.", file=sys.stderr)
+        return known.id
+    print(f"{report.sentence} They are the dataset '{new.name}'.", file=sys.stderr)
+    return new.id
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    names = (name[:80] if number == 1 else f"{name[:75]} {number}" for number in count(1))
+    return next(each for each in names if each.casefold() not in taken)
 
 
 # --- looking ------------------------------------------------------------------------------
@@ -198,8 +212,17 @@ def _wait(run: Run) -> None:
     try:
         time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
-        print(f"The run goes on; end it with: vlm-app finetune --stop {run.id}", file=sys.stderr)
+        print(f"{_standing(run)}; end it with: vlm-app finetune --stop {run.id}", file=sys.stderr)
         raise
+
+
+def _standing(run: Run) -> str:
+    """What becomes of it when nobody watches: who waits in the line needs somebody who drives it."""
+    from vlm_app.finetune.events import State
+
+    if run.state is State.QUEUED:
+        return "The run waits in the line, and begins while the app or 'vlm-app finetune' runs"
+    return "The run goes on"
 
 
 def _words(event: Event, run: Run) -> str:

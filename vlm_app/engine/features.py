@@ -75,6 +75,7 @@ class Features:
         self._lock = threading.Lock()  # never held while the encoder runs, nor while `spare` measures
         self._key: Hashable = None
         self._asked: list[Hashable] = []  # the calls since `of` began
+        self._forgotten = 0  # how often somebody was forgotten
         self._inside = False
         for module, name in _places(model):
             _wrap(self, module, name)
@@ -101,6 +102,7 @@ class Features:
     def forget(self, owner: str | None) -> None:
         """Forget what was made of one owner's pictures."""
         with self._lock:
+            self._forgotten += 1
             for key in [key for key in self._kept if _owner(key) == owner]:
                 self.bytes -= self._kept.pop(key)[1]
 
@@ -117,8 +119,9 @@ class Features:
         key = (self._key, call, self._asked.count(call))  # some classes encode picture by picture
         found = self._find(key)
         if found is None:
+            forgotten = self._forgotten
             found = self._run(run, args, options)
-            self._keep(key, _kept(found, name in _METHODS))
+            self._keep(key, _kept(found, name in _METHODS), forgotten)
             return found
         return _rebuilt(found)
 
@@ -137,12 +140,15 @@ class Features:
         finally:
             self._inside = False
 
-    def _keep(self, key: tuple[Any, ...], kept: Any) -> None:
-        """Keep an output; where nothing is to spare in place of older ones, if these make room enough."""
+    def _keep(self, key: tuple[Any, ...], kept: Any, forgotten: int) -> None:
+        """Keep an output; where nothing is to spare in place of older ones, if these make room enough.
+
+        Not where somebody was forgotten while it was made: it may be theirs.
+        """
         size, spare = _size(kept), self._spare()
         with self._lock:
             most = min(self._most, self.bytes + spare)
-            if size > most:
+            if size > most or forgotten != self._forgotten:
                 return
             self._kept[key] = kept, size
             self.bytes += size

@@ -213,6 +213,7 @@ class Generation(Stream):
     def _stop_all(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         import torch
 
+        cores.share()
         return torch.full((len(input_ids),), self.stopped(), device=input_ids.device, dtype=torch.bool)
 
 

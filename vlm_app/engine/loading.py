@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm_app import families, hub
+from vlm_app.engine import cores
 from vlm_app.engine.backend import Plan, Watch
 from vlm_app.engine.libraries import import_transformers
 from vlm_app.engine.loaded import LoadedModel
@@ -105,7 +106,7 @@ def load(plan: Plan, watch: Watch | None = None) -> LoadedModel:
     checkpoint = plan.checkpoint
     folder = _folder(checkpoint, watch)
     try:
-        with one_build(watch), _heard_by(watch):
+        with one_build(watch), _heard_by(watch), cores.shared():
             return _load(plan, folder)
     except ModelUnavailable as error:
         failure = type(error)(error.sentence)

@@ -225,10 +225,15 @@ class Manager:
         patience = LOAD_SECONDS if slot.phase in ("planning", "loading") else BUSY_SECONDS
         since = lease._since if slot.phase in ("planning", "loading") else max(lease._since, slot.since)
         if now - since > patience:
-            raise ModelUnavailable(_out_of_patience(slot, ahead, patience))
+            raise ModelUnavailable(_out_of_patience(slot, ahead, patience, self._reserved()))
         if ahead != lease._ahead:
             lease._ahead = ahead
             self._models.tell(Queued(slot.id, ahead))
+
+    def _reserved(self) -> str:
+        """What has memory set aside and is no model, such as a training. Locked."""
+        held = (each for each in self._models.slots if isinstance(each, ReservedSlot) and each.in_memory)
+        return " and ".join(each.checkpoint.name for each in held)
 
     def _release(self, lease: Lease) -> None:
         with self._lock:
@@ -254,15 +259,15 @@ def _among_first(lease: Lease) -> bool:
     return slot.phase == "ready" and lease in islice(slot.queue, slot.room)
 
 
-def _out_of_patience(slot: Slot, ahead: int, seconds: float) -> str:
+def _out_of_patience(slot: Slot, ahead: int, seconds: float, reserved: str) -> str:
     name = slot.checkpoint.name
     if slot.phase in ("planning", "loading"):
         return f"{name} is still loading after {seconds / 60:.0f} minutes; try again later."
     if slot.phase == "waiting" and slot.plan:
-        return (
-            f"{name} waited {seconds:.0f} seconds for {in_words(slot.plan.bytes)} that other models hold: "
-            "try again in a while, or unload one of them."
-        )
+        waited = f"{name} waited {seconds:.0f} seconds for {in_words(slot.plan.bytes)} that"
+        if reserved:
+            return f"{waited} {reserved} holds: try again when it has ended, or stop it on the tab Fine-tune."
+        return f"{waited} other models hold: try again in a while, or unload one of them."
     return (
         f"{name} was busy for {seconds:.0f} seconds, and {ahead} "
         f"{'requests are' if ahead > 1 else 'request is'} still ahead: "

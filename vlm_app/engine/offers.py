@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from vlm_app import catalog, hub
+from vlm_app.engine import cores
 from vlm_app.engine.devices import Device
 from vlm_app.engine.memory import fit
 from vlm_app.hub import headers
@@ -74,6 +75,10 @@ def speed(row: Checkpoint, weights: int, device: str) -> float:
 @cache
 def bandwidth(device: str) -> float:
     """Bytes a second that a device reads and writes in a large copy, measured once in some milliseconds."""
+    return cores.apart(lambda: _copied(device))
+
+
+def _copied(device: str) -> float:
     import torch
 
     source = torch.ones(_PROBE_BYTES[device.partition(":")[0]], dtype=torch.uint8, device=device)

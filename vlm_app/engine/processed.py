@@ -75,6 +75,7 @@ class Memory:
         self._most = most
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
+        self._dropped = 0  # how often something was
         self.bytes = 0
 
     def answer(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -84,13 +85,15 @@ class Memory:
             if found is not None:
                 self._kept.move_to_end(key)
         if found is None:
+            dropped = self._dropped
             found = make()
-            self._keep(key, found)
+            self._keep(key, found, dropped)
         return _copied(found)
 
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
-        """Let go of the results whose key is unwanted."""
+        """Let go of the results whose key is unwanted, and keep none that is being made."""
         with self._lock:
+            self._dropped += 1
             for key in [key for key in self._kept if unwanted(key)]:
                 self.bytes -= _size(self._kept.pop(key))
 
@@ -99,11 +102,11 @@ class Memory:
             self._kept.clear()
             self.bytes = 0
 
-    def _keep(self, key: Hashable, made: Any) -> None:
+    def _keep(self, key: Hashable, made: Any, dropped: int) -> None:
         size = _size(made)
         with self._lock:
-            if size > self._most or key in self._kept:  # another thread was faster
-                return
+            if size > self._most or key in self._kept or dropped != self._dropped:
+                return  # too large, another thread was faster, or it may be unwanted
             self._kept[key] = made
             self.bytes += size
             while self.bytes > self._most:

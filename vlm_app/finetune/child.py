@@ -87,7 +87,7 @@ class _Child:
         return State.QUEUED if paused else State.STOPPED
 
     def _steps(self) -> int:
-        """How many there will be."""
+        """How many there will be, about: its trainer knows better."""
         from vlm_app.finetune.estimate import steps
 
         return steps(self._folder.config, self._folder.data.train)
@@ -95,7 +95,8 @@ class _Child:
     def _tell(self, event: Event) -> None:
         self._folder.append(event)
         if isinstance(event, Stepped):
-            self._folder.update(state=State.TRAINING, step=event.step)
+            steps = event.steps or self._folder.status.steps
+            self._folder.update(state=State.TRAINING, step=event.step, steps=steps)
         if isinstance(event, Answered):
             self._folder.update(state=State.SCORING, answered=event.done, to_answer=event.of)
 

@@ -56,7 +56,7 @@ class Needs:
 
 
 def steps(config: RunConfig, train: int) -> int:
-    """Steps of a run on so many examples, in one process; 0 where there is none."""
+    """Steps of a run on so many rows, in one process; 0 where there is none."""
     if config.steps is not None:
         return config.steps
     scenes = 0 if config.stage is Stage.PREFERENCE else config.rehearsal
@@ -64,7 +64,7 @@ def steps(config: RunConfig, train: int) -> int:
 
 
 def needs(config: RunConfig, train: int, tokens: int | None = None) -> Needs:
-    """What a run on so many examples takes; `tokens` of the longest one, where that is known.
+    """What a run on so many rows takes; `tokens` of the longest one, where that is known.
 
     Raises `ModelUnavailable` for a base that is unknown, or has no such tower.
     """

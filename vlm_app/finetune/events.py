@@ -31,6 +31,7 @@ class Stepped(_Event):
 
     kind: Literal["stepped"] = "stepped"
     step: int
+    steps: int = 0  # of the whole run; 0: not known
     epoch: float
     loss: float
     rate: float

@@ -24,6 +24,14 @@ def fitting(config: RunConfig, counts: Mapping[Known, int]) -> int:
     return sum(count for each, count in counts.items() if _fits(config, each))
 
 
+def lessons(config: RunConfig, counts: Mapping[Known, int]) -> int:
+    """How many rows it makes of them: KTO takes each answer of an example by itself."""
+    by_itself = config.stage is Stage.PREFERENCE and config.preference == "kto"
+    return sum(
+        count * (sum(each) if by_itself else 1) for each, count in counts.items() if _fits(config, each)
+    )
+
+
 def check(config: RunConfig, name: str, counts: Mapping[Known, int]) -> None:
     """Raises `BadInput` where the run learns from no example of the dataset `name`."""
     if not sum(counts.values()):

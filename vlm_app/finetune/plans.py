@@ -47,7 +47,10 @@ class Plans:
         Raises `BadInput` for a dataset that the run cannot learn from, `ModelUnavailable` for a base that
         cannot be trained so, and `NotFound`.
         """
-        return needs(config, self.sides(owner, config, dataset_id)[0], tokens)
+        taught, _ = self.sides(owner, config, dataset_id)
+        counts = self._examples.answers(owner, dataset_id)
+        rows = round(taught * fitting.lessons(config, counts) / fitting.fitting(config, counts))
+        return needs(config, rows, tokens)
 
     def sides(self, owner: str, config: RunConfig, dataset_id: str) -> tuple[int, int]:
         """How many examples would be taught and how many held out, about. Raises as `estimate` does."""

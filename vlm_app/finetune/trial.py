@@ -22,6 +22,7 @@ from vlm_app.errors import ModelUnavailable
 from vlm_app.finetune.estimate import steps
 from vlm_app.finetune.events import Evaluated, Event, Sampled, State, Stepped
 from vlm_app.finetune.examples import Example
+from vlm_app.finetune.fitting import counts, lessons
 from vlm_app.finetune.processes import end, spawn, standing
 from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.run_folder import Data, RunFolder
@@ -65,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Of the whole run: examples that are taught, and that are held out."""
+    """Of the whole run: rows that are taught, and examples that are held out."""
 
     train: int
     held_out: int
@@ -97,7 +98,7 @@ def trial(
         begun = time.time()
         late = _await(folder, child, stopped, seconds)
         events = folder.events()[0]
-        fresh, again = _measured(events, rows, len(taught))
+        fresh, again = _measured(events, rows, lessons(config, counts(taught)))
         if not fresh and not again:
             if late:
                 raise ModelUnavailable(
@@ -105,7 +106,9 @@ def trial(
                     "all the same, or choose a smaller base or batch."
                 )
             raise ModelUnavailable("The trial ended before a step was measured: try it again.")
-        return _whole(config, Sizes(len(train), len(held_out)), events, begun, (fresh, again))
+        return _whole(
+            config, Sizes(lessons(config, counts(train)), len(held_out)), events, begun, (fresh, again)
+        )
 
 
 def _short(config: RunConfig) -> RunConfig:

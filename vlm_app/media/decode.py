@@ -57,6 +57,7 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
     image = _open(data)
     _check(image.size, data, max_pixels)
     try:
+        note = _note(image)  # before the pixels: Pillow looks through a TIFF's pages, and would turn it again
         image.load()
     except (EOFError, OSError) as error:
         # Pillow's decoders say 'truncated' where the data end before the picture does.
@@ -65,7 +66,6 @@ def decode(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
                 "is cut off: the file ends before the picture does; copy or download it again."
             ) from error
         raise
-    note = _note(image)
     return flatten(_upright(image)), note
 
 

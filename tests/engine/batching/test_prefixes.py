@@ -12,7 +12,7 @@ from tests.engine.batching.rows import PLENTY, Asked, asked, encoded, tiny
 from tests.engine.batching.test_together import TOGETHER
 from tests.families import checkpoints
 from vlm_app.engine import LoadedModel
-from vlm_app.engine.batching import able, prefill
+from vlm_app.engine.batching import able, prefill, prefixes
 from vlm_app.engine.batching.caches import bytes_of
 from vlm_app.engine.batching.prefixes import Prefixes
 from vlm_app.families.templated import append
@@ -213,3 +213,26 @@ def test_what_somebody_wants_forgotten_is_not_gone_on_from_even_if_it_was_under_
     yours = Asked(loaded, asked(loaded, 0), owner="you")
     assert [row.written() and row.row.cached for row in again] == [0, 0]
     assert yours.written() == other.written() and yours.row.cached > 0
+
+
+def test_what_leaves_the_device_while_its_owner_is_forgotten_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = tiny("qwen2_vl")
+    assert loaded.decoder is not None and loaded.decoder.prefixes is not None
+    loaded.decoder.prefixes.clear()
+    mine = Asked(loaded, asked(loaded, 0), owner="me")
+    mine.written()
+    (entry,) = loaded.decoder.prefixes._entries
+    beside = Prefixes(frozenset(), entry.bytes, 4 * entry.bytes)
+    beside.keep(mine.row, entry.kept)
+    moved = prefixes._moved
+
+    def interrupted(prefix: Any) -> Any:
+        beside.forget("me")
+        return moved(prefix)
+
+    monkeypatch.setattr(prefixes, "_moved", interrupted)
+    other = Asked(loaded, asked(loaded, 1), owner="you")
+    assert beside.make_room(other.row, entry.bytes, 0)
+    assert beside.count == 0

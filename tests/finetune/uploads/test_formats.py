@@ -234,6 +234,13 @@ def test_a_table_of_excel_in_utf_16_is_read(tmp_path: Path) -> None:
     assert only(zipped(tmp_path / "a.zip", {"a.csv": table, "a.png": png()})).example.text == "Käse"
 
 
+def test_a_table_in_utf_16_that_is_cut_off_gives_its_rows_and_a_reason(tmp_path: Path) -> None:
+    rows = "".join(f"a.png\tWas?\tKäse {number}\r\n" for number in range(2_000))
+    table = f"image\tquery\tanswer\r\n{rows}".encode("utf-16")[:-1]
+    found, problems, _ = brought(zipped(tmp_path / "a.zip", {"a.csv": table, "a.png": png()}))
+    assert len(found) > 1_000 and problems[-1].reason.startswith("it is no whole UTF-16")
+
+
 # --- Hugging Face -----------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ class Prefixes:
         self._most = most
         self._beside = beside
         self._entries: list[Prefix] = []  # least recently used first
+        self._forgotten = 0  # how often somebody was
         self._lock = threading.Lock()
 
     @property
@@ -77,10 +78,11 @@ class Prefixes:
             if bytes > most:
                 return False
             self._entries = [each for each in self._entries if each not in old]
-            leaving = self._oldest(self.bytes + bytes - most)
+            leaving, forgotten = self._oldest(self.bytes + bytes - most), self._forgotten
         moved = [_moved(each) for each in leaving] if self._beside else []
         with self._lock:
-            self._entries = [*moved, *self._entries]
+            if forgotten == self._forgotten:  # else they may be of whom nothing is kept
+                self._entries = [*moved, *self._entries]
             while sum(each.bytes for each in self._entries if each.beside) > self._beside:
                 self._entries.remove(next(each for each in self._entries if each.beside))
         return True
@@ -103,6 +105,7 @@ class Prefixes:
     def forget(self, owner: str | None) -> None:
         """Let go of what was said by one owner."""
         with self._lock:
+            self._forgotten += 1
             self._entries = [each for each in self._entries if each.owner != owner]
 
     def clear(self) -> int:

@@ -215,6 +215,13 @@ class Examples:
             found = session.execute(counted.group_by(right, wrong))
             return {(bool(has_right), bool(has_wrong)): count for has_right, has_wrong, count in found}
 
+    def digests(self, owner: str, dataset_id: str) -> frozenset[str]:
+        """What tells its examples from others: datasets with the same teach the same. Raises `NotFound`."""
+        rows = select(ExampleRow.digest).filter_by(owner=owner, dataset_id=dataset_id)
+        with self._store.reading() as session:
+            _dataset_row(session, owner, dataset_id)
+            return frozenset(session.scalars(rows))
+
     def ids(self, owner: str, dataset_id: str) -> tuple[str, ...]:
         """The ids of a dataset's examples, the oldest first. Raises `NotFound`."""
         with self._store.reading() as session:

@@ -75,6 +75,7 @@ class Watcher(TrainerCallback):
         self._say(
             Stepped(
                 step=state.global_step,
+                steps=state.max_steps,
                 epoch=self._rounds * state.global_step / state.max_steps,
                 loss=float(logs["loss"]),
                 rate=float(logs["learning_rate"]),

@@ -158,6 +158,12 @@ def _cells(path: Path) -> Iterator[tuple[int, Record | str]]:
             except BadRow as error:
                 yield number, f"{error}; nothing after it can be read"
                 return
+            except UnicodeDecodeError:
+                yield (
+                    number,
+                    "it is no whole UTF-16, and nothing after it can be read: save the table as UTF-8",
+                )
+                return
             if heading is None:
                 heading = [cell.strip().casefold() for cell in cells]
             elif any(cell.strip() for cell in cells):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
@@ -56,7 +57,7 @@ def _tasks(data: bytes | str) -> bytes | str:
     try:
         with ZipFile(BytesIO(data)) as archive, archive.open(TASKS) as file:
             tasks = file.read(LARGEST + 1)
-    except (BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (BadZipFile, zlib.error, LookupError, EOFError, OSError, RuntimeError, ValueError) as error:
         raise BadInput(f"A zip for Label Studio holds '{TASKS}', found none that can be read.") from error
     if len(tasks) > LARGEST:
         raise BadInput(f"'{TASKS}' is at most {LARGEST / 1e6:,.0f} MB large, found more: divide it.")
@@ -132,7 +133,7 @@ def _text(value: Part, where: str) -> str | None:
 
 def _shape(kind: str, value: Part, part: Part, where: str) -> Shape:
     if kind == "brush":
-        return _brush(value, _size(part, where), where)
+        return _brush(value, _size(part, where.rstrip(",")), where)
     if kind == "polygon":
         corners = reading.entries(value.get("points"), f"{where} 'points',")
         pairs = [reading.numbers(corner, f"{where} 'points',", 2) for corner in corners]
@@ -143,7 +144,7 @@ def _shape(kind: str, value: Part, part: Part, where: str) -> Shape:
     sides = [reading.number(value.get(key), f"{where} '{key}',") for key in keys]
     turned = reading.number(value.get("rotation") or 0, f"{where} 'rotation',")
     if turned % 360:
-        return _turned(sides, math.radians(turned), _size(part, where), where)
+        return _turned(sides, math.radians(turned), _size(part, where.rstrip(",")), where)
     return reading.box(sides, _PER_CENT, where)
 
 

@@ -10,7 +10,7 @@ from vlm_app.grounding.formats.lines import in_order
 from vlm_app.grounding.formats.result import Result
 from vlm_app.types import Region
 
-_MARKS = re.compile(r"([\\`*_\[\]<>|~])|^(\s*)([#+=-]|\d+(?=[.)]))", re.MULTILINE)
+_MARKS = re.compile(r"([\\`*_\[\]<>|~&])|^(\s*)([#+=-])|^(\s*\d{1,9})([.)])(?=\s|$)", re.MULTILINE)
 # The names that models which read documents give to a block.
 _TITLE = re.compile(r"title|section[-_ ]?header(?:_level_([1-9]))?", re.IGNORECASE)
 _ITEM = re.compile(r"list[-_ ]?item", re.IGNORECASE)
@@ -55,4 +55,4 @@ def _block(region: Region) -> str:
 
 def _quiet(text: str) -> str:
     """Text that Markdown shows as it is: no links, tags or headings that stand in an image."""
-    return _MARKS.sub(lambda found: f"{found[2] or ''}\\{found[1] or found[3]}", text)
+    return _MARKS.sub(lambda found: f"{found[2] or found[4] or ''}\\{found[1] or found[3] or found[5]}", text)

@@ -40,9 +40,9 @@ def _stem(name: str) -> str:
 
 
 def _yaml(names: Sequence[str]) -> str:
-    """A JSON text is a YAML text, quotes and backslashes too."""
+    """A JSON text is a YAML text, quotes and backslashes too. Without a path its own folder is meant."""
     rows = "".join(f"  {n}: {json.dumps(name, ensure_ascii=False)}\n" for n, name in enumerate(names))
-    return "path: .\ntrain: images\nval: images\nnames:" + (f"\n{rows}" if names else " {}\n")
+    return "train: images\nval: images\nnames:" + (f"\n{rows}" if names else " {}\n")
 
 
 def _lines(
