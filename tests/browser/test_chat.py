@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.conftest import Server, served
@@ -359,3 +360,26 @@ def test_closed_tab_ends_its_answer(quick: Server, visitor: Visitor, context: Br
             break
         later.page.wait_for_timeout(500)
     expect(later.answers.last).to_contain_text("Stopped.")
+
+
+@pytest.mark.parametrize("way", ["another chat", "a new chat"])
+def test_who_leaves_a_chat_while_its_answer_grows_sees_the_other_one(regular: Visitor, way: str) -> None:
+    regular.ask("hello in B")
+    regular.press("New chat")
+    regular.write("answer slowly")
+    regular.send()
+    expect(regular.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    if way == "another chat":
+        regular.chats.get_by_role("link", name="hello in B").first.click()
+        expect(regular.questions).to_contain_text(["hello in B"])
+    else:
+        regular.press("New chat")
+    regular.page.wait_for_timeout(1500)  # steps of the answer that was left would come now
+    expect(regular.page.locator(".turn.live")).to_have_count(0)
+    expect(regular.page.locator("#message .stop-button")).to_have_count(0)
+    regular.ask("and now?")
+    expect(regular.questions.last).to_contain_text("and now?")
+    assert "slowly" not in regular.page.locator("#thread").inner_text()
+    regular.chats.get_by_role("link", name="answer slowly").first.click()
+    expect(regular.answers.last).to_contain_text("Stopped.")
+    expect(regular.answers.last.locator(".prose-text")).to_contain_text("I count slowly: 1")

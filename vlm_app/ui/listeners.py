@@ -7,9 +7,11 @@ it is comes from the signed cookie of each request.
 from __future__ import annotations
 
 import json
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from vlm_app.api.offered import allowed
 from vlm_app.api.people import owner_of, person_of
 from vlm_app.chat import Chats, Progress
 from vlm_app.engine import Engine
-from vlm_app.errors import AppError
+from vlm_app.errors import AppError, NotFound
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.asking import Asking, Steps
@@ -32,9 +34,11 @@ from vlm_app.ui.parts import images_in, message_of
 from vlm_app.ui.running import Running
 from vlm_app.ui.servers_listeners import ServersListeners
 from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
+from vlm_app.ui.shown_chats import ShownChats
 from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
 
+log = logging.getLogger(__name__)
 BEAT = 0.1  # seconds between two pictures of a growing answer
 ACTED = "() => { window.vlmActed() }"
 ATTACHED = "(message) => (message?.files || []).length"
@@ -59,6 +63,7 @@ class Listeners:
         self.teaching = teaching
         self.showing = Showing(parts, chats, engine, teaching.places)
         self.running = running
+        self.shown = ShownChats()
 
     # --- wiring -----------------------------------------------------------------------
 
@@ -142,17 +147,39 @@ class Listeners:
     def _answering(
         self, values: Values, request: gr.Request, begin: Callable[[Asking], Steps], clears: bool = False
     ) -> Iterator[Updates]:
-        """Shows an answer while it is written; `clears` the message box once it was taken."""
-        chat = values[self.on.chat]
+        """Shows an answer while it is written; `clears` the message box once it was taken.
+
+        Who opens another chat meanwhile sees that one: the answer is stopped, and kept as far as it came.
+        """
+        chat, tab = values[self.on.chat], request.session_hash or ""
         yield {self.on.message: gr.update(**BUSY)}
         with Told():
             asking = self._asking(values, request)
+            self.shown.begin(tab, chat, asking.conversation.id)
             chat = asking.conversation.id
-            running = self.running.answer((asking.owner, chat), asking.stop)
-            with running, closing(begin(asking)) as steps:
-                yield from self._shown(steps, asking.owner, values, clears)
+            with ExitStack() as held:
+                held.enter_context(self.running.answer((asking.owner, chat), asking.stop))
+                steps = held.enter_context(closing(begin(asking)))
+                for updates in self._shown(steps, asking.owner, values, clears):
+                    if self.shown.of(tab, chat) != chat:
+                        asking.stop.set()
+                        threading.Thread(target=_end, args=(steps, held.pop_all()), daemon=True).start()
+                        yield self._instead(asking.owner, self.shown.of(tab, chat), values)
+                        return
+                    yield updates
             return
-        yield self._as_kept(chat, values, request)
+        if self.shown.of(tab, chat) == chat:
+            yield self._as_kept(chat, values, request)
+
+    def _instead(self, owner: str, chat: str, values: Values) -> Updates:
+        """What a tab shows by now: a step of the answer before it may have come later."""
+        if self.running.writes((owner, chat)):
+            return {self.on.message: gr.skip()}  # Gradio takes no empty dict
+        try:
+            shown = self.showing.stored(owner, chat, values)
+        except NotFound:  # deleted in another tab
+            return {self.on.message: gr.update(**IDLE)}
+        return {part: shown[part] for part in (self.on.thread, self.on.message)}
 
     def _asking(self, values: Values, request: gr.Request) -> Asking:
         fields = tuple(values[field] for field in self.on.panel.fields)
@@ -276,5 +303,20 @@ class Listeners:
 
     def _tried(self, make: Callable[[str], Updates], request: gr.Request) -> Updates | None:
         with Told():
-            return make(owner_of(request))
+            updates = make(owner_of(request))
+            if self.on.chat in updates:
+                self.shown.show(request.session_hash or "", updates[self.on.chat])
+            return updates
         return None
+
+
+def _end(steps: Iterator[Progress], held: ExitStack) -> None:
+    """The rest of an answer that was told to stop, which nobody looks at."""
+    with held:
+        try:
+            for _ in steps:
+                pass
+        except NotFound:
+            pass  # its chat was deleted
+        except Exception:
+            log.exception("an answer that was left could not be kept")

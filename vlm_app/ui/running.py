@@ -54,6 +54,11 @@ class Running:
                 for signal in signals if whose == owner else ():
                     signal.set()
 
+    def writes(self, key: Key) -> bool:
+        """Whether an answer is being written in this chat."""
+        with self._lock:
+            return key in self._signals
+
     def busy_with(self, owner: str) -> bool:
         """Whether an answer is being written for an owner."""
         with self._lock:

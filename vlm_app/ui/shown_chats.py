@@ -1,0 +1,34 @@
+"""Which chat each tab shows: an answer that is being written goes to the tabs that show its chat."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+_MOST = 10_000  # tabs; the one that was not heard of for the longest time is forgotten
+
+
+class ShownChats:
+    """The ids of chats by tab, '' for a new chat. A tab that is not known shows what it says."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chats: OrderedDict[str, str] = OrderedDict()
+
+    def show(self, tab: str, chat: str) -> None:
+        """From now on this tab shows this chat."""
+        with self._lock:
+            self._chats[tab] = chat
+            self._chats.move_to_end(tab)
+            while len(self._chats) > _MOST:
+                self._chats.popitem(last=False)
+
+    def begin(self, tab: str, before: str, chat: str) -> None:
+        """Something is asked in a tab that showed `before`: it shows `chat`, if nothing else by now."""
+        if self.of(tab, before) == before:
+            self.show(tab, chat)
+
+    def of(self, tab: str, otherwise: str) -> str:
+        """What a tab shows; `otherwise` where it is not known."""
+        with self._lock:
+            return self._chats.get(tab, otherwise)
