@@ -79,7 +79,8 @@
 
   // --- uploads: the files go one after the other; the server says how far they are ------------
   const send = async (files, dataset) => {
-    if (!files.length || sending) return;
+    if (!files.length) return;
+    if (sending) return problem("Another upload is still on its way: add these files when it is through, or stop it first.");
     const total = files.reduce((sum, file) => sum + file.size, 0);
     const name = files.length === 1 ? files[0].name : `${files[0].name} and ${files.length - 1} more`;
     sending = new AbortController();

@@ -56,7 +56,7 @@
   const show = () => {
     document.body.classList.toggle("run-open", Boolean(now.open));
     for (const each of document.querySelectorAll("#runs-list [data-run-id]"))
-      each.toggleAttribute("aria-current", each.dataset.runId === now.open);
+      each.querySelector("button").setAttribute("aria-current", each.dataset.runId === now.open);
     const drawn = now.run?.id === now.open && now.open;
     at("run-plots").hidden = !drawn || !now.run.points.length;
     at("run-samples").hidden = !drawn || !now.samples.length;
@@ -359,6 +359,7 @@
       const before = linked && linked !== "new" ? linked : stored("vlm-run");
       if (handed) teach(); else open(before || "");
     } else if (handed) teach();
+    else if (!now.open) act("new", kept() || {});  // datasets may have come or grown since
     show();
   };
   const teach = () => {

@@ -92,6 +92,7 @@
       const before = field.value, keep = () => this.host.rewrite(this.key, { [name]: field.value });
       field.addEventListener("change", keep);
       field.addEventListener("keydown", (event) => {
+        if (event.isComposing || event.keyCode === 229) return;  // the keys choose a word of Chinese or Japanese
         if (event.key === "Escape") field.value = before;
         if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
           event.preventDefault();

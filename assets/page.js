@@ -89,7 +89,7 @@
       area.setAttribute("aria-label", "Message text");
       each.after(area);
       grow(area);
-      area.addEventListener("input", () => grow(area));
+      area.addEventListener("input", () => { grow(area); keepEdit(turn); });
     }
     const row = document.createElement("div");
     row.className = "edit-row";
@@ -99,14 +99,32 @@
     first.focus();
     first.setSelectionRange(first.value.length, first.value.length);
   };
+  // Gradio loads the page again where a press could not reach the server: what was rewritten is kept for the tab.
+  const EDIT = "vlm-app edit";
+  const written = (turn) => [...turn.querySelectorAll("textarea")].map((area) => [area.dataset.part, area.value]);
+  const keepEdit = (turn) =>
+    sessionStorage.setItem(EDIT, JSON.stringify({ message: turn.dataset.message, texts: written(turn) }));
+  const kept = JSON.parse(sessionStorage.getItem(EDIT) || "null");
+  const reopening = kept && setInterval(() => {
+    if (!document.querySelector(".turn, .welcome")) return;
+    clearInterval(reopening);
+    sessionStorage.removeItem(EDIT);
+    const turn = document.querySelector(`.turn.asked[data-message="${CSS.escape(kept.message)}"]`);
+    if (!turn) return;  // it was taken, or another chat is open
+    edit(turn);
+    for (const [part, text] of kept.texts) {
+      const area = turn.querySelector(`textarea[data-part="${CSS.escape(part)}"]`);
+      area.value = text;
+      area.dispatchEvent(new Event("input"));
+    }
+  }, 100);
   const endEdit = (turn) => {
+    sessionStorage.removeItem(EDIT);
     turn.classList.remove("editing");
     turn.querySelectorAll("textarea, .edit-row, .said.added").forEach((each) => each.remove());
   };
-  const sendEdit = (turn) => {
-    const texts = [...turn.querySelectorAll("textarea")].map((area) => [area.dataset.part, area.value]);
-    send("ask", { act: "edit", message: turn.dataset.message, texts });
-    endEdit(turn);
+  const sendEdit = (turn) => {  // the turn leaves for a new one once it is taken: until then the text is here
+    send("ask", { act: "edit", message: turn.dataset.message, texts: written(turn) });
   };
 
   // --- what would be left out ---------------------------------------------------------------
@@ -139,6 +157,7 @@
     };
     field.addEventListener("blur", () => end(true));
     field.addEventListener("keydown", (event) => {
+      if (event.isComposing || event.keyCode === 229) return;  // the keys choose a word of Chinese or Japanese
       if (event.key === "Enter") end(true);
       if (event.key === "Escape") end(false);
     });
@@ -338,7 +357,7 @@
   });
   document.addEventListener("keydown", (event) => {
     const area = near(event, ".turn.editing textarea");
-    if (!area) return;
+    if (!area || event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); sendEdit(area.closest(".turn")); }
     if (event.key === "Escape") endEdit(area.closest(".turn"));
   });

@@ -58,6 +58,7 @@
     }));
 
   // --- a correction in place --------------------------------------------------------------
+  let keeping = null;  // ends the one whose keeping was asked for last
   const grow = (area) => { area.style.height = "auto"; area.style.height = `${area.scrollHeight + 2}px`; };
   const correct = (on) => {
     const part = on.closest(".side, .turn"), said = part.querySelector(".prose-text"), index = on.dataset.index;
@@ -83,7 +84,7 @@
     const drawn = () => { if (on.dataset.index !== index || !form.isConnected) end(); };  // another answer is shown
     document.addEventListener("steady-drawn", drawn);
     drop.addEventListener("click", end);
-    keep.addEventListener("click", () => send("correct", on, { text: area.value }));
+    keep.addEventListener("click", () => { keeping = end; send("correct", on, { text: area.value }); });
     area.addEventListener("input", () => grow(area));
     area.addEventListener("keydown", (event) => {
       if (event.key === "Escape") end();
@@ -92,18 +93,12 @@
     grow(area);
     area.focus();
   };
-  const endCorrections = () => {
-    for (const form of document.querySelectorAll("#thread .correcting")) {
-      form.previousElementSibling.hidden = false;
-      form.remove();
-    }
-  };
 
   // --- news from the server ---------------------------------------------------------------
   window.vlmTaught = (text) => {
     const news = JSON.parse(text || "{}");
     if (news.datasets) drawDatasets(news.datasets);
-    if (news.done === "correct") endCorrections();
+    if (news.done === "correct") keeping?.();
     if (news.dataset) last = news.dataset;
     if (news.done === "dataset") keepDataset(news.dataset);
   };

@@ -12,13 +12,16 @@ const vlmReport = (() => {
   // What this browser kept is shown once the server said what of it is there for who looks: others may
   // have sat here before, and what they chose is theirs.
   let earlier = [];
-  try {
-    const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
-    if (typeof title === "string" && Array.isArray(items)) {
+  const read = () => {
+    try {
+      const { title, items } = JSON.parse(localStorage.getItem(KEPT) || "{}");
+      if (typeof title !== "string" || !Array.isArray(items)) return;
       report.title = title;
       earlier = items.filter((each) => each?.finding);
-    }
-  } catch { /* it begins anew */ }
+      report.items = [];
+    } catch { /* it begins anew */ }
+  };
+  read();
   const kept = () => [...earlier, ...report.items];
   const keep = () => {
     try { localStorage.setItem(KEPT, JSON.stringify({ title: report.title, items: kept() })); } catch { /* a private window */ }
@@ -64,18 +67,22 @@ const vlmReport = (() => {
     list.dataset.drawn = drawn;
   };
   const download = async (format) => {
-    const answer = await send(format, report.items);
-    if (!answer?.ok) {
-      at("report-hint").hidden = false;
-      at("report-hint").textContent = answer ? await answer.text() : "The app could not be reached: try again when it is back.";
-      return;
-    }
+    const answer = await send(format, report.items), problem = at("report-problem");
+    problem.hidden = Boolean(answer?.ok);
+    problem.textContent = answer ? "" : "The app could not be reached: try again when it is back.";
+    if (answer && !answer.ok) problem.textContent = await answer.text();
+    if (!answer?.ok) return;
     const link = made("a", { href: URL.createObjectURL(await answer.blob()), download: `report.${format}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   };
   document.addEventListener("input", (event) => {
     if (event.target.id === "report-title") { report.title = event.target.value; keep(); }
+  });
+  addEventListener("storage", (event) => {  // another tab of this browser wrote
+    if (event.key !== KEPT) return;
+    read();
+    look();
   });
   return {
     add, draw, download, look,

@@ -23,7 +23,7 @@ const vlmVideo = (() => {
     at("few-frames").hidden = !video.few;
     const range = place.querySelector("input[type=range]");
     range.max = video.seconds;
-    if (!range.dataset.held) setTime(Number(range.value), false);
+    setTime(Number(range.value), false);
   };
   const setTime = (seconds, seek = true) => {
     const place = at("bench-video"), range = place.querySelector("input[type=range]"), player = place.querySelector("video");

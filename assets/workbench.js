@@ -239,7 +239,10 @@
     found.querySelector(".prose-text").hidden = opened;
     area.hidden = !opened;
     area.style.height = "auto";
-    if (opened) { area.value = area.defaultValue; area.style.height = `${area.scrollHeight + 4}px`; area.focus(); }
+    if (opened && area.dataset.of !== area.defaultValue) {  // what was typed for this answer stays, if it was refused
+      area.value = area.dataset.of = area.defaultValue;
+    }
+    if (opened) { area.style.height = `${area.scrollHeight + 4}px`; area.focus(); }
     for (const [act, shows] of [["correct", !opened], ["correct-keep", opened], ["correct-drop", opened]])
       found.querySelector(`[data-bench=${act}]`).hidden = !shows;
     return area.value;
@@ -312,7 +315,11 @@
       overlay().select(on.dataset.key);
     },
     correct: (on) => correct(on, true),
-    "correct-drop": (on) => correct(on, false),
+    "correct-drop": (on) => {
+      const area = on.closest(".bench-found").querySelector("textarea.correct");
+      area.value = area.defaultValue;
+      correct(on, false);
+    },
     "correct-keep": (on) => {
       const text = on.closest(".bench-found").querySelector("textarea.correct").value;
       correct(on, false);
@@ -367,7 +374,12 @@
   }, true);
 
   // --- files dropped anywhere on the tab are opened -----------------------------------------
+  const dragging = (event) => document.body.classList.toggle("bench-drag",
+    Boolean(event?.dataTransfer?.types.includes("Files") && at("bench")?.checkVisibility()));
+  document.addEventListener("dragover", dragging);
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) dragging(null); });
   document.addEventListener("drop", (event) => {
+    dragging(null);
     if (!event.dataTransfer?.files.length || !at("bench")?.checkVisibility()) return;
     const picker = document.querySelector("#bench-open input[type=file], input#bench-open, button#bench-open + input[type=file]")
       || at("bench-open")?.parentElement?.querySelector("input[type=file]");

@@ -126,6 +126,12 @@ def test_what_is_no_object_is_a_sentence(tmp_path: Path, body: bytes) -> None:
         seals(tmp_path).opened(ME, body)
 
 
+def test_a_file_of_somebody_else_is_refused_as_gradios_page_shows_it(tmp_path: Path) -> None:
+    client = TestClient(Sealing(PlainTextResponse("reached"), seals(tmp_path)))
+    told = client.post("/gradio_api/queue/join", json={"data": [{"path": "/etc/passwd"}]})
+    assert told.status_code == 404 and "upload it again" in told.json()["detail"]
+
+
 @pytest.mark.parametrize("path", [f"call/v2/{EVENT}", f"call/v2/{EVENT}/", "queue/join", "run/predict"])
 def test_what_takes_an_object_is_not_asked_in_another_way(tmp_path: Path, path: str) -> None:
     """A router reads the first of them as a question's id, which has to come sealed."""

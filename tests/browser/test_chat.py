@@ -116,6 +116,28 @@ def test_editing_a_past_message_asks_again_from_there(regular: Visitor, picture:
     expect(regular.questions.first.locator(".thumbnail")).to_have_count(1)
 
 
+def test_an_edit_that_is_not_taken_stays_and_a_word_that_is_chosen_sends_nothing(visitor: Visitor) -> None:
+    visitor.ask("first question")
+    visitor.questions.first.hover()
+    visitor.press("Edit this message", visitor.questions.first)
+    field = visitor.questions.first.locator("textarea")
+    field.fill("better question")
+    field.evaluate(
+        "(field) => field.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: 'Enter', isComposing: true, bubbles: true}))"
+    )
+    visitor.page.route("**/queue/join*", lambda route: route.abort())
+    with visitor.page.expect_request("**/queue/join*"):
+        visitor.press("Send", visitor.questions.first)
+    expect(field).to_have_value("better question")
+    visitor.page.unroute("**/queue/join*")
+    visitor.page.wait_for_event("load")  # Gradio begins anew when it reaches the server again
+    expect(field).to_have_value("better question")
+    visitor.press("Send", visitor.questions.first)
+    expect(visitor.answers.last.locator(".prose-text")).to_have_text("You said: better question")
+    expect(visitor.page.locator(".turn textarea")).to_have_count(0)
+
+
 def test_cut_answer_says_so_and_continues(regular: Visitor) -> None:
     answer = regular.ask("cut this")
     expect(answer).to_contain_text("Cut at the limit")

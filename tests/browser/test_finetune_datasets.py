@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.conftest import Server
 from tests.browser.visitor import Visitor
@@ -161,6 +161,28 @@ def test_file_that_is_dropped_on_a_dataset_is_added_to_it(desk: Desk) -> None:
     expect(desk.datasets).to_have_count(1)
     desk.page.evaluate(drop, ["Nothing.zip", "", "#tune-side"])
     expect(desk.arrival).to_contain_text("is empty")
+
+
+def test_files_that_come_while_others_are_on_their_way_are_refused_in_a_sentence(desk: Desk) -> None:
+    held: list[Route] = []
+    desk.page.route("**/arrivals/*/file?*", lambda route: held.append(route))
+    with desk.page.expect_request("**/arrivals/*/file?*"):
+        desk.upload("one.jsonl", b"{}")
+    desk.upload("two.jsonl", b"{}")
+    expect(desk.page.locator("#tune-problem")).to_contain_text("Another upload is still on its way")
+    held.pop().continue_()
+    expect(desk.arrival).to_contain_text("one.jsonl")
+
+
+def test_runs_know_a_dataset_that_was_made_after_they_were_looked_at(desk: Desk) -> None:
+    desk.page.get_by_role("tab", name="Runs").click()
+    expect(desk.page.locator("#run-empty")).to_be_visible()
+    desk.page.get_by_role("tab", name="Datasets").click()
+    desk.hearts()
+    desk.page.get_by_role("tab", name="Runs").click()
+    expect(desk.page.locator("#run-form [name=dataset] option")).to_have_count(1)
+    expect(desk.page.locator("#run-empty")).to_be_hidden()
+    expect(desk.page.locator("#run-form .go")).to_be_enabled()
 
 
 def test_stranger_sees_nothing_of_it(quick: Server, desk: Desk, newcomer: Callable[[str], Visitor]) -> None:

@@ -65,6 +65,19 @@ def test_words_are_corrected_in_place(visitor: Visitor, answer: Locator) -> None
     assert visitor.errors == []
 
 
+def test_a_correction_that_is_kept_leaves_the_others_open(visitor: Visitor, answer: Locator) -> None:
+    visitor.ask("hello")
+    answer, other = visitor.answers.first, visitor.answers.last
+    visitor.press("Correct…", answer)
+    answer.get_by_label("The right answer").fill("Half of a")
+    visitor.press("Correct…", other)
+    other.get_by_label("The right answer").fill("Hello!")
+    visitor.press("Keep correction", other)
+    expect(other.locator(".correction")).to_have_text("Hello!")
+    expect(other.get_by_label("The right answer")).to_have_count(0)
+    expect(answer.get_by_label("The right answer")).to_have_value("Half of a")
+
+
 def test_places_are_corrected_on_the_workbench_with_the_old_ones_kept(
     visitor: Visitor, picture: Path
 ) -> None:

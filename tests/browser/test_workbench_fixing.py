@@ -251,6 +251,19 @@ def test_report_is_of_who_chose_it_and_of_what_is_there(
     assert "red circle" not in other.page.evaluate("localStorage['vlm-report']")
 
 
+def test_two_tabs_write_one_report(desk: Desk, context: BrowserContext, quick: Server) -> None:
+    desk.example()
+    desk.ask("Detect")
+    other = Desk(Visitor.come(context, quick.url))
+    other.past.first.click()
+    for tab, words in ((desk, "star"), (other, "red circle")):
+        expect(tab.found).to_have_count(1)
+        tab.found.locator("li", has_text=words).hover()
+        tab.found.get_by_role("button", name=f"Add to report: {words}").click()
+    for tab in (desk, other):
+        expect(tab.page.locator("#report-list li")).to_have_count(2)
+
+
 def test_half_corrected_text_stays_while_a_box_is_drawn(desk: Desk) -> None:
     desk.example()
     desk.ask("Caption")

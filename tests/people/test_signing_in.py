@@ -151,6 +151,8 @@ def test_where_nobody_is_anonymous_only_the_way_in_is_open(everybody: App, set_t
     assert sent.status_code == 303 and sent.headers["location"] == "/sign-in"
     refused = stranger.get("/who")
     assert refused.status_code == 401 and "those who sign in" in refused.text
+    pressed = stranger.post("/gradio_api/queue/join", json={})
+    assert pressed.status_code == 401 and "those who sign in" in pressed.json()["detail"]
     assert COOKIE not in stranger.cookies
     assert everybody.browser(HERE, "localhost").get("/who", headers=PAGE).status_code == 303
     page = stranger.get("/sign-in", headers=PAGE)

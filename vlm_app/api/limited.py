@@ -6,31 +6,27 @@ answered before the rest is read. Its file is then removed by whoever was writin
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
-from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlm_app import limits
 from vlm_app.api.form_files import FormFiles
+from vlm_app.api.replies import GRADIO, UPLOAD, refusal
 from vlm_app.errors import TooMany, TooMuch
 from vlm_app.limits import Limits, Rates, Turns
 from vlm_app.store.disk import Disk, mb
 
 SMALL = 10  # small requests for each other one: pictures of a page, its timers, how far an upload is
 UPLOADS = 2  # of one person at once: one that waits for its next piece holds room on the disk
-API = "/gradio_api/"
-UPLOAD = f"{API}upload"
 FREE = re.compile(
     r"/(?:assets|page|static|svelte|_app|custom_component)/.*|/(?:health|ready|theme\.css|favicon\.ico)"
 )
-SMALL_POSTS = re.compile(rf"{API}(?:run|cancel|reset|heartbeat|stream)(?:/.*)?")
+SMALL_POSTS = re.compile(rf"{GRADIO}(?:run|cancel|reset|heartbeat|stream)(?:/.*)?")
 STREAMED = re.compile(r"/arrivals/[^/]+/file|/adapter")  # these count for themselves, while they write
 
 
@@ -60,9 +56,9 @@ class Limited:
             else:
                 await self._counted(scope, receive, send, Body(scope, allowed, allowed.document_bytes))
         except TooMany as error:
-            await _refusal(path, error.sentence, 429)(scope, receive, send)
+            await refusal(path, error.sentence, 429)(scope, receive, send)
         except TooMuch as error:
-            await _refusal(path, error.sentence, 413)(scope, receive, send)
+            await refusal(path, error.sentence, 413)(scope, receive, send)
 
     # --- how often ------------------------------------------------------------------------
 
@@ -150,12 +146,3 @@ def _announced(scope: Scope) -> int:
     """How many bytes a request says that it has."""
     text = Headers(scope=scope).get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-
-
-def _refusal(path: str, sentence: str, status: int) -> Response:
-    """A sentence, for Gradio's endpoints in the form in which its page shows it."""
-    headers = {"cache-control": "no-store"}
-    if not path.startswith(API) or path == UPLOAD:
-        return PlainTextResponse(sentence, status, headers=headers)
-    told: dict[str, Any] = {"detail": sentence, "error": sentence}
-    return Response(json.dumps(told), status, headers, "application/json")

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vlm_app.api import cookies, senders
 from vlm_app.api.owner import COOKIE, Owners
 from vlm_app.api.people import People
+from vlm_app.api.replies import refusal
 from vlm_app.api.rooted import Rooted, own_path
 from vlm_app.settings import settings
 
@@ -86,7 +87,7 @@ class Visitors:
             return
         visit = self.people.visit(scope)
         if not (visit.name or settings().anonymous or OPEN.fullmatch(str(scope["path"]))):
-            await _sign_in_first(headers)(scope, receive, send)
+            await _sign_in_first(str(scope["path"]), headers)(scope, receive, send)
             return
         fresh = None
         # Only there are those counted by their address who come without a cookie.
@@ -148,8 +149,8 @@ def _is_foreign(headers: Headers) -> bool:
         return True
 
 
-def _sign_in_first(headers: Headers) -> Response:
+def _sign_in_first(path: str, headers: Headers) -> Response:
     """Who has not signed in where everybody must: a page is sent on, anything else gets a sentence."""
     if "text/html" in headers.get("accept", "") and headers.get("sec-fetch-dest") != "empty":
         return RedirectResponse(f"{settings().root_path}/sign-in", 303)
-    return PlainTextResponse("This app is for those who sign in: open its page and do so.", 401)
+    return refusal(path, "This app is for those who sign in: open its page and do so.", 401)

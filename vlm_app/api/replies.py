@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -14,6 +15,8 @@ from vlm_app.errors import AppError, NotAllowed, NotFound, TooMany, TooMuch
 SIDES = (32, 2048)  # smallest and largest thumbnail, in pixels
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 NEVER = {"cache-control": "no-store"}
+GRADIO = "/gradio_api/"
+UPLOAD = f"{GRADIO}upload"
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -47,6 +50,14 @@ def attachment(data: bytes, media_type: str, name: str) -> Response:
     """A file that a browser saves under a name, which is plain letters."""
     headers = {**NEVER, "content-disposition": f'attachment; filename="{name}"'}
     return Response(data, media_type=media_type, headers=headers)
+
+
+def refusal(path: str, sentence: str, status: int) -> Response:
+    """A sentence, for Gradio's endpoints in the form in which its page shows it."""
+    if not path.startswith(GRADIO) or path == UPLOAD:
+        return PlainTextResponse(sentence, status, headers=NEVER)
+    told = json.dumps({"detail": sentence, "error": sentence})
+    return Response(told, status, NEVER, "application/json")
 
 
 def sentence_on_error(handler: Handler) -> Handler:

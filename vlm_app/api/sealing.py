@@ -11,10 +11,10 @@ from functools import partial
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vlm_app.api.held_back import held_back
+from vlm_app.api.replies import refusal
 from vlm_app.api.seals import Seals
 from vlm_app.errors import AppError, BadInput, NotFound
 
@@ -49,7 +49,7 @@ class Sealing:
             scope, receive = await self._opened(scope, receive, owner, before + prefix, asked)
         except AppError as error:
             status = 404 if isinstance(error, NotFound) else 400
-            await PlainTextResponse(error.sentence, status)(scope, receive, send)
+            await refusal(before + prefix + asked, error.sentence, status)(scope, receive, send)
             return
         await self.app(scope, receive, _sealing(send, partial(self.seals.sealed, owner, uploader)))
 

@@ -102,6 +102,7 @@ REPORT = """
   <div id="report-body" hidden>
     <label class="field">Title <input type="text" id="report-title" value="Report" maxlength="200"></label>
     <ol id="report-list"></ol>
+    <p class="hint" id="report-problem" role="status" hidden></p>
     <p class="ways"><button type="button" class="plain" data-bench="report" data-format="pdf">PDF</button>
       <button type="button" class="plain" data-bench="report" data-format="html">HTML</button>
       <button type="button" class="inline quiet" data-bench="report-clear">Remove all</button></p>
