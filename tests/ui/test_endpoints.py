@@ -131,7 +131,8 @@ def test_a_file_of_the_server_is_not_read_and_no_address_is_fetched(server: Serv
     with pytest.raises(urllib.error.HTTPError) as refused:
         posted(server, path)
     assert refused.value.code == 404
-    assert refused.value.read().decode() == "This is no file that you uploaded: upload it again."
+    told = json.load(refused.value)
+    assert told["detail"] == "This is no file that you uploaded: upload it again."
 
 
 def test_nothing_is_kept_but_uploads_that_are_deleted_after_a_day(client: Client, server: Server) -> None:
