@@ -229,7 +229,10 @@ class Listeners:
         """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab."""
         opened = self._tried(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
         shown = opened or self._as_kept("", {**values, self.on.chat: ""}, request)
-        return {part: update for part, update in shown.items() if part is not self.on.tabs}
+        stays = {self.on.tabs}
+        if not self.shown.first(request.session_hash or "", shown.get(self.on.chat, "")):
+            stays |= {self.on.chat, self.on.thread, self.on.message}  # something was asked or opened already
+        return {part: update for part, update in shown.items() if part not in stays}
 
     def new(self, values: Values, request: gr.Request) -> Updates:
         """New chat."""
@@ -299,14 +302,14 @@ class Listeners:
 
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and nothing changes."""
-        return self._tried(make, request) or {self.on.chats.chats: gr.skip()}  # Gradio takes no empty dict
+        updates = self._tried(make, request) or {self.on.chats.chats: gr.skip()}  # Gradio takes no empty dict
+        if self.on.chat in updates:
+            self.shown.show(request.session_hash or "", updates[self.on.chat])
+        return updates
 
     def _tried(self, make: Callable[[str], Updates], request: gr.Request) -> Updates | None:
         with Told():
-            updates = make(owner_of(request))
-            if self.on.chat in updates:
-                self.shown.show(request.session_hash or "", updates[self.on.chat])
-            return updates
+            return make(owner_of(request))
         return None
 
 
