@@ -124,3 +124,9 @@ def difference(one: Path, other: Path) -> float:
             return 1.0
         changed = ImageChops.difference(before.convert("L"), after.convert("L")).histogram()
     return sum(changed[16:]) / sum(changed)
+
+
+def test_the_page_itself_does_not_scroll(pebble: Visitor) -> None:
+    for tab in ("Chat", "Workbench", "Fine-tune", "Models"):
+        pebble.page.get_by_role("tab", name=tab, exact=True).click()
+        pebble.page.wait_for_function("() => document.documentElement.scrollHeight <= innerHeight")
