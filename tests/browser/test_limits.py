@@ -68,7 +68,7 @@ def test_a_message_with_too_much_is_refused_and_stays_as_it_was_written(
     visitor.page.locator(".toast-close").first.click()
     visitor.attach(*small)
     visitor.send()
-    expect(visitor.sentence).to_contain_text("at most 2 images")
+    expect(visitor.sentence.filter(has_text="at most 2 images")).to_be_visible()
     expect(message).to_have_value("what is this?")
     expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(3)
     visitor.page.locator("#message .thumbnail-item button").first.click()

@@ -255,7 +255,8 @@ def test_two_tabs_write_one_report(desk: Desk, context: BrowserContext, quick: S
     desk.example()
     desk.ask("Detect")
     other = Desk(Visitor.come(context, quick.url))
-    other.past.first.click()
+    other.example()
+    other.ask("Detect")
     for tab, words in ((desk, "star"), (other, "red circle")):
         expect(tab.found).to_have_count(1)
         tab.found.locator("li", has_text=words).hover()

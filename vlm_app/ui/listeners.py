@@ -169,6 +169,7 @@ class Listeners:
                     yield updates
             return
         if self.shown.of(tab, chat) == chat:
+            self.shown.show(tab, values[self.on.chat])
             yield self._as_kept(chat, values, request)
 
     def _instead(self, owner: str, chat: str, values: Values) -> Updates:
