@@ -46,6 +46,7 @@ def measure(rounds: int) -> list[dict[str, float | str]]:
                 "whole answer, worst": max(total),
             }
         )
+    models.close()
     return rows
 
 

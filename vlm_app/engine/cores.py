@@ -83,5 +83,6 @@ def _take(number: int) -> None:
     if torch.get_num_threads() != number:  # asking first, or torch sets it once more at the first operation
         torch.set_num_threads(number)
         if number > 1:
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(torch.set_num_threads, 1).result()
+            new = threading.Thread(target=torch.set_num_threads, args=(1,))
+            new.start()
+            new.join()
