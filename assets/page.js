@@ -10,6 +10,7 @@
     if (![presses.under(), ...presses.waiting].includes(press)) presses.push(press);
   };
   window.vlmActed = () => presses.done();
+  window.vlmActing = () => presses.busy();
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   // --- phrases and regions ---------------------------------------------------------------
@@ -157,7 +158,7 @@
     };
     field.addEventListener("blur", () => end(true));
     field.addEventListener("keydown", (event) => {
-      if (event.isComposing || event.keyCode === 229) return;  // the keys choose a word of Chinese or Japanese
+      if (vlmComposes(event)) return;
       if (event.key === "Enter") end(true);
       if (event.key === "Escape") end(false);
     });
@@ -165,6 +166,8 @@
   const closeSidebarOnPhone = () => {
     if (window.innerWidth < 768) document.querySelector(".sidebar.open .toggle-button")?.click();
   };
+
+  window.vlmNew = () => { send("quick", { act: "new" }); closeSidebarOnPhone(); };
 
   // A phone starts with the chat, not with the list over it: closed as soon as the page is alive.
   const closing = setInterval(() => {
@@ -357,7 +360,7 @@
   });
   document.addEventListener("keydown", (event) => {
     const area = near(event, ".turn.editing textarea");
-    if (!area || event.isComposing || event.keyCode === 229) return;
+    if (!area || vlmComposes(event)) return;
     if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); sendEdit(area.closest(".turn")); }
     if (event.key === "Escape") endEdit(area.closest(".turn"));
   });

@@ -18,6 +18,7 @@ const vlmPresses = (send, lost = () => {}) => {
   return {
     waiting, done,
     under: () => under,
+    busy: () => Boolean(under || waiting.length),
     push: (press) => { waiting.push(press); if (!under) next(); },
   };
 };

@@ -174,15 +174,13 @@ def test_kto_takes_both_answers_of_an_example_for_its_steps(
 ) -> None:
     rows: list[int] = []
     monkeypatch.setattr(plans, "needs", lambda config, train, tokens=None: rows.append(train))
+    dataset = desk.examples.create(ME, "Other").id
     for number in range(10):
-        made = replace(example(number + 50), rejected=Reply("blue square") if number < 5 else None)
-        desk.examples.add(ME, desk.dataset, made)
-    known = desk.examples.answers(ME, desk.dataset)
-    alone = known[True, False]
-    for how, expected in (("dpo", 4), ("kto", round(0.8 * (alone + 5) * (alone + 10) / (alone + 5)))):
-        config = RunConfig(stage="preference", preference=how)
-        desk.runs.plans.estimate(ME, config, desk.dataset)
-        assert rows.pop() == pytest.approx(expected, abs=1), how
+        made = replace(example(number), rejected=Reply("blue square") if number < 5 else None)
+        desk.examples.add(ME, dataset, made)
+    for how, expected in (("dpo", 4), ("kto", 12)):  # of 5 pairs; of 5 pairs and 5 right answers
+        desk.runs.plans.estimate(ME, RunConfig(stage=Stage.PREFERENCE, preference=how), dataset)
+        assert rows.pop() == expected, how
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,10 @@ OVERLAY = tuple(  # <vlm-overlay>; each part uses the ones before it
 )
 FINETUNE = ("finetune-datasets.js", "finetune-plots.js", "finetune-runs.js")
 BENCH = ("workbench-report.js", "workbench-video.js", "workbench.js")
-PAGE = ("streams.js", "steady.js", "presses.js", "page.js", "teaching.js", "restart.js")
+PAGE = tuple(
+    f"{name}.js"
+    for name in ("streams", "steady", "presses", "keys", "page", "sending", "teaching", "restart")
+)
 SCRIPTS = (*PAGE, *OVERLAY, *BENCH, *FINETUNE)
 
 

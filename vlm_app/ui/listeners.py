@@ -41,6 +41,7 @@ from vlm_app.ui.told import Told
 log = logging.getLogger(__name__)
 BEAT = 0.1  # seconds between two pictures of a growing answer
 ACTED = "() => { window.vlmActed() }"
+NEW = "() => window.vlmNew()"
 ATTACHED = "(message) => (message?.files || []).length"
 CLEAR = "() => [{text: '', files: []}, 0]"
 NUMBER = "(...values) => [...values.slice(0, -1), window.vlmAsksLeft()]"
@@ -83,7 +84,7 @@ class Listeners:
         acted = on.bridge.click(self.act, here, outputs, trigger_mode="multiple", **quiet)
         acted.then(None, None, None, js=ACTED, **quiet)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
-        on.chats.new.click(self.new, here, outputs, **quiet)
+        on.chats.new.click(None, None, None, js=NEW, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
         on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
         on.model.input(self.choose, {*here, on.task, on.panel.precision}, outputs, **quiet)
@@ -235,18 +236,16 @@ class Listeners:
             stays |= {self.on.chat, self.on.thread, self.on.message}  # something was asked or opened already
         return {part: update for part, update in shown.items() if part not in stays}
 
-    def new(self, values: Values, request: gr.Request) -> Updates:
-        """New chat."""
-        return self._safely(lambda owner: self.showing.blank(owner, values), request)
-
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
-        """A button inside a message or the list of chats."""
+        """A button inside a message or beside it, in the list of chats or above it."""
         asked = dict(event._data or {})
         return self._safely(lambda owner: self._acted(owner, asked, values), request)
 
     def _acted(self, owner: str, asked: dict[str, Any], values: Values) -> Updates:
         chat, named = values[self.on.chat], str(asked.get("chat") or "")
         match asked.get("act"):
+            case "new":
+                return self.showing.blank(owner, values)
             case "open":
                 return self.showing.whole(owner, self.chats.open(owner, named), values)
             case "choose":
