@@ -14,12 +14,14 @@ from vlm_app import hub
 from vlm_app.chat import Chats
 from vlm_app.settings import settings
 from vlm_app.store import Store
+from vlm_app.ui import writing
 from vlm_app.ui.serving import run
 
 
 def main(port: int, pause: float, scene: str = "") -> None:
     store, engine = Store(settings().data), FakeEngine(pause, busy=scene == "busy")
     signal.signal(signal.SIGUSR1, engine.begin)
+    writing.ALONE = 3.0
     hub.reachable = lambda seconds=2.0: scene == "busy"
     run(Chats(store, engine), store, engine, "127.0.0.1", port)
 

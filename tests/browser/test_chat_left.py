@@ -11,27 +11,71 @@ from tests.browser.visitor import Visitor
 
 
 @pytest.mark.parametrize("way", ["another chat", "a new chat"])
-def test_who_leaves_a_chat_while_its_answer_grows_sees_the_other_one(regular: Visitor, way: str) -> None:
+def test_an_answer_that_is_left_for_another_chat_goes_on_and_is_seen_again(
+    regular: Visitor, way: str
+) -> None:
     regular.ask("hello in B")
     regular.press("New chat")
-    expect(regular.page.locator(".welcome")).to_be_visible()
     regular.write("answer slowly")
     regular.send()
-    expect(regular.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    growing = regular.page.locator(".turn.live .prose-text")
+    expect(growing).to_contain_text("slowly: 1")
     if way == "another chat":
         regular.chats.get_by_role("link", name="hello in B").first.click()
         expect(regular.questions).to_contain_text(["hello in B"])
     else:
         regular.press("New chat")
-    regular.page.wait_for_timeout(1500)  # steps of the answer that was left would come now
+    regular.page.wait_for_timeout(1000)  # steps of the answer that was left would come now
     expect(regular.page.locator(".turn.live")).to_have_count(0)
     expect(regular.page.locator("#message .stop-button")).to_have_count(0)
     regular.ask("and now?")
     expect(regular.questions.last).to_contain_text("and now?")
     assert "slowly" not in regular.page.locator("#thread").inner_text()
     regular.chats.get_by_role("link", name="answer slowly").first.click()
+    expect(growing).to_contain_text("slowly: 1 2 3 4 5 6 7 8 9 10")
+    so_far = growing.inner_text()
+    expect(growing).not_to_have_text(so_far)
+    regular.page.click("#message .stop-button")
+    expect(regular.answers).to_have_count(1)
     expect(regular.answers.last).to_contain_text("Stopped.")
-    expect(regular.answers.last.locator(".prose-text")).to_contain_text("I count slowly: 1")
+    expect(regular.page.locator("#message .submit-button")).to_be_visible()
+    assert len(regular.answers.last.locator(".prose-text").inner_text()) > len(so_far)
+
+
+def test_an_answer_survives_a_reload_and_is_seen_in_two_tabs(
+    visitor: Visitor, context: BrowserContext
+) -> None:
+    visitor.write("answer slowly")
+    visitor.send()
+    growing = visitor.page.locator(".turn.live .prose-text")
+    expect(growing).to_contain_text("slowly: 1")
+    visitor.page.reload()
+    expect(growing).to_contain_text("slowly: 1 2 3")
+    expect(visitor.page.locator("#message textarea")).to_have_value("")
+    other = Visitor.come(context, visitor.page.url, "")
+    expect(other.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1 2 3")
+    other.page.wait_for_timeout(4000)  # longer than who left is waited for
+    other.page.click("#message .stop-button")
+    for tab in (visitor, other):
+        expect(tab.answers.last).to_contain_text("Stopped.")
+        expect(tab.page.locator("#message .submit-button")).to_be_visible()
+        assert tab.errors == []
+
+
+def test_a_chat_that_is_deleted_while_its_answer_grows_leaves_nothing(visitor: Visitor) -> None:
+    visitor.write("answer slowly")
+    visitor.send()
+    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+    row = visitor.chats.first
+    row.hover()
+    row.get_by_role("button", name="Delete").first.click()
+    row.locator(".confirm").get_by_role("button", name="Delete").click()
+    expect(visitor.page.locator(".welcome")).to_be_visible()
+    expect(visitor.chats).to_have_count(0)
+    visitor.page.wait_for_timeout(500)
+    expect(visitor.page.locator(".welcome")).to_be_visible()
+    expect(visitor.sentence).to_have_count(0)
+    expect(visitor.ask("hello").locator(".prose-text")).to_have_text("You said: hello")
 
 
 @pytest.mark.parametrize("way", ["the key", "the button"])
@@ -65,17 +109,16 @@ def test_what_is_sent_before_the_new_chat_is_there_goes_to_the_new_chat(visitor:
     expect(visitor.questions).to_have_text(["hello in B"])
 
 
-def test_closed_tab_ends_its_answer(quick: Server, visitor: Visitor, context: BrowserContext) -> None:
+def test_closed_tab_ends_its_answer_where_nobody_comes_back(
+    quick: Server, visitor: Visitor, context: BrowserContext
+) -> None:
     visitor.write("answer slowly")
     visitor.send()
     expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
     visitor.page.close()
     later = Visitor.come(context, quick.url)
-    for _ in range(20):
-        later.chats.first.get_by_role("link").click()
-        if later.answers.count():
-            break
-        later.page.wait_for_timeout(500)
+    later.page.wait_for_timeout(5000)
+    later.chats.first.get_by_role("link").click()
     expect(later.answers.last).to_contain_text("Stopped.")
 
 

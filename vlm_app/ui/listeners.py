@@ -7,11 +7,7 @@ it is comes from the signed cookie of each request.
 from __future__ import annotations
 
 import json
-import logging
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ from vlm_app.api.people import owner_of, person_of
 from vlm_app.chat import Chats, Progress
 from vlm_app.engine import Engine
 from vlm_app.errors import AppError, NotFound
+from vlm_app.store import new_id
 from vlm_app.types import Task
 from vlm_app.ui import model_bar
 from vlm_app.ui.asking import Asking, Steps
@@ -37,8 +34,8 @@ from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_
 from vlm_app.ui.shown_chats import ShownChats
 from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
+from vlm_app.ui.writing import Writing, Writings
 
-log = logging.getLogger(__name__)
 BEAT = 0.1  # seconds between two pictures of a growing answer
 ACTED = "() => { window.vlmActed() }"
 NEW = "() => window.vlmNew()"
@@ -64,6 +61,7 @@ class Listeners:
         self.teaching = teaching
         self.showing = Showing(parts, chats, engine, teaching.places)
         self.running = running
+        self.writings = Writings(running)
         self.shown = ShownChats()
 
     # --- wiring -----------------------------------------------------------------------
@@ -83,6 +81,7 @@ class Listeners:
         pressed = on.bridge.submit(self.ask, asked, outputs, **writes)
         acted = on.bridge.click(self.act, here, outputs, trigger_mode="multiple", **quiet)
         acted.then(None, None, None, js=ACTED, **quiet)
+        on.look.change(self.look, asked, outputs, **writes)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
         on.chats.new.click(None, None, None, js=NEW, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
@@ -123,6 +122,7 @@ class Listeners:
             on.thread,
             on.message,
             on.taken,
+            on.look,
             on.chats.chats,
             on.model,
             on.task,
@@ -148,39 +148,78 @@ class Listeners:
     def _answering(
         self, values: Values, request: gr.Request, begin: Callable[[Asking], Steps], clears: bool = False
     ) -> Iterator[Updates]:
-        """Shows an answer while it is written; `clears` the message box once it was taken.
-
-        Who opens another chat meanwhile sees that one: the answer is stopped, and kept as far as it came.
-        """
+        """Asks, and shows the answer while it is written; `clears` the message box once it was taken."""
         chat, tab = values[self.on.chat], request.session_hash or ""
         yield {self.on.message: gr.update(**BUSY)}
         with Told():
             asking = self._asking(values, request)
             self.shown.begin(tab, chat, asking.conversation.id)
             chat = asking.conversation.id
-            with ExitStack() as held:
-                held.enter_context(self.running.answer((asking.owner, chat), asking.stop))
-                steps = held.enter_context(closing(begin(asking)))
-                for updates in self._shown(steps, asking.owner, values, clears):
-                    if self.shown.of(tab, chat) != chat:
-                        asking.stop.set()
-                        threading.Thread(target=_end, args=(steps, held.pop_all()), daemon=True).start()
-                        yield self._instead(asking.owner, self.shown.of(tab, chat), values)
-                        return
-                    yield updates
+            writing = self.writings.begin((asking.owner, chat), asking.stop, lambda: begin(asking))
+            yield from self._looking(writing, (tab, asking.owner, chat), values, clears)
             return
         if self.shown.of(tab, chat) == chat:
             self.shown.show(tab, values[self.on.chat])
             yield self._as_kept(chat, values, request)
+
+    def look(self, values: Values, request: gr.Request) -> Iterator[Updates]:
+        """A chat was opened whose answer is being written."""
+        chat, tab = values[self.on.chat], request.session_hash or ""
+        with Told():
+            owner = owner_of(request)
+            if writing := self.writings.of((owner, chat)):
+                yield from self._looking(writing, (tab, owner, chat), values)
+            else:  # it has just ended
+                yield self._kept(owner, chat, values)
+            return
+        yield {self.on.message: gr.update(**IDLE)}
+
+    def _looking(
+        self, writing: Writing, at: tuple[str, str, str], values: Values, clears: bool = False
+    ) -> Iterator[Updates]:
+        """An answer while it is written, `at` a tab, an owner, a chat: until the tab shows another chat or
+        is closed. The answer goes on, for those who come back."""
+        tab, owner, chat = at
+        try:
+            for updates in self._shown(writing.steps(BEAT), owner, values, clears):
+                if self.shown.of(tab, chat) != chat:
+                    yield self._instead(owner, self.shown.of(tab, chat), values)
+                    return
+                if updates:
+                    yield updates
+        except NotFound:  # the chat was deleted: here, or in another tab
+            if self.shown.of(tab, chat) == chat:
+                raise
+            yield self._instead(owner, self.shown.of(tab, chat), values)
+        except GeneratorExit:
+            writing.leave()
+            raise
 
     def _instead(self, owner: str, chat: str, values: Values) -> Updates:
         """What a tab shows by now: a step of the answer before it may have come later."""
         if self.running.writes((owner, chat)):
             return {self.on.message: gr.skip()}  # Gradio takes no empty dict
         try:
-            shown = self.showing.stored(owner, chat, values)
+            return self._kept(owner, chat, values)
         except NotFound:  # deleted in another tab
             return {self.on.message: gr.update(**IDLE)}
+
+    def _opened(self, owner: str, chat: str, values: Values) -> Updates:
+        """A chat, or a blank one, with its answer so far where one is being written. Raises `NotFound`."""
+        writing = self.writings.of((owner, chat))
+        shown = self.showing.stored(owner, chat, values)
+        if writing is None:
+            return shown
+        growing = self.showing.growing(writing.latest)
+        return shown | {
+            self.on.thread: growing,
+            self.on.message: gr.update(**BUSY),
+            self.on.look: new_id(),
+        }
+
+    def _kept(self, owner: str, chat: str, values: Values) -> Updates:
+        """A chat as it is kept. Raises `NotFound`."""
+        shown = self.showing.stored(owner, chat, values)
         return {part: shown[part] for part in (self.on.thread, self.on.message)}
 
     def _asking(self, values: Values, request: gr.Request) -> Asking:
@@ -190,18 +229,17 @@ class Listeners:
         return Asking.of(self.chats, owner_of(request), values[self.on.chat], chosen, may)
 
     def _shown(
-        self, steps: Iterator[Progress], owner: str, values: Values, clears: bool
+        self, steps: Iterator[Progress | None], owner: str, values: Values, clears: bool
     ) -> Iterator[Updates]:
-        """The steps worth showing: the first, the last, and between them not faster than the eye.
+        """What each step changes; nothing, where nothing is new.
 
         What only one step says must not be a `gr.update`: where steps come faster than the browser shows
         them, Gradio writes the next one over it. So that a message was taken is told by its id.
         """
-        shown = 0.0
         for number, step in enumerate(steps):
-            if number and not step.done and time.monotonic() - shown < BEAT:
+            if step is None:
+                yield {}
                 continue
-            shown = time.monotonic()
             updates: Updates = {self.on.thread: self.showing.growing(step)}
             if number == 0:
                 updates |= self.showing.around(owner, step.conversation, values)
@@ -217,7 +255,7 @@ class Listeners:
         """After a refusal: the conversation as it is kept, the message box as it was."""
         idle: Updates = {self.on.message: gr.update(**IDLE)}
         try:
-            return self.showing.stored(owner_of(request), values[self.on.chat] and chat, values)
+            return self._opened(owner_of(request), values[self.on.chat] and chat, values)
         except AppError:  # it was deleted meanwhile, or is nobody's; the sentence is already shown
             return idle
 
@@ -229,25 +267,25 @@ class Listeners:
 
     def load(self, values: Values, request: gr.Request) -> Updates:
         """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab."""
-        opened = self._tried(lambda owner: self.showing.stored(owner, values[self.on.chat], values), request)
+        opened = self._tried(lambda owner: self._opened(owner, values[self.on.chat], values), request)
         shown = opened or self._as_kept("", {**values, self.on.chat: ""}, request)
-        stays = {self.on.tabs}
-        if not self.shown.first(request.session_hash or "", shown.get(self.on.chat, "")):
-            stays |= {self.on.chat, self.on.thread, self.on.message}  # something was asked or opened already
+        on, stays = self.on, {self.on.tabs}
+        if not self.shown.first(request.session_hash or "", shown.get(on.chat, "")):
+            stays |= {on.chat, on.thread, on.message, on.look}  # something was asked or opened already
         return {part: update for part, update in shown.items() if part not in stays}
 
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button inside a message or beside it, in the list of chats or above it."""
-        asked = dict(event._data or {})
-        return self._safely(lambda owner: self._acted(owner, asked, values), request)
+        asked, tab = dict(event._data or {}), request.session_hash or ""
+        return self._safely(lambda owner: self._acted(owner, tab, asked, values), request)
 
-    def _acted(self, owner: str, asked: dict[str, Any], values: Values) -> Updates:
+    def _acted(self, owner: str, tab: str, asked: dict[str, Any], values: Values) -> Updates:
         chat, named = values[self.on.chat], str(asked.get("chat") or "")
         match asked.get("act"):
             case "new":
                 return self.showing.blank(owner, values)
             case "open":
-                return self.showing.whole(owner, self.chats.open(owner, named), values)
+                return self._opened(owner, named, values)
             case "choose":
                 message, index = str(asked.get("message")), int(asked.get("index") or 0)
                 return {self.on.thread: self.showing.thread(self.chats.choose(owner, chat, message, index))}
@@ -257,7 +295,10 @@ class Listeners:
             case "rename":
                 self.chats.rename(owner, named, str(asked.get("title") or ""))
             case "delete":
+                if named == chat:  # before its answer hears of it
+                    self.shown.show(tab, "")
                 self.chats.delete(owner, named)
+                self.running.stop((owner, named))
                 if named == chat:
                     return self.showing.blank(owner, values)
         return {self.on.chats.chats: self.showing.list(owner, chat, values)}
@@ -311,15 +352,3 @@ class Listeners:
         with Told():
             return make(owner_of(request))
         return None
-
-
-def _end(steps: Iterator[Progress], held: ExitStack) -> None:
-    """The rest of an answer that was told to stop, which nobody looks at."""
-    with held:
-        try:
-            for _ in steps:
-                pass
-        except NotFound:
-            pass  # its chat was deleted
-        except Exception:
-            log.exception("an answer that was left could not be kept")

@@ -54,6 +54,7 @@ class Parts:
     left: gr.Textbox  # the answer to such a question, as JSON for the browser
     attached: gr.Number  # how many images the message box holds
     taken: gr.Textbox  # the id of the last message that was taken out of the message box
+    look: gr.Textbox  # changes where a chat was opened whose answer is being written
     knows: gr.HTML
     chat: gr.Textbox  # the id of the chat that is shown; empty for a new one
     bridge: gr.HTML  # what buttons inside messages and lists report to
@@ -135,6 +136,7 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
             notice = steady(elem_id="notice")
             asks, left = gr.Number(0, visible=False), gr.Textbox(visible=False)
             attached, taken = gr.Number(0, visible=False), gr.Textbox(visible=False)
+            look = gr.Textbox(visible=False)
             message = gr.MultimodalTextbox(
                 elem_id="message", file_count="multiple", file_types=["image", ".pdf"], sources=["upload"],
                 show_label=False, placeholder=model_bar.hint(first, begin), lines=1, max_lines=8,
@@ -156,5 +158,6 @@ def _conversation(rows: Mapping[str, Checkpoint], first: Checkpoint) -> dict[str
         "left": left,
         "attached": attached,
         "taken": taken,
+        "look": look,
         "knows": knows,
     }
