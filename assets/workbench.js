@@ -22,7 +22,7 @@
 
   // What this tab shows. `page` is the key of the page on the stage, `picked` the keys that are asked about.
   const now = { sheet: null, finding: null, beside: null, names: null, page: "", picked: new Set(), run: "",
-    own: false, hidden: new Set(), dataset: null };
+    own: "", hidden: new Set(), dataset: null };
   const shown = () => now.sheet?.pages.find((page) => page.key === now.page);
   const address = (key) => `${vlmRoot}/bench/${encodeURIComponent(now.sheet.id)}/${encodeURIComponent(key)}`;
   const regionsOn = (finding) => (finding?.regions || []).filter((region) => region.page === now.page);
@@ -33,10 +33,11 @@
     const news = JSON.parse(text || "{}");
     if ("datasets" in news) return drawDatasets(news.datasets);
     if ("refused" in news) return refused();
+    if ("of" in news && news.of !== now.sheet?.id) return;  // an answer about a sheet that was left
     if ("edited" in news) { if (now.finding?.id === news.edited) now.finding.updated = news.updated; }
     if ("sheet" in news) openSheet(news.sheet);
     if ("finding" in news) now.finding = news.finding;
-    if ("beside" in news) Object.assign(now, { beside: news.beside, names: news.names || null, own: Boolean(news.own) });
+    if ("beside" in news) Object.assign(now, { beside: news.beside, names: news.names || null, own: news.own ? news.page : "" });
     if (news.page && now.sheet?.pages.some((page) => page.key === news.page)) choose(news.page);
     else if ("sheet" in news && now.finding && !now.finding.pages.includes(now.page) && now.finding.pages.length)
       choose(now.finding.pages[0]);
@@ -109,7 +110,7 @@
     const several = Boolean(now.beside);
     at("stage-title").textContent = page && now.sheet.pages.length > 1 ? page.title : "";
     at("own-text").hidden = now.sheet?.kind !== "document";
-    at("own-text").setAttribute("aria-pressed", String(now.own));
+    at("own-text").setAttribute("aria-pressed", String(Boolean(now.own)));
     at("beside-figure").hidden = !several;
     at("first-name").hidden = !several;
     overlay.closest(".overlays").hidden = !page;
@@ -142,6 +143,13 @@
 
   // --- pages -----------------------------------------------------------------------------
   let last = "";
+  const turnTo = (key) => {
+    now.page = key;
+    if (now.own && now.own !== key) dropOwn();
+    draw();
+  };
+  const dropOwn = () => now.finding?.id ? quick("show", { finding: now.finding.id, page: now.page })
+    : quick("restore", { sheet: now.sheet.id, finding: "" });
   const pickPage = (key, event) => {
     const keys = now.sheet.pages.map((page) => page.key);
     if (event.shiftKey && keys.includes(last)) {
@@ -154,13 +162,11 @@
       now.picked = new Set([key]);
       last = key;
     }
-    now.page = now.picked.has(key) ? key : [...now.picked][0];
-    draw();
+    turnTo(now.picked.has(key) ? key : [...now.picked][0]);
   };
   const goTo = (key) => {
     if (!now.sheet?.pages.some((page) => page.key === key)) return;
-    now.page = key;
-    draw();
+    turnTo(key);
     at("strip-pages").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   };
 
@@ -303,10 +309,7 @@
     fit: () => { overlay().fit(); at("bench-beside").fit?.(); },
     "zoom-in": () => overlay().zoom(1.5),
     "zoom-out": () => overlay().zoom(1 / 1.5),
-    "own-text": () => {
-      if (now.own) quick("show", { finding: now.finding?.id || "" });
-      else quick("own-text", { page: now.page });
-    },
+    "own-text": () => { if (now.own) dropOwn(); else quick("own-text", { page: now.page }); },
     show: (on) => quick("show", { finding: on.dataset.finding }),
     forget: (on) => { gone = true; quick("forget", { finding: on.dataset.finding }); },
     toggle: (on) => hide(on.dataset.label),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +12,13 @@ from typing import Any
 
 import anyio
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 
 from tests.ui.fake_engine import FakeEngine
 from vlm_app.api.export_routes import FOLDER, RESERVE, export_routes
 from vlm_app.chat import Chats
+from vlm_app.media import picture_from
 from vlm_app.settings import settings
 from vlm_app.store import Store
 
@@ -56,6 +60,25 @@ async def asked(app: Starlette, owner: str, sent: Callable[[], Any] | None = Non
 
     await app(scope(owner), receive, send)
     return messages[0]["status"], b"".join(each.get("body", b"") for each in messages)
+
+
+def test_a_chat_whose_image_is_damaged_is_named_and_all_others_are_there(
+    app: Starlette, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    chats = Chats(store, FakeEngine())
+    picture = picture_from(Image.new("RGB", (40, 30), "red"))
+    for _ in chats.send(MINE, chats.new(MINE), (picture, "a damaged one")):
+        pass
+    store.close()
+    for image in (tmp_path / "images").rglob("*.png"):
+        image.write_bytes(image.read_bytes()[:40])
+    status, body = anyio.run(asked, app, MINE)
+    assert status == 200
+    with zipfile.ZipFile(io.BytesIO(body)) as whole:
+        names = whole.namelist()
+        assert len(names) == 2 and names[-1] == "not-exported.txt"
+        assert b"a damaged one: The image" in whole.read("not-exported.txt")
 
 
 def test_a_second_export_waits_until_the_first_is_downloaded(app: Starlette, tmp_path: Path) -> None:

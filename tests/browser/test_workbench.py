@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.bench_desk import PHOTOGRAPHS, Desk, desk
 from tests.browser.conftest import Server
+from tests.browser.drawn import draw
 from tests.browser.visitor import Visitor
 
 __all__ = ["desk"]
@@ -244,4 +245,29 @@ def test_scanned_page_is_read_where_its_text_stands(real: Server, context: Brows
     left, right = ((line["x"] - page["x"] + more) / page["width"] for more in (0, line["width"]))
     top, bottom = ((line["y"] - page["y"] + more) / page["height"] for more in (0, line["height"]))
     assert (left, top, right, bottom) == pytest.approx(TITLE, abs=0.05)  # a line has some air
+    assert desk.visitor.errors == []
+
+
+def test_a_sheet_that_is_opened_while_another_is_asked_about_stays_as_it_is(
+    desk: Desk, tmp_path: Path
+) -> None:
+    other = draw(tmp_path / "other.png", colour="blue")
+    desk.open(other)
+    desk.open(SHAPES)
+    desk.choose("Ask a question", "word " * 400)  # it is said again, a word in a hundredth of a second
+    desk.page.click("#bench-go")
+    expect(desk.found).to_contain_text("You said: word")
+    desk.page.click("[popovertarget=bench-recent]")
+    desk.page.locator("#bench-recent").get_by_text("other.png").click()
+    expect(desk.visitor.sentence).to_contain_text("The question about 'shapes.png' goes on")
+    expect(desk.page.locator("#bench-go")).to_be_visible()
+    desk.mark("mine", (0.2, 0.2), (0.4, 0.4))
+    desk.page.wait_for_timeout(6000)  # until the other answer has ended
+    expect(desk.page.locator("#bench-name strong")).to_contain_text("other.png")
+    expect(desk.found.locator(".bench-regions")).to_contain_text("mine")
+    expect(desk.page.locator("#bench-answer")).not_to_contain_text("word")
+    desk.page.click("[popovertarget=bench-recent]")
+    desk.page.locator("#bench-recent").get_by_text("shapes.png").click()
+    expect(desk.found).to_contain_text("You said: word word")
+    expect(desk.past).to_have_count(1)
     assert desk.visitor.errors == []

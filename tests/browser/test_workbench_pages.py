@@ -86,6 +86,23 @@ def test_files_own_text_stands_beside_the_reading(desk: Desk, paper: Path) -> No
     expect(desk.found).to_contain_text("red circle")
 
 
+def test_files_own_text_is_shown_and_left_again_where_nothing_was_asked(desk: Desk, paper: Path) -> None:
+    desk.open(paper)
+    desk.visitor.press("The file’s own text")
+    expect(desk.found).to_contain_text("Invoice 1001")
+    desk.visitor.press("The file’s own text")
+    expect(desk.page.locator("#own-text")).to_have_attribute("aria-pressed", "false")
+    expect(desk.page.locator("#bench-answer")).not_to_contain_text("Invoice")
+    desk.visitor.press("The file’s own text")
+    expect(desk.found).to_contain_text("Invoice 1001")
+    desk.pages.nth(1).locator("button").click()
+    expect(desk.page.locator("#own-text")).to_have_attribute("aria-pressed", "false")
+    expect(desk.page.locator("#stage-title")).to_have_text("Page 2")
+    desk.mark("stamp", (0.2, 0.2), (0.4, 0.4))
+    expect(desk.visitor.sentence).to_have_count(0)
+    assert desk.visitor.errors == []
+
+
 # --- video ------------------------------------------------------------------------------
 
 

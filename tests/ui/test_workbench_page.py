@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -246,7 +247,8 @@ def test_file_of_regions_comes_back_to_the_page_it_is_about(bench: Bench, tmp_pa
     path = tmp_path / f"regions{FORMATS[kind].suffix}"
     path.write_bytes(exported(bench.result("me", before.id), kind))
     assert kind_of(path.read_bytes(), path.name) == kind
-    after = from_file(bench, "me", before.sheet, path)
+    after, left_out = from_file(bench, "me", before.sheet, path)
+    assert left_out == []
     assert after.sheet == before.sheet
     assert [each.label for each in after.regions] == [each.label for each in before.regions]
     assert all(mark.maker == PERSON for mark in after.marks)
@@ -304,6 +306,39 @@ def test_words_about_two_pictures_at_once_are_no_example(bench: Bench, tmp_path:
     assert last.finding is not None
     with pytest.raises(BadInput, match="one page at a time"):
         Datasets(Store(tmp_path / "examples"), bench).add("me", last.finding.id)
+
+
+def test_an_answer_that_broke_off_is_no_example_before_somebody_corrects_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "examples")
+    found, stop = asked(bench), threading.Event()
+    folder = settings().assets / "examples"
+    sheet = bench.open("me", [(folder / name, name) for name in ("shapes.png", "signs.png", "chart.png")])
+    keys = [page.key for page in sheet.pages]
+    for step in bench.ask("me", sheet.id, keys, Question(Task.DETECT, "", "pebble"), stop):
+        if step.done == 1:
+            stop.set()
+    assert step.finding is not None and step.finding.pages == tuple(keys[:2])
+    said = _unescaped(Datasets(store, bench).add("me", step.finding.id))
+    assert (
+        "Added" in said
+        and "The last page that was asked about is left out, as its answer was stopped." in said
+    )
+    kept = Examples(store)
+    [dataset] = kept.datasets("me")
+    assert len(kept.examples("me", dataset.id)) == 1
+
+    stop.clear()
+    steps = bench.ask("me", sheet.id, keys[:1], Question(Task.DETECT, "", "pebble"), stop)
+    next(steps)
+    stop.set()
+    *_, step = steps
+    assert step.finding is not None
+    with pytest.raises(BadInput, match="was stopped before its end: correct it first"):
+        Datasets(store, bench).add("me", step.finding.id)
+    corrected = bench.edit("me", step.finding.id, marks=found.marks[:1])
+    assert "Added" in Datasets(store, bench).add("me", corrected.id)
 
 
 def test_what_nobody_asked_yet_is_no_example(bench: Bench, tmp_path: Path) -> None:

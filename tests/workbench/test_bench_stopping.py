@@ -262,6 +262,21 @@ def test_a_long_question_is_saved_on_its_way(
     assert (whole.pages, whole.answer.finish) == (("p1", "p2", "p3"), Finish.STOP)
 
 
+def test_what_was_saved_on_its_way_and_corrected_stays_as_it_was_corrected(
+    bench: Bench, document: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "SAVE_SECONDS", 0.0)
+    sheet = bench.open(OWNER, document(4))
+    steps = bench.ask(OWNER, sheet.id, ["p1", "p2", "p3", "p4"], DETECT)
+    while not bench.findings(OWNER, sheet.id):
+        next(steps)
+    [saved] = bench.findings(OWNER, sheet.id)
+    corrected = bench.edit(OWNER, saved.id, text="A circle, in truth.")
+    whole = found(steps)
+    assert bench.findings(OWNER, sheet.id) == (corrected, whole)
+    assert whole.pages == ("p1", "p2", "p3", "p4") and not whole.corrected
+
+
 def test_frames_that_are_taken_off_while_they_are_asked_about_are_put_back(bench: Bench, film: Files) -> None:
     sheet = bench.sample(OWNER, bench.open(OWNER, film).id, count=2)
     steps = bench.ask(OWNER, sheet.id, [page.key for page in sheet.pages], DETECT)

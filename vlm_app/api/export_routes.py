@@ -76,11 +76,18 @@ def _write(chats: Chats, owner: str, path: Path) -> None:
     found = chats.list(owner)
     if not found:
         raise NotFound("There is no chat to export yet.")
+    missing = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as whole:
         for number, chat in enumerate(found, 1):
-            data = chats.export_json(owner, chat.id)
+            try:
+                data = chats.export_json(owner, chat.id)
+            except NotFound as error:  # deleted meanwhile, or an image of it is damaged
+                missing.append(f"{chat.title}: {error.sentence}")
+                continue
             _check_disk(path.parent, len(data))
             whole.writestr(f"{number:03}-{slug(chat.title)}.json", data)
+        if missing:
+            whole.writestr("not-exported.txt", "\n".join(missing) + "\n")
 
 
 def _check_disk(folder: Path, more: int) -> None:

@@ -31,7 +31,7 @@ from vlm_app.ui.parts import images_in, message_of
 from vlm_app.ui.running import Running
 from vlm_app.ui.servers_listeners import ServersListeners
 from vlm_app.ui.showing import BUSY, IDLE, Showing, Updates, Values, checkpoint_of
-from vlm_app.ui.shown_chats import ShownChats
+from vlm_app.ui.shown import Shown
 from vlm_app.ui.teaching import Teaching, TeachingListeners
 from vlm_app.ui.told import Told
 from vlm_app.ui.writing import Writing, Writings
@@ -62,7 +62,7 @@ class Listeners:
         self.showing = Showing(parts, chats, engine, teaching.places)
         self.running = running
         self.writings = Writings(running)
-        self.shown = ShownChats()
+        self.shown = Shown()
 
     # --- wiring -----------------------------------------------------------------------
 

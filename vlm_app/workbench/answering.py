@@ -196,7 +196,9 @@ class Answering:
         media = tuple(kept.media or self._media.get(kept.page.key, "") for kept in begun)
         names = tuple(name_of(asked.sheet, kept.page) for kept in begun)
         tracked = tuple(Tracked(mark, place) for place, mark in enumerate(marks))
-        return self._sheets.add_finding(Record(finding, media, names, tracked), begun)
+        kept = self._sheets.add_finding(Record(finding, media, names, tracked), begun)
+        self._id = kept.id
+        return kept
 
     def _note(self) -> str:
         begun, whole = len(self._begun), len(self._asked.kept)

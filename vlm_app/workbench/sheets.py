@@ -156,8 +156,9 @@ class Sheets:
     # --- findings -------------------------------------------------------------------------
 
     def add_finding(self, record: Record, pages: Sequence[Kept] = ()) -> Finding:
-        """Adds it, or puts it in the place of what was saved of it on its way. `pages` are those that
-        it is about: frames that were taken off the sheet meanwhile are put back.
+        """Adds it, or puts it in the place of what was saved of it on its way, where nobody corrected that:
+        then it is another one, with an id of its own. `pages` are those that it is about: frames that were
+        taken off the sheet meanwhile are put back.
 
         Raises `NotFound` when the sheet has been deleted.
         """
@@ -167,12 +168,18 @@ class Sheets:
             beside = finding.beside
             if beside is not None and session.get(FindingRow, beside) is None:
                 beside = None  # forgotten while the second opinion was written
-            row = session.get(FindingRow, finding.id) or FindingRow(
-                id=finding.id,
-                owner=finding.owner,
-                sheet_id=finding.sheet,
-                beside=beside,
-                created=finding.created,
+            row = session.get(FindingRow, finding.id)
+            taken = row is not None and record_of(row).finding.corrected
+            row = (
+                row
+                if row is not None and not taken
+                else FindingRow(
+                    id=new_id() if taken else finding.id,
+                    owner=finding.owner,
+                    sheet_id=finding.sheet,
+                    beside=beside,
+                    created=finding.created,
+                )
             )
             _put_back(sheet, pages)
             row.body, row.updated = record_to_dict(record), _after(finding.updated)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vlm_app.ui.workbench.asking import GONE
 from vlm_app.ui.workbench.comparing import compared, on_page, own_text
 from vlm_app.ui.workbench.opening import begun, from_chat, from_file
 from vlm_app.ui.workbench.showing import BenchShowing, Updates
-from vlm_app.ui.workbench.telling import finding_data, told
+from vlm_app.ui.workbench.telling import told
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding
 
@@ -103,8 +104,12 @@ class Acts:
 
     def take_in(self, owner: str, sheet: str, path: Path) -> Updates:
         """Regions of a file become a finding of the sheet."""
-        finding = from_file(self.bench, owner, sheet, path)
-        return self.showing.sheet(owner, self.bench.sheet(owner, finding.sheet), finding.id)
+        finding, left_out = from_file(self.bench, owner, sheet, path)
+        updates = self.showing.sheet(owner, self.bench.sheet(owner, finding.sheet), finding.id)
+        if left_out:
+            said = f"Left out, as no picture of that name is open here: {', '.join(left_out)}."
+            updates[self.showing.on.progress] = f'<p class="status" role="status">{escape(said)}</p>'
+        return updates
 
     # --- video ------------------------------------------------------------------------------
 
@@ -123,7 +128,8 @@ class Acts:
 
     def _show(self, press: Press) -> Updates:
         finding = self.bench.finding(press.owner, press.text("finding"))
-        return self.showing.finding(press.owner, self.bench.sheet(press.owner, finding.sheet), finding)
+        sheet = self.bench.sheet(press.owner, finding.sheet)
+        return self.showing.finding(press.owner, sheet, finding, page=press.text("page"))
 
     def _forget(self, press: Press) -> Updates:
         self.bench.forget(press.owner, press.text("finding"))
@@ -152,13 +158,7 @@ class Acts:
         return self._kept(press, finding)
 
     def _kept(self, press: Press, finding: Finding) -> Updates:
-        sheet = self.bench.sheet(press.owner, finding.sheet)
-        updates = self.showing.finding(press.owner, sheet, finding)
-        sides = self.showing.sides(press.owner, finding)
-        updates[self.showing.on.told] = told(
-            edited=finding.id, updated=finding.updated.isoformat(), finding=finding_data(finding, sides)
-        )
-        return updates
+        return self.showing.edited(press.owner, self.bench.sheet(press.owner, finding.sheet), finding)
 
     # --- a file's own text --------------------------------------------------------------------
 

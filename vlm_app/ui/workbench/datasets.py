@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlm_app.errors import BadInput
 from vlm_app.finetune.examples import Example, Examples, Reply, Source
-from vlm_app.types import PERSON, Region, Task
+from vlm_app.types import PERSON, Finish, Region, Task
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vlm_app.store import Store
 
 CORRECTIONS = "My corrections"  # the dataset that one click adds to
+_BROKEN_OFF = (Finish.FAILED, Finish.CANCELLED)
 _IN_WORDS = frozenset({Task.CAPTION, Task.OCR, Task.DESCRIBE_REGION})  # their text is not made of regions
 
 
@@ -42,11 +43,11 @@ class Datasets:
         if not finding_id:
             raise BadInput("There is nothing to add yet: ask something first.")
         finding = self.bench.finding(owner, finding_id)
+        parts, left_out = _whole(finding, _parts(finding))
         id = self._dataset(owner, dataset)
-        added = [
-            self.examples.add(owner, id, self._example(owner, finding, part)) for part in _parts(finding)
-        ]
-        return f'<p class="status done" role="status">{escape(added[-1].sentence)}</p>'
+        added = [self.examples.add(owner, id, self._example(owner, finding, part)) for part in parts]
+        said = " ".join(filter(None, (added[-1].sentence, left_out)))
+        return f'<p class="status done" role="status">{escape(said)}</p>'
 
     def _dataset(self, owner: str, id: str) -> str:
         known = self.examples.datasets(owner)
@@ -86,6 +87,19 @@ def _parts(finding: Finding) -> list[range]:
             "or read the text with places."
         )
     return [pages] if finding.question.task is Task.CHAT else [range(page, page + 1) for page in pages]
+
+
+def _whole(finding: Finding, parts: list[range]) -> tuple[list[range], str]:
+    """The parts that were answered to their end, or corrected, and a sentence on the one that was not.
+
+    Raises BadInput where there is none.
+    """
+    if finding.corrected or finding.answer.finish not in _BROKEN_OFF:
+        return parts, ""
+    how = "failed" if finding.answer.finish is Finish.FAILED else "was stopped"
+    if len(parts) == 1:
+        raise BadInput(f"This answer {how} before its end: correct it first, or ask again.")
+    return parts[:-1], f"The last page that was asked about is left out, as its answer {how}."
 
 
 def _reply(text: str, regions: Sequence[Region], finding: Finding, pages: Sequence[int]) -> Reply:

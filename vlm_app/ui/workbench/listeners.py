@@ -3,10 +3,12 @@ a value of that tab, and whose it is comes from the signed cookie of each reques
 
 from __future__ import annotations
 
+import contextvars
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +24,7 @@ from vlm_app.errors import NotFound
 from vlm_app.people import Person
 from vlm_app.types import Answer
 from vlm_app.ui.running import Running
+from vlm_app.ui.shown import Shown
 from vlm_app.ui.told import Told
 from vlm_app.ui.workbench import choosing
 from vlm_app.ui.workbench.acts import Acts
@@ -33,6 +36,7 @@ from vlm_app.ui.workbench.showing import BenchShowing, Updates, Values, progress
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding, Kind, Question, Sheet, Step
 
+log = logging.getLogger(__name__)
 BEAT = 0.15  # seconds between two pictures of a growing answer
 TELL = "(told) => window.vlmBenchTell(told)"
 OPENED = "() => { window.vlmBenchOpened() }"
@@ -52,6 +56,7 @@ class BenchListeners:
         self.acts = acts
         self.showing: BenchShowing = acts.showing
         self.running = running
+        self.shown = Shown()
 
     def connect(self, tab: gr.Tab, news: gr.HTML, loaded: Any) -> None:
         """Ties events to listeners. All that runs a model stands in the queue of the answers; `news` is
@@ -79,20 +84,35 @@ class BenchListeners:
 
     def ask(self, values: Values, event: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """Run, a ready question, or a part that was drawn."""
-        asked = dict(event._data or {})
+        asked, tab = dict(event._data or {}), request.session_hash or ""
         with Told():
             owner = owner_of(request)
             sheet = self.bench.sheet(owner, values[self.on.sheet])
             stop = threading.Event()
-            with self.running.answer((owner, str(asked.get("run"))), stop):
+            with ExitStack() as held:
+                held.enter_context(self.running.answer((owner, str(asked.get("run"))), stop))
+                steps = self._answered(person_of(request), sheet, values, asked, stop)
+                held.enter_context(closing(steps))
                 try:
-                    yield from self._answered(person_of(request), sheet, values, asked, stop)
+                    for updates in steps:
+                        if self.shown.of(tab, sheet.id) != sheet.id:
+                            _go_on(steps, held.pop_all())
+                            yield self._left(owner, tab, sheet)
+                            return
+                        yield updates
                 except NotFound:
                     if self._is_there(owner, sheet):
                         raise
             return
         with Told():  # what was there before
             yield self.showing.restored(owner_of(request), values[self.on.sheet], values[self.on.finding])
+
+    def _left(self, owner: str, tab: str, sheet: Sheet) -> Updates:
+        """Another sheet was opened while this one was asked about: that is shown, as a step may have come
+        after it."""
+        if self._is_there(owner, sheet):
+            gr.Info(f"The question about '{sheet.name}' goes on: its answer will be there.", title="")
+        return self.showing.restored(owner, self.shown.of(tab, ""), "")
 
     def _is_there(self, owner: str, sheet: Sheet) -> bool:
         """Whether a sheet was not deleted while it was asked about: whoever did that knows."""
@@ -103,7 +123,7 @@ class BenchListeners:
 
     def _answered(
         self, person: Person, sheet: Sheet, values: Values, asked: dict[str, Any], stop: threading.Event
-    ) -> Iterator[Updates]:
+    ) -> Generator[Updates]:
         """One answer, and that of a second model where one is chosen."""
         chosen, owner = self._chosen(values), person.owner
         first: Finding | None
@@ -146,13 +166,13 @@ class BenchListeners:
                 kept = step.finding or kept
                 if step.finding is None and time.monotonic() - shown >= BEAT:
                     shown = time.monotonic()
-                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, question, sheet))
+                    yield self.showing.growing(sheet, _with(live, step), self._how_far(step, live, sheet))
         return kept
 
-    def _how_far(self, step: Step, question: Question, sheet: Sheet) -> str:
+    def _how_far(self, step: Step, live: Finding, sheet: Sheet) -> str:
         if step.total <= 1 and not step.answer.text and not step.marks:
-            return self._waiting(question)
-        unit = "Tile" if question.detail else UNITS[sheet.kind].capitalize()
+            return self._waiting(live.question)
+        unit = "Tile" if live.question.detail and len(live.pages) == 1 else UNITS[sheet.kind].capitalize()
         return progress(step.done, step.total, unit)
 
     def _waiting(self, question: Question) -> str:
@@ -205,7 +225,10 @@ class BenchListeners:
     def _safely(self, make: Callable[[str], Updates], request: gr.Request) -> Updates:
         """The updates; where they fail, a sentence, and the browser shows again what is kept."""
         with Told():
-            return make(owner_of(request))
+            updates = make(owner_of(request))
+            if self.on.sheet in updates:
+                self.shown.show(request.session_hash or "", updates[self.on.sheet])
+            return updates
         return {self.on.told: self.acts.refused()}
 
     # --- who is asked -----------------------------------------------------------------------
@@ -222,6 +245,22 @@ class BenchListeners:
             now = self.showing.chip(model or "", choice)
             return gr.skip() if now == chip else now
         return gr.skip()
+
+
+def _go_on(steps: Generator[Updates], held: ExitStack) -> None:
+    """The rest of an answer at which nobody looks: it is kept with its sheet."""
+
+    def rest() -> None:
+        with held:
+            try:
+                for _ in steps:
+                    pass
+            except NotFound:
+                pass  # its sheet was deleted
+            except Exception:
+                log.exception("a question that was left on the workbench could not be kept")
+
+    threading.Thread(target=contextvars.copy_context().run, args=(rest,), daemon=True).start()
 
 
 def _with(live: Finding, step: Step) -> Finding:

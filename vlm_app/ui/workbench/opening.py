@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,8 +11,10 @@ from pathlib import Path
 from vlm_app.chat import Chats, Message
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.grounding.formats import imported
+from vlm_app.grounding.formats.result import unique
 from vlm_app.settings import settings
 from vlm_app.types import Answer, Region, Task
+from vlm_app.workbench.answering import name_of
 from vlm_app.workbench.bench import Bench
 from vlm_app.workbench.sheet import Finding, Mark, Question, Sheet
 
@@ -54,8 +57,9 @@ def _answer(message: Message, given: int | None) -> Answer | None:
     return message.answer
 
 
-def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> Finding:
-    """Regions of a COCO, Label Studio or JSON file on the pages that they name.
+def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> tuple[Finding, list[str]]:
+    """Regions of a COCO, Label Studio or JSON file on the pages that they name, and the names of pictures
+    whose regions were left out, as they are no pages here.
 
     Raises BadInput where the file cannot be read, or is about other pictures.
     """
@@ -73,7 +77,9 @@ def from_file(bench: Bench, owner: str, sheet_id: str, path: Path) -> Finding:
     ]
     if not regions:
         raise BadInput(f"'{path.name}' holds no region for the pages that are open: open its pictures first.")
-    return _kept(bench, owner, sheet_id, pages, regions)
+    names = [each.name for each in result.images]
+    lost = sorted({each.image for each in result.regions} - places.keys())
+    return _kept(bench, owner, sheet_id, pages, regions), [names[image] for image in lost]
 
 
 def let_go(upload: Path) -> None:
@@ -98,12 +104,22 @@ def kind_of(data: bytes, name: str) -> str:
 
 
 def _places(names: list[str], sheet: Sheet) -> dict[int, str]:
-    """Which page each picture of a file is: by its name, else by its order."""
-    titles = {Path(page.title).stem.casefold(): page.key for page in sheet.pages}
-    found = {at: titles.get(Path(name).stem.casefold(), "") for at, name in enumerate(names)}
-    if any(found.values()) or len(names) > len(sheet.pages):
-        return {at: key for at, key in found.items() if key}
-    return {at: sheet.pages[at].key for at in range(len(names))}
+    """Which page each picture of a file is: by the name that an export gives it, else by what stands before
+    its ending; where no name is known, by their order."""
+    named = [(name.casefold(), page.key) for name, page in zip(_names(sheet), sheet.pages, strict=True)]
+    whole = dict(named)
+    stems = Counter(Path(name).stem for name, _ in named)
+    alone = {Path(name).stem: key for name, key in named if stems[Path(name).stem] == 1}
+    asked = [Path(name.casefold()) for name in names]
+    found = {at: whole.get(each.name) or alone.get(each.stem) for at, each in enumerate(asked)}
+    if not any(found.values()) and len(names) == len(sheet.pages):
+        return {at: page.key for at, page in enumerate(sheet.pages)}
+    return {at: key for at, key in found.items() if key}
+
+
+def _names(sheet: Sheet) -> list[str]:
+    """What the pages of a sheet are called in files that are exported."""
+    return unique(name_of(sheet, page) for page in sheet.pages)
 
 
 def _kept(bench: Bench, owner: str, sheet_id: str, pages: tuple[str, ...], regions: list[Region]) -> Finding:

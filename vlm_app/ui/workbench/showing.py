@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -53,6 +53,13 @@ class BenchShowing:
         }
         return around | self.finding(owner, sheet, shown, page=page)
 
+    def edited(self, owner: str, sheet: Sheet, kept: Finding) -> Updates:
+        """A finding that was changed: the browser has drawn the change already, on the page that it shows."""
+        findings = self.bench.findings(owner, sheet.id)
+        both = compared(kept, next((each for each in findings if each.beside == kept.id), None))
+        news = told(edited=kept.id, updated=kept.updated.isoformat(), **_news(kept, both))
+        return self.finding(owner, sheet, kept) | {self.on.told: news}
+
     def finding(self, owner: str, sheet: Sheet, shown: Finding | None, *, page: str = "") -> Updates:
         """A finding with its second opinion."""
         findings = self.bench.findings(owner, sheet.id)
@@ -70,12 +77,6 @@ class BenchShowing:
         other = next((each for each in findings if each.beside == shown.id), None)
         return updates | self.pair(sheet, shown, compared(shown, other), page=page)
 
-    def sides(self, owner: str, shown: Finding) -> Mapping[str, str]:
-        """How its marks compare with those of its second opinion."""
-        findings = self.bench.findings(owner, shown.sheet)
-        both = compared(shown, next((each for each in findings if each.beside == shown.id), None))
-        return both.first if both else {}
-
     def pair(
         self, sheet: Sheet, shown: Finding, both: Compared | None, *, page: str = "", own: bool = False
     ) -> Updates:
@@ -87,16 +88,7 @@ class BenchShowing:
             second = render.Around(sheet, catalog(), both.second, both.other_words)
             beside = render.opinion(both.other, second, both.agreed)
         updates: Updates = {self.on.answer: render.answer(shown, around, fixed=own, beside=beside)}
-        news: dict[str, Any] = {
-            "sheet": sheet_data(sheet),
-            "finding": finding_data(shown, sides),
-            "beside": finding_data(both.other, both.second) if both else None,
-            "page": page,
-            "own": own,
-        }
-        if both:
-            news["names"] = [_name(shown), _name(both.other)]
-        updates[self.on.told] = told(**news)
+        updates[self.on.told] = told(sheet=sheet_data(sheet), page=page, own=own, **_news(shown, both))
         return updates
 
     def blank(self, owner: str) -> Updates:
@@ -132,7 +124,7 @@ class BenchShowing:
         return {
             self.on.answer: render.answer(finding, around, fixed=True),
             self.on.progress: progress,
-            self.on.told: told(finding=finding_data(finding, live=True), beside=None),
+            self.on.told: told(finding=finding_data(finding, live=True), beside=None, of=sheet.id),
         }
 
     def waiting(self, model: str) -> str:
@@ -201,6 +193,14 @@ def progress(done: int, total: int, unit: str) -> str:
     if total <= 1:
         return ""
     return f'<p class="status" role="status">{unit} {min(done + 1, total)} of {total}</p>'
+
+
+def _news(shown: Finding, both: Compared | None) -> dict[str, Any]:
+    """A finding and its second opinion as the browser draws them."""
+    if both is None:
+        return {"finding": finding_data(shown, {}), "beside": None}
+    sides = {"finding": finding_data(shown, both.first), "beside": finding_data(both.other, both.second)}
+    return sides | {"names": [_name(shown), _name(both.other)]}
 
 
 def _name(finding: Finding) -> str:

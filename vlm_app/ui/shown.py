@@ -1,4 +1,4 @@
-"""Which chat each tab shows: an answer that is being written goes to the tabs that show its chat."""
+"""What each tab shows: an answer that is being written goes to the tabs that show its chat, or its sheet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ UNKNOWN = "unknown"  # no chat has such an id
 _MOST = 10_000  # tabs; the one that was not heard of for the longest time is forgotten
 
 
-class ShownChats:
-    """The ids of chats by tab, '' for a new chat. A tab that is not known shows what it says."""
+class Shown:
+    """The ids of chats, or of the workbench's sheets, by tab; '' is a new one. A tab that is not known shows
+    what it says."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
