@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from vlm_app import first_run
+
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml")
 
@@ -83,3 +85,7 @@ def test_a_machine_without_a_browser_is_told_so_where_it_cannot_be_installed(tmp
 def test_the_check_can_be_read_by_an_old_python() -> None:
     for name in ("__init__.py", "first_run.py"):
         ast.parse((ROOT / "vlm_app" / name).read_text(), feature_version=(3, 6))
+
+
+def test_folders_that_are_made_later_are_looked_for_where_they_will_be(tmp_path: Path) -> None:
+    assert first_run.disk_problem(str(tmp_path), str(tmp_path), str(tmp_path / "nobody" / "home")) == ""

@@ -45,6 +45,8 @@ def disk_problem(venv: str, temporary: str, cache: str) -> str:
     """A sentence, or nothing: is there room in the folders of .venv, of pip's downloads and of its cache?"""
     needed: Dict[int, Tuple[str, float]] = {}
     for folder, gigabytes in ((cache, DOWNLOAD_GB), (temporary, DOWNLOAD_GB), (venv, VENV_GB)):
+        while not os.path.isdir(folder):  # it is made in the nearest one that is there
+            folder = os.path.dirname(os.path.abspath(folder))
         disk = os.stat(folder).st_dev
         needed[disk] = (folder, gigabytes + needed.get(disk, ("", 0.0))[1])
     for folder, gigabytes in needed.values():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from vlm_app.api.owner import Owners
 
@@ -28,3 +31,16 @@ def test_every_visitor_is_another_one(tmp_path: Path) -> None:
 def test_secret_is_for_this_user_alone(tmp_path: Path) -> None:
     Owners(tmp_path)
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("left", [b"", b"half of it"], ids=["nothing", "a part"])
+def test_a_secret_of_which_a_crash_left_less_is_made_anew(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "secret").write_bytes(left)
+    owners = Owners(tmp_path)
+    assert len(owners.secret) == 64 and Owners(tmp_path).secret == owners.secret
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_all_that_begin_at_once_have_one_secret(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        assert len({owners.secret for owners in pool.map(lambda _: Owners(tmp_path), range(16))}) == 1

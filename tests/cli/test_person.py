@@ -55,6 +55,18 @@ def test_what_is_wrong_is_told_in_a_sentence(run: Run) -> None:
     assert status == 2 and "there is: nobody yet" in said
 
 
+def test_a_password_in_other_bytes_and_a_folder_that_cannot_be_written_are_sentences(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, _, said = run("add", "anna", typed="correct \udce9 horse\n")
+    assert status == 2 and "text in UTF-8, found other bytes" in said
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VLM_APP_DATA", str(tmp_path / "file" / "data"))
+    settings.cache_clear()
+    status, _, said = run("add", "anna", typed="correct horse\n")
+    assert status == 1 and "cannot be used" in said and "VLM_APP_DATA" in said
+
+
 def test_no_password_is_an_argument_that_others_see(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("add", "anna", "correct horse")

@@ -311,3 +311,7 @@ def test_this_machine_is_looked_at_from_end_to_end(
     }
     assert all(bool(each["advice"]) == (each["level"] != "ok") for each in told["findings"])
     assert os.environ["VLM_APP_PORT"] == "0"
+
+
+def test_what_is_no_name_of_a_host_is_told() -> None:
+    assert network.port("127..0.1", 0).found == "127..0.1 is no address of this machine"

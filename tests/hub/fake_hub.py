@@ -61,6 +61,7 @@ class FakeHub:
     address: str = ""
     uploaded: dict[str, bytes] = field(default_factory=dict)  # large files that no commit has yet
     loses: bool = False  # whether an upload arrives damaged
+    moved: dict[str, str] = field(default_factory=dict)  # other names to those that it goes by
     forbids: bool = False  # whether the token may not write
 
     def weights(self, digest: str) -> bytes:
@@ -78,8 +79,8 @@ class FakeHub:
         commit = commit if commit in repo.commits else repo.head
         facts: dict[str, Any] = {
             "_id": name,
-            "id": name,
-            "modelId": name,
+            "id": self.moved.get(name, name),
+            "modelId": self.moved.get(name, name),
             "sha": commit,
             "private": repo.private,
             "gated": repo.gated,
@@ -172,6 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _written(self, path: str, body: bytes) -> None:
         name = next(name for name in self.fake.repos if f"/{name}" in path)
+        if path.endswith("/settings"):
+            repo, asked = self.fake.repos[name], json.loads(body)
+            repo.private = asked.get("visibility") == "private" or bool(asked.get("private"))
+            return self._send(200, asked)
         if path.endswith("/preupload/main"):
             files = json.loads(body)["files"]
             modes = {file["path"]: "lfs" if _is_large(file["path"]) else "regular" for file in files}

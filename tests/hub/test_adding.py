@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.hub.conftest import OLD, files, weights
 from tests.hub.fake_hub import FakeHub, Repo
 from vlm_app import hub as room
-from vlm_app.catalog import catalog, find
+from vlm_app.catalog import catalog, find, ledger
 from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.types import Runs, Task
 
@@ -46,6 +48,40 @@ def test_a_folder_is_added_and_its_parameters_are_counted(tmp_path: Path) -> Non
 def test_what_is_in_the_catalog_is_not_added_again() -> None:
     row = catalog()["smolvlm2-500m"]
     assert room.add(row.source) == row
+
+
+def test_the_hubs_own_name_counts_however_it_was_typed(hub: FakeHub) -> None:
+    hub.repos["SOME/Qwen"] = hub.repos["old/name"] = hub.repos["some/qwen"]
+    hub.moved = {"SOME/Qwen": "some/qwen", "old/name": "some/qwen"}
+    assert {room.add(typed).id for typed in ("SOME/Qwen", "some/qwen", "old/name")} == {"some/qwen"}
+    row = catalog()["smolvlm2-500m"]
+    assert room.add(row.source.upper()) == row
+
+
+@pytest.mark.parametrize("typed", ["~nobody-of-this-name/x", "a" * 5000, "a\0b", "../mine"])
+def test_what_names_no_folder_is_no_repository_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    folder(tmp_path / "mine", model_type="smolvlm")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(BadInput, match="neither a folder nor a repository"):
+        room.add(typed, folders=False)
+    if typed == "../mine":
+        assert room.add(typed).source == str(tmp_path / "mine")
+    else:
+        with pytest.raises(BadInput, match="neither a folder nor a repository"):
+            room.add(typed)
+
+
+def test_processes_that_write_at_once_lose_none_of_each_others_rows(tmp_path: Path) -> None:
+    program = (
+        "import sys; from vlm_app.catalog import ledger\n"
+        "for number in range(40): ledger.write('checks', f'{sys.argv[1]}-{number}', {})"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, name]) for name in "ab"]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(ledger.read("checks")) == 80
 
 
 def test_the_vision_part_tells_families_of_one_model_type_apart(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ STARTS = {
 @pytest.fixture(scope="module", params=STARTED_PLACES)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     entry, variables = STARTS[request.param]
-    with served(tmp_path_factory.mktemp(request.param) / "data", entry, **variables) as server:
+    proxy = dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")  # as in a company's network
+    with served(tmp_path_factory.mktemp(request.param) / "data", entry, **variables, **proxy) as server:
         yield server
 
 

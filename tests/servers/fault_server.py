@@ -84,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             "stall": lambda: self._answer(stop_after=3, stall=True),
             "stays": lambda: self._answer(stays=True),
             "silent": lambda: time.sleep(3),
+            "reads": lambda: self._answer(reads=1.0),
             "cut number": lambda: self._answer(stop_after=self.how.text.index("20")),
             "cut byte": self._cut_in_a_character,
             "no reason": lambda: self._answer(reason=None),
@@ -104,9 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
         stall: bool = False,
         reason: str | None = "stop",
         stays: bool = False,
+        reads: float = 0.0,
     ) -> None:
         self._begin()
         try:
+            if reads:
+                self._chunk({"role": "assistant", "content": ""})
+                time.sleep(reads)
             for letter in self.how.thought:
                 self._chunk({"reasoning_content": letter})
             for letter in self.how.text[:stop_after]:

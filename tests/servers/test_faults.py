@@ -143,6 +143,18 @@ def test_a_server_that_fails_three_times_rests_and_says_until_when(
     assert lately(server.name).failures == 0
 
 
+def test_what_was_under_way_when_it_began_to_rest_does_not_lengthen_the_rest() -> None:
+    for _ in range(breaker.FAILURES + 8):
+        breaker.failed("restarted", "It is down.", broken=True)
+    assert lately("restarted").rests_until <= time.monotonic() + breaker.REST
+    breaker.forget("restarted")
+
+
+def test_a_server_that_only_names_its_role_has_not_begun_to_answer(faults: Faults, server: Server) -> None:
+    faults.script = ["reads"]
+    assert text_of(ask(server, Patience(connect=2, first_token=3, stall=0.3))) == TEXT
+
+
 def test_a_wrong_key_is_no_reason_to_rest(faults: Faults, server: Server) -> None:
     faults.script = ["401"]
     for _ in range(4):

@@ -261,3 +261,10 @@ def test_a_full_disk_gets_a_sentence(store: Store, monkeypatch: pytest.MonkeyPat
     with pytest.raises(StoreUnavailable, match=r"No space left on device.*free space"):
         store.add_picture("ada", picture())
     assert files(store) == []
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b"])
+def test_the_database_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    Store(tmp_path / name).close()
+    assert (tmp_path / name / "app.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]

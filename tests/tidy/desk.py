@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.ui.fake_engine import FakeEngine
 from vlm_app.chat import Chats
 from vlm_app.finetune import plans
 from vlm_app.finetune import runs as runs_module
+from vlm_app.finetune.events import State
 from vlm_app.finetune.examples import Example, Examples
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.workshop import Workshop
@@ -45,6 +47,14 @@ class Desk:
         monkeypatch.setattr(self.workshop.runs._queue, "start", lambda: None)  # nothing trains
         self.uploads = Uploads(data)
         self.own = OwnData(self.store, self.chats, self.bench, self.workshop, self)
+
+    def end_runs(self, owner: str, updated: datetime) -> None:
+        """The owner's runs were done at that time."""
+        for run in self.workshop.runs.runs(owner):
+            done = run.folder.update(state=State.DONE).model_dump(mode="json") | {
+                "updated": updated.timestamp()
+            }
+            (run.folder.path / "status.json").write_text(json.dumps(done))
 
     def forget(self, owner: str) -> None:
         """As the engine does: what models keep for follow-ups."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.tidy.desk import WORD, Desk
 from vlm_app.api.owner import Owners
 from vlm_app.errors import BadInput
 from vlm_app.store.database import StoreUnavailable
-from vlm_app.store.tables import Base
+from vlm_app.store.tables import Base, ConversationRow, DatasetRow, RunRow, SheetRow
 from vlm_app.tidy import Holdings
 from vlm_app.tidy.own_data import Forgotten
 from vlm_app.tidy.sweeping import drop_runs_without_row
@@ -97,8 +99,11 @@ def test_what_refuses_is_named_and_tried_again(desk: Desk, monkeypatch: pytest.M
     assert told.sentence.endswith(
         "Not yet deleted: This adapter is being merged just now: wait until that has ended."
     )
-    desk.own.go_on()
-    assert desk.own.held(MINE) == Holdings()
+    for _ in desk.chats.send(MINE, desk.chats.new(MINE), ("hello again",)):
+        pass
+    desk.own.go_on()  # what refused, and nothing that was made since
+    assert desk.own.held(MINE) == Holdings(chats=1)
+    assert not list((desk.data / "forgetting").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -115,10 +120,29 @@ def test_a_damaged_adapter_is_its_owners_to_delete(desk: Desk, name: str, left: 
     assert [each.name for each in (desk.data / "adapters").iterdir()] == ["of-y"]
 
 
+def test_a_visitor_who_brought_or_trains_something_lately_is_not_forgotten(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    old = now - timedelta(days=30)
+    for owner, brought in ((MINE, old), (YOURS, now)):
+        with desk.store.writing() as session:
+            for table in (ConversationRow, SheetRow, DatasetRow):
+                session.execute(update(table).filter_by(owner=owner).values(updated=old))
+            session.execute(update(RunRow).filter_by(owner=owner).values(created=old))
+        os.utime(desk.data / "adapters" / f"of-{owner[:1]}", (brought.timestamp(),) * 2)
+    desk.end_runs(YOURS, old)  # and that of the other waits in the line
+    desk.own.forget_idle(7)
+    assert desk.own.held(MINE).chats == desk.own.held(YOURS).chats == 1
+    desk.end_runs(MINE, old)
+    desk.own.forget_idle(7)
+    assert desk.own.held(MINE) == Holdings() and desk.own.held(YOURS).chats == 1
+
+
 def test_visitors_who_change_nothing_are_forgotten_and_others_are_not(desk: Desk, tmp_path: Path) -> None:
     home, _ = Owners(tmp_path).new(home=True)
     desk.fill("password-0123456789abcdef", "Cellist", tmp_path)
     desk.fill(home, "Harpist", tmp_path)
+    for owner in (MINE, YOURS):
+        desk.end_runs(owner, datetime.now(UTC))
     desk.own.forget_idle(1)
     assert desk.own.held(MINE).chats == 1
     desk.own.forget_idle(0)
@@ -137,6 +161,8 @@ def test_one_visitor_that_cannot_be_forgotten_keeps_no_other(
             raise RuntimeError("a row that nobody expected")
         return forget(owner)
 
+    for owner in (MINE, YOURS):
+        desk.end_runs(owner, datetime.now(UTC))
     monkeypatch.setattr(desk.own, "forget", first_fails)
     desk.own.forget_idle(0)
     assert sorted(begun) == [MINE, YOURS] and desk.own.held(begun[1]) == Holdings()

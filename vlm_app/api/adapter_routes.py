@@ -48,7 +48,7 @@ class Served:
                 await _written(request, path, room)
             except ClientDisconnect:
                 return Response(status_code=204)
-            id = await run_in_threadpool(self.adapters.take_in, owner, path, name)
+            id = await run_in_threadpool(self.adapters.take_in, owner, path, name, room)
         return JSONResponse({"id": id}, headers=NEVER)
 
 

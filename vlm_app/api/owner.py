@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
 
 COOKIE = "vlm_app_owner"
+_LENGTH = 64  # letters of the signing key
 
 
 class Owners:
@@ -48,11 +50,28 @@ class Owners:
 def _secret(path: Path) -> bytes:
     """The signing key, made once and readable by this user alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if len(found := _read(path)) >= _LENGTH:
+        return found
+    path.unlink(missing_ok=True)  # a disk that lost power, or was full, kept less than all of it
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret")  # mode 600
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_hex(_LENGTH // 2).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)  # whole, and only where no other process has made one
+        except FileExistsError:
+            pass
+        except OSError:  # a disk without links
+            os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path.read_bytes()
+
+
+def _read(path: Path) -> bytes:
+    try:
         return path.read_bytes()
-    key = secrets.token_hex(32).encode()
-    with os.fdopen(handle, "wb") as file:
-        file.write(key)
-    return key
+    except FileNotFoundError:
+        return b""

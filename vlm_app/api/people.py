@@ -116,7 +116,7 @@ class People:
             way, name, stamp = self.serializer.loads(cookie or "", max_age=DAYS * 24 * 3600)
         except (BadData, ValueError):
             return None
-        if way == HUB:
+        if way == HUB and HubSignIn.here() is not None:
             return _from_elsewhere(HUB, name, chosen)
         try:
             entry = self.persons.find(name)

@@ -12,6 +12,8 @@ import json
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,14 +52,33 @@ def read(book: Book) -> Rows:
 
 def write(book: Book, key: str, row: dict[str, Any]) -> None:
     """Set one row of a book. The file is never seen half written."""
-    with _writing:
+    with _alone(book):
         _write(book, read(book) | {key: row})
 
 
 def remove(book: Book, key: str) -> None:
     """Take one row out of a book; nothing happens where it is not there."""
-    with _writing:
+    with _alone(book):
         _write(book, {other: row for other, row in read(book).items() if other != key})
+
+
+@contextmanager
+def _alone(book: Book) -> Iterator[None]:
+    """No other thread or process writes a book for the time of the block. Raises `ModelUnavailable` where
+    the disk refuses."""
+    from filelock import FileLock
+
+    path = path_of(book)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _writing, FileLock(path.with_name(".lock"), mode=0o600):
+            yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ModelUnavailable(
+            f"The file '{path}' cannot be written ({reason}): check the free space and the permissions of "
+            "the data folder, or set VLM_APP_DATA to another one."
+        ) from error
 
 
 def _write(book: Book, rows: Rows) -> None:

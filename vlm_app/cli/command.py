@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refused(error.sentence, 2)
     except AppError as error:
         return _refused(error.sentence, 1)
+    except EOFError:
+        return _refused("Nothing was typed where something was asked for: run the command in a terminal.", 2)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -52,6 +52,8 @@ def port(host: str, number: int) -> Finding:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server binds
             probe.bind(address)
+    except UnicodeError:  # no name of a host
+        return _nowhere(host)
     except OSError as error:
         return _taken(host, number, place, error)
     return Finding("port", Level.OK, f"{place} is free" if number else f"any free port of {host}")
@@ -69,6 +71,10 @@ def _taken(host: str, number: int, place: str, error: OSError) -> Finding:
     if error.errno == errno.EACCES:
         advice = "Choose one above 1023, and put a reverse proxy before it (docs/deploy.md)."
         return Finding("port", Level.PROBLEM, f"{place} is for administrators", advice)
+    return _nowhere(host)
+
+
+def _nowhere(host: str) -> Finding:
     advice = "Serve on 127.0.0.1 for this machine alone, on 0.0.0.0 for all: --host or VLM_APP_HOST."
     return Finding("port", Level.PROBLEM, f"{host} is no address of this machine", advice)
 

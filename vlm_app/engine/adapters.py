@@ -150,7 +150,7 @@ def read(folder: Path) -> Adapter:
     base = str(card.get("base") or base)
     revision = str(card.get("revision") or revision)
     name = str(card.get("name") or folder.name)
-    if not base:
+    if not base or not base.isprintable():
         raise damaged(name, f"a base_model_name_or_path in {CONFIG}", "none")
     owner = str(card.get("owner") or "")
     return Adapter(folder.name, name, base, revision if _is_commit(revision) else "", folder, owner)

@@ -54,7 +54,7 @@ def read_json(folder: Path, file: str) -> dict[str, Any]:
         read = json.loads((folder / file).read_text(encoding="utf-8"))
     except OSError:
         raise damaged(folder.name, f"the file {file}", "none that can be opened") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
         raise damaged(folder.name, f"an object of JSON in {file}", "something else")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -126,6 +126,16 @@ class Runs:
         Raises `NotFound`, and `BadInput` where its files are damaged.
         """
         return judged(self.run(owner, id).folder)
+
+    def changed(self) -> Iterator[tuple[str, datetime]]:
+        """Of everybody's runs the owner and the time of the last change: now, where one trains or waits."""
+        with self._store.reading() as session:
+            runs = [self._run(row) for row in session.scalars(select(RunRow))]
+        for run in runs:
+            if run.state in (State.QUEUED, *ACTIVE):
+                yield run.owner, datetime.now(UTC)
+            else:
+                yield run.owner, max(run.created, datetime.fromtimestamp(run.status.updated, UTC))
 
     def _run(self, row: RunRow) -> Run:
         folder = self._folder(row.id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from vlm_app.engine import Engine
 from vlm_app.finetune.adapters import Adapters
 from vlm_app.finetune.arrivals import Arrivals
@@ -36,6 +39,11 @@ class Workshop:
     def trains(self) -> bool:
         """Whether a run still has a process."""
         return self.runs.trains()
+
+    def changed(self) -> Iterator[tuple[str, datetime]]:
+        """Whose runs and adapters there are, and when each changed last: now, where it trains or waits."""
+        yield from self.runs.changed()
+        yield from self.adapters.changed()
 
     def close(self) -> None:
         """What trains goes on without us; what is being read ends."""

@@ -25,8 +25,9 @@ _CONFIG_BYTES = 4_000_000
 _HEADER_BYTES = 100_000_000  # the limit of the safetensors format
 
 
-def add(source: str) -> Checkpoint:
-    """Add a Hub repository ('owner/name') or a local folder; returns its row, which is unlisted.
+def add(source: str, folders: bool = True) -> Checkpoint:
+    """Add a Hub repository ('owner/name') or, with `folders`, a local folder; returns its row, which is
+    unlisted.
 
     The family comes from its config, the facts from its files; nothing of it is run. What
     is in the catalog already is returned as it is.
@@ -34,18 +35,34 @@ def add(source: str) -> Checkpoint:
     Raises `BadInput` when it is neither, `ModelUnavailable` when its architecture is of no
     known family, it holds no safetensors, or the Hub does not answer.
     """
-    folder = Path(source).expanduser()
-    here = bool(source) and folder.is_dir()
-    if not here and not _REPO.fullmatch(source):
+    folder = _folder(source) if folders else None
+    if folder is None and not _REPO.fullmatch(source):
         raise BadInput(f"'{source}' is neither a folder nor a repository of the Hub, such as owner/name.")
-    source = str(folder.resolve()) if here else source
-    for known in catalog().values():
-        if known.source == source:
-            return known
-    id = _free(folder.resolve().name) if here else source
-    table = _of_folder(Path(source)) if here else _of_repository(source)
-    path = ledger.path_of("added")
-    checked = replace(row(id, table, path), listed=False)
+    if known := _known(str(folder) if folder else source, here=folder is not None):
+        return known
+    if folder is not None:
+        return _kept(_free(folder.name), _of_folder(folder))
+    table = _of_repository(source)  # which the Hub may call by another name, as one that has moved
+    return _known(table["repo"], here=False) or _kept(table["repo"], table)
+
+
+def _folder(source: str) -> Path | None:
+    """The folder that a text names; None where it names none."""
+    try:
+        folder = Path(source).expanduser()
+        return folder.resolve() if source and folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, of a home that nobody has
+        return None
+
+
+def _known(source: str, here: bool) -> Checkpoint | None:
+    """The row of a source; the Hub takes upper and lower case for the same."""
+    same = [row for row in catalog().values() if row.source.casefold() == source.casefold()]
+    return next((row for row in same if row.source == source or not here), None)
+
+
+def _kept(id: str, table: dict[str, Any]) -> Checkpoint:
+    checked = replace(row(id, table, ledger.path_of("added")), listed=False)
     ledger.write("added", id, table)
     return checked
 
@@ -72,6 +89,7 @@ def _of_repository(repo: str) -> dict[str, Any]:
     with asking(repo, tried):
         hub = api()
         info = hub.model_info(repo)
+        repo = str(info.id or repo)
         files = {file.rfilename: file.size for file in info.siblings or []}
         if "config.json" not in files:
             raise ModelUnavailable(

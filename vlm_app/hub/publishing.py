@@ -64,8 +64,12 @@ def _refusal(hub: Any, repo: str, private: bool) -> str:
             raise
         forget_token(error)
     if status == _TAKEN:
-        files = {file.rfilename for file in hub.model_info(repo).siblings or []}
-        return _THERE if files - _EMPTY else ""
+        there = hub.model_info(repo)
+        if {file.rfilename for file in there.siblings or []} - _EMPTY:
+            return _THERE
+        if bool(there.private) != private:
+            hub.update_repo_settings(repo, private=private, repo_type="model")
+        return ""
     return _WRITE if status else ""
 
 

@@ -64,6 +64,9 @@ def failed(server: str, error: str, broken: bool) -> None:
     """It did not. Only what is `broken` (no connection, a stall, 5xx) counts towards a rest."""
     with _lock:
         old = _known.get(server, Health())
+        if old.resting:  # what was under way when it began to rest failed for the same reason
+            _known[server] = replace(old, error=error, at=time.monotonic())
+            return
         failures = old.failures + 1 if broken else old.failures
         doubled = min(max(failures - FAILURES, 0), 10)  # more is longer than the longest, and soon no float
         rest = min(REST * 2**doubled, LONGEST_REST) if failures >= FAILURES else 0.0

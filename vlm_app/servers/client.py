@@ -141,7 +141,8 @@ class Completion:
             self._arrived.put(ended)
 
     async def _opened(self, client: Any) -> tuple[Any, Any]:
-        """The stream and its first chunk: until then nothing was shown, and it may be tried again."""
+        """The stream and its first chunk that says anything: until then nothing was shown, and it may be
+        tried again. Some servers send one that only names the role before they read the question."""
         from openai import APIStatusError
 
         while True:
@@ -149,7 +150,9 @@ class Completion:
             try:
                 async with asyncio.timeout(self._patience.first_token):
                     chunks = aiter(await client.chat.completions.create(**body, stream=True))
-                    return chunks, await anext(chunks, None)
+                    while (chunk := await anext(chunks, None)) is not None and _read(chunk) == Said():
+                        pass
+                    return chunks, chunk
             except APIStatusError as error:
                 refused = [name for name in _SPARED if name in body and name in str(error.body)]
                 if error.status_code not in (400, 422) or not refused:

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from vlm_app.errors import AppError
@@ -26,7 +26,7 @@ class StoreUnavailable(AppError):
     """The data folder cannot be used: full, read-only, busy, damaged or of a newer version."""
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str | URL) -> Engine:
     """An engine on `url`. Transactions of a connection with the execution option `write`
     take SQLite's write lock when they begin, so that a read within them can never be stale."""
     engine = create_engine(url, max_overflow=-1)  # as many connections as there are threads

@@ -12,13 +12,15 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from vlm_app.errors import BadInput, NotFound
 from vlm_app.people import Role
+from vlm_app.store.database import told
 
 VERSION = 1
 SHORTEST, LONGEST = 10, 200  # characters of a password
@@ -48,7 +50,7 @@ class Persons:
         """Everybody, by name. Raises `BadInput` where the file cannot be read."""
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ()
         return _read(self._path, found.st_mtime_ns, found.st_size, found.st_ino)
 
@@ -102,6 +104,10 @@ class Persons:
     def _write(self, entries: Iterable[Entry]) -> None:
         """The file appears whole or not at all, readable by this user alone."""
         rows = [asdict(each) for each in sorted(entries, key=lambda each: each.name)]
+        with told(self._path.parent):
+            self._write_whole(rows)
+
+    def _write_whole(self, rows: Sequence[dict[str, Any]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(prefix=".persons", suffix=".partial", dir=self._path.parent)
         try:
@@ -134,6 +140,8 @@ def _hashed(password: str) -> tuple[str, str, str]:
         raise BadInput(
             f"A password has {SHORTEST} to {LONGEST} characters, found {len(password)}: choose another."
         )
+    if any("\ud800" <= letter <= "\udfff" for letter in password):  # bytes that are no UTF-8
+        raise BadInput("A password is text in UTF-8, found other bytes: type it, or save its file as UTF-8.")
     salt = secrets.token_bytes(16)
     return salt.hex(), _scrypt(password, salt), secrets.token_hex(8)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, Text, and_, cast, delete, exists, func, select
+from sqlalchemy import URL, Select, Text, and_, cast, delete, exists, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -61,7 +61,7 @@ class Store:
         self._files = FileFolder(data / "files")
         with self._told():
             data.mkdir(parents=True, exist_ok=True)
-            self._read = open_database(url or f"sqlite:///{data / 'app.db'}")
+            self._read = open_database(url or URL.create("sqlite", database=str(data / "app.db")))
             migrate(self._read)
         self._write = self._read.execution_options(write=True)
         self.disk = Disk()

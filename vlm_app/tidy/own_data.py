@@ -1,7 +1,8 @@
 """All that is kept for one owner: counted, and deleted to the last file.
 
-A deletion is written down before it begins, so that one which a crash interrupts is gone on with at
-the next start. What another owner has as well, as the same picture, stays theirs.
+What a deletion is about is written down before it begins, so that one which a crash interrupts is gone on
+with at the next start, and what was made since then stays. What another owner has as well, as the same
+picture, stays theirs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from vlm_app.errors import AppError, BadInput, NotFound
 from vlm_app.finetune.workshop import Workshop
 from vlm_app.store import Store
 from vlm_app.store.database import told
-from vlm_app.store.tables import ConversationRow, DatasetRow, FileRow, MediaRow, RunRow, SheetRow
+from vlm_app.store.tables import ConversationRow, DatasetRow, FileRow, MediaRow, SheetRow
 from vlm_app.store.uploads import Uploads
 from vlm_app.workbench.bench import Bench
 
@@ -113,8 +114,9 @@ class OwnData:
     def go_on(self) -> None:
         """Ends the deletions that were begun and not ended. To be called before anybody is served."""
         for note in self._begun.glob("*.json"):
-            with suppress(AppError, ValueError, KeyError, TypeError):
-                self.forget(str(json.loads(note.read_text("utf-8"))["owner"]))
+            with suppress(AppError, ValueError, KeyError, TypeError), told(self._store.data):
+                begun = json.loads(note.read_text("utf-8"))
+                self._forget(str(begun["owner"]), frozenset(begun["steps"]))
 
     def forget_idle(self, days: float) -> None:
         """Forgets visitors who have changed nothing for so many days. Who signed in is never forgotten,
@@ -128,47 +130,54 @@ class OwnData:
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _forget(self, owner: str) -> Forgotten:
-        before, note = self.held(owner), self._note(owner)
-        left = tuple(self._tried(owner))
+    def _forget(self, owner: str, only: Collection[str] | None = None) -> Forgotten:
+        """All of it, or `only` the steps of these names."""
+        steps = {name: step for name, step in self._steps(owner) if only is None or name in only}
+        before, note = self.held(owner), self._note(owner, steps)
+        left = dict(self._tried(steps))
         after = self.held(owner)
-        if not left:
+        if left:
+            self._note(owner, left)
+        else:
             note.unlink(missing_ok=True)
         self._store.compact()
         counts = {
             each.name: getattr(before, each.name) - getattr(after, each.name) for each in fields(before)
         }
-        return Forgotten(Holdings(**{name: max(0, count) for name, count in counts.items()}), left)
+        deleted = Holdings(**{name: max(0, count) for name, count in counts.items()})
+        return Forgotten(deleted, tuple(left.values()))
 
-    def _tried(self, owner: str) -> Iterator[str]:
-        """Deletes one after the other; yields why something stays. Runs come first: they hold adapters."""
-        for delete in self._steps(owner):
+    def _tried(self, steps: Mapping[str, Callable[[], object]]) -> Iterator[tuple[str, str]]:
+        """Deletes one after the other; yields the names of steps that refused, and why."""
+        for name, delete in steps.items():
             try:
                 delete()
             except NotFound:  # somebody else was quicker, in another tab
                 continue
             except BadInput as error:
-                yield error.sentence
+                yield name, error.sentence
 
-    def _steps(self, owner: str) -> Iterator[Callable[[], object]]:
+    def _steps(self, owner: str) -> Iterator[tuple[str, Callable[[], object]]]:
+        """What there is to delete, by name. Runs come first: they hold adapters."""
         arrivals, runs, adapters = self._workshop.arrivals, self._workshop.runs, self._workshop.adapters
         if (arrival := arrivals.of(owner)) is not None:
-            yield partial(arrivals.stop, owner, arrival.id)
-            yield partial(arrivals.dismiss, owner, arrival.id)
+            yield f"stop {arrival.id}", partial(arrivals.stop, owner, arrival.id)
+            yield f"arrival {arrival.id}", partial(arrivals.dismiss, owner, arrival.id)
         for run in runs.runs(owner):
-            yield partial(self._delete_run, owner, run.id)
+            yield f"run {run.id}", partial(self._delete_run, owner, run.id)
         for adapter in self._adapters(owner):
-            yield partial(adapters.delete, owner, adapter)
-        yield partial(adapters.delete_unreadable, owner)
+            yield f"adapter {adapter}", partial(adapters.delete, owner, adapter)
+        yield "damaged adapters", partial(adapters.delete_unreadable, owner)
         for dataset in self._workshop.examples.datasets(owner):
-            yield partial(self._workshop.examples.delete_dataset, owner, dataset.id)
+            delete = partial(self._workshop.examples.delete_dataset, owner, dataset.id)
+            yield f"dataset {dataset.id}", delete
         for sheet in self._bench.recent(owner, _MOST):
-            yield partial(self._bench.delete, owner, sheet.id)
+            yield f"sheet {sheet.id}", partial(self._bench.delete, owner, sheet.id)
         for chat in self._chats.list(owner):
-            yield partial(self._chats.delete, owner, chat.id)
-        yield partial(self._loose, owner)
-        yield partial(self._uploads.forget, owner)
-        yield partial(self._models.forget, owner)
+            yield f"chat {chat.id}", partial(self._chats.delete, owner, chat.id)
+        yield "loose", partial(self._loose, owner)
+        yield "uploads", partial(self._uploads.forget, owner)
+        yield "memory", partial(self._models.forget, owner)
 
     def _delete_run(self, owner: str, id: str) -> None:
         for tried in range(_TRIES):
@@ -191,24 +200,25 @@ class OwnData:
         self._store.drop_unused(owner, media)
         self._store.drop_unused_files(owner, files)
 
-    def _note(self, owner: str) -> Path:
+    def _note(self, owner: str, steps: Iterable[str]) -> Path:
         """Written down for the case of a crash."""
         path = self._begun / f"{hashlib.sha256(owner.encode()).hexdigest()}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"owner": owner}), encoding="utf-8")
+        path.write_text(json.dumps({"owner": owner, "steps": list(steps)}), encoding="utf-8")
         return path
 
     def _visitors_since(self, before: datetime) -> list[str]:
-        """Visitors whose newest row is older than that."""
+        """Visitors of whom all is older than that, and for whom nothing is trained or waits for it."""
         changed = (
             (ConversationRow.owner, ConversationRow.updated),
             (SheetRow.owner, SheetRow.updated),
             (DatasetRow.owner, DatasetRow.updated),
-            (RunRow.owner, RunRow.created),
         )
         last: dict[str, datetime] = {}
         with self._store.reading() as session:
             for owner_of, time_of in changed:
                 for owner, time in session.execute(select(owner_of, func.max(time_of)).group_by(owner_of)):
                     last[owner] = max(time, last.get(owner, time))
+        for owner, time in self._workshop.changed():
+            last[owner] = max(time, last.get(owner, time))
         return [owner for owner, time in last.items() if time < before and len(owner) == _VISITOR]

@@ -152,7 +152,7 @@ class ModelListeners:
         check(person, Act.MODELS)
         if not folders and Path(source).expanduser().is_absolute():
             raise BadInput(FOLDERS_AT_HOME)
-        row = hub.add(source)
+        row = hub.add(source, folders)
         updates = self.drawn(values) | {self.page.found: added(row.name), self.page.words: ""}
         return updates | {self.on.model: gr.update(choices=model_bar.models(catalog()))}
 

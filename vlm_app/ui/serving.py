@@ -6,7 +6,7 @@ import gc
 import os
 from typing import Any
 
-from vlm_app.settings import Settings, settings
+from vlm_app.settings import Settings, environment_key, settings
 from vlm_app.ui import ending
 
 STREAMS = 8  # of one kind at a time, at least; more where a model writes more answers together
@@ -46,6 +46,9 @@ def _prepare(chosen: Settings) -> None:
     uploads = (chosen.data / "cache" / "uploads").resolve()  # without links on the way: see `seals`
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    for name in ("NO_PROXY", "no_proxy"):  # Gradio asks the app itself whether it is up: no proxy knows
+        known = [each for each in environment_key(name).split(",") if each]
+        os.environ[name] = ",".join(dict.fromkeys((*known, "localhost", "127.0.0.1", "::1", chosen.host)))
 
 
 def run(chats: Any, store: Any, models: Any, host: str, port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,8 @@ def test_the_readme_says_for_which_base_from_what_and_whether_it_helped() -> Non
     text = readme(card, row)
     front = ModelCard(text).data
     assert (front.base_model, front.library_name, front.license) == (row.source, "peft", "apache-2.0")
+    for licence in ("cc-by-4.0", "llama3.1"):  # of a model that was added from the Hub, in its words
+        assert f'license: "{licence}"\n' in readme(card, replace(row, licence=licence))
     assert front.pipeline_tag == "image-text-to-text" and "lora" in front.tags
     assert "| detect | F1 | 10.0 | 80.0 | better | +60.0 to +80.0 | 20 | 18 |" in text
     assert "| rank | **64** |" in text and f'revision="{"a" * 40}"' in text

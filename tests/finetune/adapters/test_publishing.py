@@ -73,6 +73,18 @@ def test_a_merged_model_is_pushed_as_a_whole(
     assert "ada/other" not in hub.repos
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_an_empty_repository_becomes_as_private_as_was_asked(
+    mine: Adapters, hearts: str, hub: FakeHub, private: bool
+) -> None:
+    hub.loses = True
+    with pytest.raises(ModelUnavailable, match="did not arrive"):
+        mine.push("ada", hearts, "ada/hearts", TOKEN, private=not private)
+    hub.loses = False
+    mine.push("ada", hearts, "ada/hearts", TOKEN, private=private)
+    assert hub.repos["ada/hearts"].private is private
+
+
 def test_a_push_that_broke_off_can_be_made_again(mine: Adapters, hearts: str, hub: FakeHub) -> None:
     hub.loses = True
     with pytest.raises(ModelUnavailable, match="did not arrive"):

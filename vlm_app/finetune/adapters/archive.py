@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from vlm_app.finetune.adapters.readme import readme
 from vlm_app.finetune.uploads.archive import is_zip, unpack
 from vlm_app.finetune.uploads.workroom import workroom
 from vlm_app.media.names import subject
+from vlm_app.store import new_id
+from vlm_app.store.disk import size_of
 from vlm_app.types import Checkpoint
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -44,7 +47,7 @@ def published(adapter: Adapter, card: Card, into: Path) -> None:
 
 def pack(folder: Path, into: Path) -> Path:
     """A zip of the files in a folder, whole or not at all. Weights would not shrink: they are stored."""
-    part = into.with_name(f".{into.name}.part")
+    part = into.with_name(f".{into.name}.{new_id()}.part")  # of this call: two may pack the same
     into.parent.mkdir(parents=True, exist_ok=True)
     try:
         with ZipFile(part, "w", ZIP_STORED) as archive:
@@ -60,8 +63,9 @@ def pack(folder: Path, into: Path) -> Path:
 # --- one that somebody brings -------------------------------------------------------------
 
 
-def take_in(path: Path, name: str, id: str, owner: str, data: Path) -> None:
-    """Make an adapter `id` of the zip at `path`, which somebody calls `name`.
+def take_in(path: Path, name: str, id: str, owner: str, data: Path, check: Callable[[int], None]) -> None:
+    """Make an adapter `id` of the zip at `path`, which somebody calls `name`. `check` raises where there is
+    no room for so many bytes.
 
     Raises `BadInput` or `ModelUnavailable` with what it is not: a whole zip of plain files, LoRA
     weights in safetensors, for a base of the catalog; and `OSError` where the disk refuses.
@@ -76,6 +80,7 @@ def take_in(path: Path, name: str, id: str, owner: str, data: Path) -> None:
         for problem in unpack(path, name, room, lambda: False):
             raise BadInput(f"{subject(name)} is not taken: {problem.reason}.")
         found = _Found.of(room, name)
+        check(size_of(found.folder / WEIGHTS))
         put(found.folder, _card(found, owner, name), data / ROOT / id)
 
 

@@ -27,7 +27,7 @@ class Score(BaseModel):
     of its 95 % interval. `words` say what may be said of it. Shares are fractions of 1.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     task: Short
     figure: Short

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,10 +15,11 @@ from sqlalchemy import select
 from vlm_app import catalog, hub
 from vlm_app.engine import Engine, adapters
 from vlm_app.engine.adapters import Adapter
-from vlm_app.engine.attaching import CONFIG, WEIGHTS
+from vlm_app.engine.attaching import CONFIG, WEIGHTS, damaged
 from vlm_app.errors import AppError, BadInput, NotFound, TooMuch
 from vlm_app.finetune.adapters.archive import pack, published, take_in
 from vlm_app.finetune.adapters.card import CARD, Card
+from vlm_app.finetune.adapters.keeping import ROOT
 from vlm_app.finetune.adapters.merging import alone, merge, place
 from vlm_app.finetune.events import State
 from vlm_app.finetune.processes import ACTIVE, standing
@@ -63,6 +65,11 @@ class Adapters:
         """What a visitor may use, by name; None: what is there, for whoever sits at this computer."""
         return tuple(_kept(each, owner) for each in adapters.installed(owner))
 
+    def changed(self) -> Iterator[tuple[str, datetime]]:
+        """Of everybody's adapters the owner and the time of the last change; '' owns what is for all."""
+        for each in adapters.installed():
+            yield each.owner, datetime.fromtimestamp(each.folder.stat().st_mtime, UTC)
+
     def card(self, owner: str | None, id: str) -> Card:
         """What is known of an adapter; of one without a card that is its base.
 
@@ -96,14 +103,21 @@ class Adapters:
             finally:
                 path.unlink(missing_ok=True)
 
-    def take_in(self, owner: str, path: Path, name: str) -> str:
-        """Keep an adapter that somebody brings as a zip; returns its id.
+    def take_in(self, owner: str, path: Path, name: str, room: Reservation | None = None) -> str:
+        """Keep an adapter that somebody brings as a zip, in `room` that was reserved; returns its id.
 
-        Raises `BadInput` or `ModelUnavailable` with a sentence for what cannot be taken.
+        Raises `BadInput` or `ModelUnavailable` with a sentence for what cannot be taken, and `TooMuch`.
         """
         id = new_id()
+
+        def check(count: int) -> None:  # a zip says little of what comes out of it
+            if room is not None:
+                check_zip(room, count)
+
         with told(self._data):
-            take_in(path, name, id, owner, self._data)
+            take_in(path, name, id, owner, self._data, check)
+        if room is not None:
+            room.wrote(size_below(self._data / ROOT / id))
         return id
 
     def delete(self, owner: str | None, id: str) -> None:
@@ -235,6 +249,8 @@ def _card(adapter: Adapter) -> Card:
 
 def _state(adapter: Adapter) -> str:
     """Changes when one of its files does."""
+    if not (adapter.folder / WEIGHTS).is_file():
+        raise damaged(adapter.name, f"the file {WEIGHTS}", "none")
     found = [(adapter.folder / name).stat() for name in (WEIGHTS, CONFIG)]
     return hashlib.sha256(repr([(each.st_mtime_ns, each.st_size) for each in found]).encode()).hexdigest()[
         :12

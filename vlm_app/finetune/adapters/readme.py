@@ -16,7 +16,8 @@ from vlm_app.finetune.run_config import RunConfig, Stage
 from vlm_app.finetune.scoring import FIGURES
 from vlm_app.types import Checkpoint
 
-# By the catalog's words. Any other licence is 'other' on the Hub, with its name.
+# By the catalog's words. Of models that were added from the Hub the licence is in its own; any other is
+# 'other' there, with its name.
 _LICENCES = {
     "Apache-2.0": "apache-2.0",
     "MIT": "mit",
@@ -25,6 +26,14 @@ _LICENCES = {
     "Llama 2 Community": "llama2",
     "Llama 3.2 Community": "llama3.2",
 }
+_ON_HUB = frozenset(
+    "apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bsd "
+    "bsd-2-clause bsd-3-clause cc cc0-1.0 cc-by-2.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 "
+    "cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-3.0 "
+    "cc-by-nc-sa-4.0 artistic-2.0 afl-3.0 agpl-3.0 gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc mpl-2.0 "
+    "unlicense wtfpl zlib deepfloyd-if-license apple-amlr gemma llama2 llama3 llama3.1 llama3.2 llama3.3 "
+    "llama4".split()
+)
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>&<:@$=^\"'])")  # any ASCII punctuation may be escaped
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -73,7 +82,7 @@ def _front(card: Card, base: Checkpoint | None, merged: bool) -> str:
     facts["library_name"] = "transformers" if merged else "peft"
     facts["pipeline_tag"] = "image-text-to-text"
     if base and base.licence:
-        known = _LICENCES.get(base.licence, "other")
+        known = _LICENCES.get(base.licence, base.licence if base.licence in _ON_HUB else "other")
         facts["license"] = known
         if known == "other":
             facts["license_name"] = base.licence
