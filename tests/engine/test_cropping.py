@@ -145,6 +145,14 @@ def test_a_model_without_close_ups_is_shown_the_part_on_a_plain_ground(
     assert len({crop.pixels.getpixel(at) for at in ((0, 0), (359, 0), (0, 359), (359, 359))}) == 1
 
 
+def test_the_ground_around_a_large_part_is_no_larger_than_a_model_needs(
+    captioner: Engine, shown: list[Picture]
+) -> None:
+    photo = picture_from(Image.new("RGB", (3000, 1500), "blue"))
+    whole(captioner, request(photo, task=Task.DESCRIBE_REGION, query="0, 0, 1, 1", tokens=20))
+    assert [picture.size for picture in shown] == [(3072, 3072)]  # three times 1,024 pixels
+
+
 def test_pebble_describes_a_shape_that_was_drawn_around() -> None:
     from vlm_app.engine import engine
 

@@ -10,7 +10,7 @@ from vlm_app import families
 from vlm_app.catalog import catalog
 from vlm_app.engine import reading
 from vlm_app.engine.reading import Reading
-from vlm_app.types import Delta, Request, Role, Turn
+from vlm_app.types import Delta, Finish, Request, Role, Task, Timings, Turn, Usage
 
 
 class Clock:
@@ -56,6 +56,32 @@ def test_what_was_held_back_comes_though_nothing_more_is_written(growing: Readin
     assert growing.delta().text == " two"
     clock.now += 0.1
     assert growing.delta() == Delta()
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("```json\n[]\n```", "Total: 0."),
+        ("[]", "Total: 0."),
+        ("```json\n[]\n```\nThere is no cat.", "```json\n[]\n```\nThere is no cat. Total: 0."),
+        ("I looked:\n```json\n[]\n```", "I looked:\n```json\n[]\n```\n\nTotal: 0."),
+        ('```json\n[{"point_2d": [5, 5], "label": "cat"}]\n```', "cat. Total: 1."),
+    ],
+)
+def test_a_count_of_nothing_shows_no_empty_list_and_closes_its_fence(
+    raw: str, text: str, clock: Clock
+) -> None:
+    row = catalog()["pebble"]
+    asked = Request((Turn(Role.USER, ("cats",)),), row.id, task=Task.COUNT, query="cats")
+    growing = Reading(asked, row, families.get("qwen3_vl"))
+    shown = ""
+    for letter in raw:
+        clock.now += 1
+        growing.raw += letter
+        shown += growing.delta().text
+    growing.raw, growing.finish = f"{raw}<|im_end|>", Finish.STOP
+    shown += growing.delta(whole=True).text
+    assert shown == growing.answer(Usage(), Timings()).text == text
 
 
 def test_the_end_is_read_at_once(growing: Reading, clock: Clock) -> None:

@@ -12,6 +12,7 @@ from vlm_app.families.reading import LONGEST, Reader
 from vlm_app.types import Box, Point, Polygon, Task
 
 CAT = '{"bbox_2d": [100, 200, 300, 400], "label": "cat"}'
+OPEN = '{"bbox":[1,2],"t":\''
 DOG = '{"bbox_2d": [500, 200, 700, 400], "label": "dog"}'
 
 
@@ -102,6 +103,21 @@ def test_many_objects_are_found_one_by_one() -> None:
     assert len(read(text).regions) == len(read(text[:-2]).regions) == 200
 
 
+def test_an_object_whose_text_is_a_long_table_is_found_and_not_shown_before() -> None:
+    table = "<table>" + "<tr><td>North</td><td>21</td></tr>" * 300 + "</table>"
+    text = f'[{CAT}, {{"bbox": [1, 2, 3, 4], "category": "Table", "text": "{table}"}}, {DOG}]'
+    assert len(table) > 4 * LONGEST
+    assert [region.text for region in read(text, Task.OCR_REGIONS).regions] == ["cat", table, "dog"]
+    assert all(
+        read(text[:cut]).text == "cat" for cut in range(text.index("<table>"), text.index('"}, '), 500)
+    )
+
+
+def test_a_place_without_end_is_prose_at_last() -> None:
+    assert read('{"bbox": [1, 2, 3, 4], "text": "' + "word " * 3000).text == ""
+    assert read('{"bbox": [1, 2, 3, 4], "text": "' + "word " * 5000).text.startswith('{"bbox"')
+
+
 def test_a_bracket_that_nobody_closes_is_prose_at_last() -> None:
     assert read('["a", ' + '"b", ' * 10).text == ""
     long = '["a", ' + '"b", ' * LONGEST
@@ -110,7 +126,7 @@ def test_a_bracket_that_nobody_closes_is_prose_at_last() -> None:
 
 def test_brackets_without_end_take_no_time() -> None:
     started = time.monotonic()
-    for scrap in ("[", "{", '{"a":', "[1,", "```", '{"bbox_2d": [', "[{", '["'):
+    for scrap in ("[", "{", '{"a":', "[1,", "```", '{"bbox_2d": [', "[{", '["', OPEN):
         read(scrap * 5000)
     assert time.monotonic() - started < 20
 

@@ -6,8 +6,19 @@ import re
 
 import pytest
 
+from vlm_app.errors import BadInput
 from vlm_app.families.base import Parsed
-from vlm_app.families.reading import LONGEST, Reader, box, numbers, point, polygon, read_markup, scaled
+from vlm_app.families.reading import (
+    LONGEST,
+    Reader,
+    asked_box,
+    box,
+    numbers,
+    point,
+    polygon,
+    read_markup,
+    scaled,
+)
 from vlm_app.types import Box, Point
 
 HERE = Box(0.1, 0.2, 0.3, 0.4)
@@ -78,8 +89,31 @@ def test_points_and_outlines_are_put_right_or_left_out() -> None:
 
 def test_numbers_and_units() -> None:
     assert numbers("(1, -2.5) <loc_0007> " + "9" * 400) == [1, -2.5, 7]
+    assert numbers(f"{1 / 3} 1e-05 .5") == [1 / 3, 1e-05, 0.5]
     assert scaled((0.1, 1.0, 0.25, 0.5), 1000, 200) == [100, 200, 250, 100]
     assert scaled((1.0, 1.0), 1024, 1024, 1023) == [1023, 1023]
+
+
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [
+        ("0.1, 0.2, 0.3, 0.4", HERE),
+        ("What is in [0.1, 0.2, 0.3, 0.4]?", HERE),
+        (f"{1 / 3}, 0.2, 0.5, 0.6", Box(1 / 3, 0.2, 0.5, 0.6)),
+        ("1e-05 .2 5E-1 0.6", Box(1e-05, 0.2, 0.5, 0.6)),
+        ("0." + "3" * 40 + ", 0, 1, 1", Box(float("0." + "3" * 40), 0, 1, 1)),
+    ],
+)
+def test_a_part_is_asked_for_in_any_way_that_fractions_are_written(query: str, read: Box) -> None:
+    assert asked_box(query) == read
+
+
+@pytest.mark.parametrize(
+    "query", ["", "0.1, 0.2, 0.3", "0.1, 0.2, 0.3, 1e9", "0, 0, 1, " + "9" * 400, "nan 0 1 1"]
+)
+def test_what_is_no_part_is_refused_with_what_was_found(query: str) -> None:
+    with pytest.raises(BadInput, match="four fractions of the image"):
+        asked_box(query)
 
 
 WHOLE = re.compile(r"<b>(\d+)</b>")

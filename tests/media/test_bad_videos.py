@@ -116,6 +116,25 @@ def test_a_file_that_ends_early_shows_what_there_is_and_says_so(tmp_path: Path) 
         assert [number_of(picture) for _, picture in video.frames([0.5])] == [15]
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("b.mkv", "mpeg4")])
+def test_a_whole_film_whose_sound_goes_on_behind_its_last_picture_is_not_called_cut_off(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    path = make_video(tmp_path / name, codec, frames=60, sound=6.0)
+    with open_video(path) as video:
+        assert video.note == "" and video.seconds == pytest.approx(6, abs=0.1)
+        assert [number_of(picture) for _, picture in video.frames([1.0, 5.5])] == [30, 59]
+
+
+def test_a_film_with_sound_that_ends_early_says_so(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mkv", frames=300, sound=10.0)
+    data = path.read_bytes()
+    path.write_bytes(data[: 2 * len(data) // 5])
+    with open_video(path) as video:
+        assert 1 < video.seconds < 8
+        assert video.note.startswith("cut off: it ends after")
+
+
 def test_a_file_whose_middle_is_broken_still_shows_the_rest(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", frames=300, key_every=30, reordered=0)
     data = bytearray(path.read_bytes())

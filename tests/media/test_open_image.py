@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.media.image_files import chunk, encoded, fresh_settings, png, refusal, scene
 from vlm_app.media import open_image
@@ -84,9 +85,19 @@ def test_a_photo_taken_in_any_orientation_is_upright(kind: str, orientation: int
         )
 
 
-def test_broken_exif_does_not_cost_the_picture() -> None:
-    data = encoded(scene(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff\x01\x00")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "exif", [b"II*\x00\xff\xff\xff\xff\x01\x00", b"\x00" * 8, b"II*\x00", b"II*\x00\x08\x00\x00\x00\x05\x00"]
+)
+def test_broken_exif_does_not_cost_the_picture(kind: str, exif: bytes) -> None:
+    data = encoded(scene(), kind, exif=b"Exif\x00\x00" + exif)
     assert open_image(data, name="x").size == (60, 40)
+
+
+def test_a_profile_that_is_no_exif_does_not_cost_the_picture() -> None:
+    info = PngInfo()
+    info.add_text("Raw profile type exif", "\nexif\n 8\nno numbers\n")
+    assert open_image(encoded(scene(), "PNG", pnginfo=info), name="x").size == (60, 40)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_large_frames_are_made_smaller(tmp_path: Path, limits: Limits) -> None:
 
 
 def test_sound_beside_the_picture_is_left_out(tmp_path: Path) -> None:
-    assert shown(make_video(tmp_path / "a.mp4", sound=True), [1.0]) == [(1.0, 30)]
+    assert shown(make_video(tmp_path / "a.mp4", sound=1.0), [1.0]) == [(1.0, 30)]
 
 
 # --- ten minutes ------------------------------------------------------------------------

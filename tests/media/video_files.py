@@ -46,7 +46,7 @@ def make_video(
     reordered: int = 3,
     turned: int = 0,
     options: dict[str, str] | None = None,
-    sound: bool = False,
+    sound: float = 0.0,
 ) -> Path:
     """A video of numbered frames.
 
@@ -55,6 +55,7 @@ def make_video(
         key_every: frames between key frames.
         reordered: B-frames between two others; 0: none.
         turned: degrees counterclockwise by which a player has to turn it.
+        sound: seconds of silence.
     """
     import av
 
@@ -77,7 +78,7 @@ def make_video(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if audio is not None:
-            file.mux(_silence(audio, 50))
+            file.mux(_silence(audio, round(sound * 44100 / 1024)))
     return path
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlm_app.ocr import differences as differing_texts
 from vlm_app.ocr.differences import differences, differing
 from vlm_app.types import Box, Region
 
@@ -66,6 +68,37 @@ def test_two_readings_of_a_long_document_are_compared_in_seconds() -> None:
     assert time.monotonic() - begun < 10
     wrong = {f"x{at}" for at in range(7, 80_000, 20)}
     assert wrong <= found and len(found - wrong) < 0.02 * len(wrong)
+
+
+def test_a_table_of_the_same_words_is_compared_in_a_moment_and_its_own_words_stay() -> None:
+    cells = ["0"] * 900
+    begun = time.monotonic()
+    found = marked(" ".join(cells), " ".join(f"| {cell}" for cell in cells))
+    assert time.monotonic() - begun < 2
+    assert found == [("", "|")] * 900
+
+
+@pytest.mark.parametrize("largest", [200_000_000, 0])
+def test_texts_of_few_words_again_and_again_are_compared_in_a_moment(
+    largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differing_texts, "_LARGEST", largest)
+    begun = time.monotonic()
+    assert differences("a " * 1999, "a b " * 999)
+    assert time.monotonic() - begun < 2
+
+
+@given(WORDS, WORDS)
+def test_of_repeated_words_as_many_are_the_same_as_can_be(one: list[str], other: list[str]) -> None:
+    longest = [[0] * (len(other) + 1)]
+    for word in one:
+        above, row = longest[-1], [0]
+        for at, theirs in enumerate(other):
+            row.append(above[at] + 1 if word == theirs else max(above[at + 1], row[-1]))
+        longest.append(row)
+    pairs = differing_texts._shared(one, other)
+    assert len(pairs) == longest[-1][-1] and all(one[a] == other[b] for a, b in pairs)
+    assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
 
 
 def test_words_that_changed_their_places_are_no_anchors() -> None:

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from benchmarks.ocr_pages import FONTS
 from tests.ocr.printed import LINES, printed
 from vlm_app.grounding.shapes import bounds
 from vlm_app.ocr import reader as reading
@@ -42,6 +43,13 @@ def test_a_turned_page_is_read_from_its_top_and_marked_where_it_stands(reader: R
     x, y = first.quad.points[0].x, first.quad.points[0].y  # where the first letter has its head
     corner = {0: (0, 0), 90: (0, 1), 180: (1, 1), 270: (1, 0)}[turn]
     assert abs(x - corner[0]) < 0.3 and abs(y - corner[1]) < 0.3
+
+
+def test_a_line_that_the_classifier_takes_for_turned_is_read_both_ways_first(reader: Reader) -> None:
+    line = "- It is in maintenance: its makers send users to vLLM, SGLang and llama.cpp."
+    image = printed((line,), wide=1006, high=103)
+    assert text_of(reader, image) == line
+    assert reader.read(image).done == ()
 
 
 @pytest.mark.parametrize("angle", [-11, 4])
@@ -123,6 +131,17 @@ def test_long_pages_are_searched_in_bands_that_lose_and_double_nothing(
     monkeypatch.setattr(reading, "BAND", 120_000)
     image = printed(lines, size=20, wide=400, high=960)
     assert text_of(reader, image) == "\n".join(lines)
+
+
+def test_a_headline_that_every_band_cuts_is_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = tuple(f"{number} times {number + 7} is {number * (number + 7)}" for number in range(10, 32))
+    image = printed(lines, size=20, wide=600, high=960)
+    image.paste("white", (0, 170, 600, 370))
+    font = ImageFont.truetype(str(FONTS / "DejaVuSans.ttf"), 180)
+    ImageDraw.Draw(image).text((40, 170), "SALE", "black", font)
+    whole = text_of(reader, image)
+    monkeypatch.setattr(reading, "BAND", 150_000)
+    assert "SALE" in whole and text_of(reader, image) == whole
 
 
 @pytest.mark.parametrize(("high", "wide"), [(100, 100), (5000, 900), (32, 40_000)])

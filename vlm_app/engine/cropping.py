@@ -15,6 +15,7 @@ from vlm_app.types import Answer, Box, Checkpoint, Delta, Picture, Region, Reque
 
 MARGIN = 0.1  # of the part's width and height, on each side: what a thing is shows by what is around it
 _GROUND = 3  # sides of the part: Pebble names a shape in 20 of 20 such pictures, in 8 without a ground
+_LARGEST = 1024  # pixels of a part's longer side on a ground: models that need one see less
 NOTE = "It was shown the part alone, with a margin of 10 %, and asked to describe that."
 LABEL = "part"
 
@@ -86,7 +87,11 @@ class Cropped:
 
 
 def _on_ground(crop: Image.Image) -> Image.Image:
-    """The part in the middle of a plain ground in the colour of its border, three times as large."""
+    """The part in the middle of a plain ground in the colour of its border, three times as large.
+
+    A large part is made smaller first: the ground has nine times its pixels.
+    """
+    crop.thumbnail((_LARGEST, _LARGEST))
     width, height = crop.size
     side = _GROUND * max(width, height)
     border = [crop.crop(edge).resize((1, 1)) for edge in ((0, 0, width, 1), (0, height - 1, width, height))]

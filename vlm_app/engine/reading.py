@@ -13,6 +13,7 @@ from vlm_app.types import Answer, Checkpoint, Delta, Finish, Request, Seen, Task
 
 _PARSE_SHARE = 0.02  # of the time, at most, is spent on reading a growing answer again
 _PACE = 0.02  # seconds: a page shows nothing sooner, and whoever reads takes time from whoever writes
+_NOTHING = re.compile(r"(?:```\w*\s*)?\[\s*\](?:\s*`{1,3})?")  # how models that answer in JSON find nothing
 
 
 class Reading:
@@ -97,8 +98,11 @@ class Reading:
         else:
             parsed = self._family.parse(self.raw, **about)
         parsed = replace(parsed, regions=self.shown.placed(parsed.regions))
-        whole = self._request.task is Task.COUNT and self.finish is Finish.STOP
-        return _counted(parsed) if whole else parsed
+        if self._request.task is not Task.COUNT:
+            return parsed
+        if _NOTHING.fullmatch(parsed.text):
+            parsed = replace(parsed, text="")  # held back until something follows it
+        return _counted(parsed) if self.finish is Finish.STOP else parsed
 
 
 def _counted(parsed: Parsed) -> Parsed:
@@ -106,5 +110,5 @@ def _counted(parsed: Parsed) -> Parsed:
     if re.search(r"\bTotal: \d+\.?$", parsed.text):
         return parsed
     text = parsed.text
-    joint = "" if not text else " " if text.endswith(".") else ". "
+    joint = "" if not text else "\n\n" if text.endswith("```") else " " if text.endswith(".") else ". "
     return replace(parsed, text=f"{text}{joint}Total: {len(parsed.regions)}.")

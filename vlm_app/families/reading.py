@@ -18,6 +18,7 @@ from vlm_app.types import Box, Mask, Point, Polygon, Region, Shape
 
 LONGEST = 2000  # characters: unfinished markup longer than that is prose after all
 _OVERSHOOT = 0.1  # of a side: what lies farther outside than that is no place on the image
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 class Reader:
@@ -196,8 +197,7 @@ def _fraction(value: float, side: float) -> float | None:
 
 def numbers(text: str) -> list[float]:
     """All numbers in a text, as they stand; absurdly long ones are left out."""
-    found = re.findall(r"-?\d+(?:\.\d+)?", text)
-    return [float(number) for number in found if len(number) <= 12]
+    return [float(number) for number in _NUMBER.findall(text) if len(number) <= 24]
 
 
 def asked_box(query: str) -> Box:
@@ -205,7 +205,8 @@ def asked_box(query: str) -> Box:
 
     Raises `BadInput` when the query says no such box.
     """
-    found = box(numbers(query), 1, 1) if all(0 <= value <= 1 for value in numbers(query)) else None
+    values = [float(number) for number in _NUMBER.findall(query)]
+    found = box(values, 1, 1) if all(0 <= value <= 1 for value in values) else None
     if found is None:
         raise BadInput(
             "A question about a region needs its box: four fractions of the image as '0.1, 0.2, 0.5, 0.6', "

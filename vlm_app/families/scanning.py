@@ -18,6 +18,7 @@ Value: TypeAlias = "str | float | list[Value] | Pairs | None"
 Pairs: TypeAlias = "tuple[tuple[str, Value], ...]"  # an object; its keys may repeat
 
 _DEEPEST = 12  # brackets within brackets: more is no answer
+_LONGEST = 20_000  # characters of an object from its place on: a page's table in HTML is one
 _SPACE = re.compile(r"\s*")
 _COMMAS = re.compile(r"[\s,]*")
 _KEY = re.compile(r"[A-Za-z_]\w*")
@@ -59,8 +60,9 @@ class _Stop(Exception):
 class Scanner:
     """Scans one value of a text, that starts at `at` with a bracket.
 
-    `wanted` says of a closed object whether it is one to collect. When nothing was
-    collected over `longest` characters the value counts as broken.
+    `wanted` says of an object, by its members so far, whether it is one to collect. When
+    nothing was collected over `longest` characters the value counts as broken; an object that
+    is one to collect may be longer.
     """
 
     def __init__(self, text: str, at: int, wanted: Callable[[Pairs], bool], longest: int) -> None:
@@ -119,6 +121,8 @@ class Scanner:
                 raise _Stop(State.BROKEN)
             self._at += 1
             members.append((key, self._value(depth + 1, key)))
+            if self._wanted((members[-1],)):
+                self._limit = max(self._limit, self._at + _LONGEST)
         self._at += 1
         pairs = tuple(members)
         if self._wanted(pairs):

@@ -7,6 +7,7 @@ hostile file takes that process with it, not the app.
 from __future__ import annotations
 
 import math
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -113,7 +114,10 @@ def _note(image: Image.Image) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     # Pillow has turned a TIFF already, and dropped its tag.
-    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except (SyntaxError, ValueError, struct.error):  # the metadata are rubbish, the pixels are sound
+        turn = None
     return image if turn is None else _with_info(image.transpose(turn), image)
 
 

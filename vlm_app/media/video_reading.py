@@ -99,12 +99,19 @@ class VideoReader:
         }
 
     def _end(self) -> tuple[float, str]:
-        """When the last frame ends: read from its packets, because headers are missing or lie."""
+        """When the last frame ends: read from its packets, because headers are missing or lie.
+
+        Where the header says only how long the whole file lasts, and its sound does go on until
+        then, the last frame is shown so long.
+        """
         stated = self._stated()
         end = self._last_packet(stated - 1.0) if stated > 1.0 else 0.0
         end = end or self._last_packet(0.0)
-        if stated - end <= max(1.0, 0.02 * stated):
+        missing = max(1.0, 0.02 * stated)  # seconds from which on a file counts as cut off
+        if stated - end <= missing:
             return end, ""
+        if not self._stream.duration and stated - self._last_packet(stated - 1.0, every=True) <= missing:
+            return stated, ""
         return end, (
             f"cut off: it ends after {end:,.0f} of {stated:,.0f} seconds; "
             "copy or download it again to see the rest"
@@ -116,11 +123,14 @@ class VideoReader:
             return float(self._stream.duration * self._stream.time_base)
         return (self._container.duration or 0) / 1_000_000
 
-    def _last_packet(self, since: float) -> float:
-        """The end of the last frame after `since` as its packet states it; 0 where none was found."""
+    def _last_packet(self, since: float, every: bool = False) -> float:
+        """The end of the last frame after `since` as its packet states it; 0 where none was found.
+
+        With `every`, that of the last packet of any stream.
+        """
         end = 0.0
         self._seek(since)
-        for packet in self._packets():
+        for packet in self._packets(every):
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None:
                 seconds = float((stamp + (packet.duration or 0)) * packet.time_base) - self._origin
@@ -186,11 +196,11 @@ class VideoReader:
     def _stamp(self, seconds: float) -> int:
         return int((seconds + self._origin) / self._stream.time_base)
 
-    def _packets(self) -> Iterator[Any]:
-        """The packets from here on, as many as can be read."""
+    def _packets(self, every: bool = False) -> Iterator[Any]:
+        """The packets from here on, as many as can be read; with `every`, those of all streams."""
         import av
 
-        packets = self._container.demux(self._stream)
+        packets = self._container.demux() if every else self._container.demux(self._stream)
         with suppress(av.error.InvalidDataError, av.error.EOFError):
             yield from packets
 

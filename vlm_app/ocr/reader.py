@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -22,6 +22,8 @@ MOST = 16_000_000  # pixels of a picture that are read; more show nothing that i
 BAND = 800_000  # pixels of which text is found at once: what bounds the memory
 _OVERLAP = 4  # lines that two bands share
 _SURE = 0.5  # lines whose text is less sure are noise
+
+_Sides = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Reader:
         """
         pixels = _pixels(picture)
         stop = stop or threading.Event()
-        page, high = self._laid_out(pixels)
+        page, heights = self._laid_out(pixels)
         found: list[Line] = []
-        for quad in self._find(page.pixels, high, stop):
+        for quad in self._find(page.pixels, heights, stop):
             if stop.is_set():
                 break
             text, score = self._networks.read(upright.cut(page.pixels, quad))
@@ -71,15 +73,15 @@ class Reader:
 
     # --- how the page lies ------------------------------------------------------------------
 
-    def _laid_out(self, pixels: Pixels) -> tuple[Page, float]:
-        """The page upright, straight, flat and clear, and how many pixels high its lines are."""
+    def _laid_out(self, pixels: Pixels) -> tuple[Page, list[float]]:
+        """The page upright, straight, flat and clear, and how many pixels high each of its lines is."""
         page, quads = self._paper(pixels)
         quarters = upright.quarters(self._networks, page.pixels, quads)
         straight = _quarter_turned(quads, quarters)
         askew = upright.askew(straight, 1 / _shrunk(page.pixels))
         if quarters or askew:
             page = turned(page, pixels, quarters, askew)
-        return cleared(page), median(map(upright.height, straight)) if straight else 0.0
+        return cleared(page), [upright.height(quad) for quad in straight]
 
     def _paper(self, pixels: Pixels) -> tuple[Page, Any]:
         """The sheet of paper on a photo, or else the whole picture; and where text is on it."""
@@ -101,13 +103,13 @@ class Reader:
 
     # --- where the text is --------------------------------------------------------------------
 
-    def _find(self, pixels: Pixels, high: float, stop: threading.Event) -> Any:
-        """Quads of text in pixels of the page, whose lines are about so `high` (0: nobody knows)."""
+    def _find(self, pixels: Pixels, heights: Sequence[float], stop: threading.Event) -> Any:
+        """Quads of text in pixels of the page, whose lines are about so high (none: nobody knows)."""
         import cv2
         import numpy as np
 
         wide = pixels.shape[1]
-        line = high or HIGH
+        line = median(heights or [HIGH])
         scale = min(HIGH / line, LARGEST, WIDEST / wide)
         shrinking = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         sized = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=shrinking)
@@ -117,7 +119,12 @@ class Reader:
                 break
             part, _ = self._networks.find(np.ascontiguousarray(sized[top:bottom]))
             quads += _whole_lines(part + np.array([0, top], np.float32), top, bottom, sized.shape[0])
-        return [quad / scale for quad in _once(quads)]
+        found = [quad / scale for quad in _once(quads)]
+        tallest = _OVERLAP * line  # what is higher, a headline, may be cut by every band
+        if max(heights, default=0.0) <= tallest or stop.is_set():
+            return found
+        tall = [quad for quad in self._glance(pixels) if upright.height(quad) > tallest]
+        return found + [quad for quad in tall if not _found(quad, found)]
 
 
 def bands(high: int, wide: int, overlap: int) -> Iterator[tuple[int, int]]:
@@ -142,22 +149,35 @@ def _whole_lines(quads: Any, top: int, bottom: int, high: int) -> list[Any]:
 def _once(quads: list[Any]) -> list[Any]:
     """Without those that two bands have found."""
     kept: list[Any] = []
-    boxes: list[tuple[float, float, float, float]] = []
+    boxes: list[_Sides] = []
     for quad in quads:
-        box = (*quad.min(axis=0), *quad.max(axis=0))
+        box = _sides(quad)
         if not any(_same(box, other) for other in boxes):
             kept.append(quad)
             boxes.append(box)
     return kept
 
 
-def _same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+def _same(one: _Sides, other: _Sides) -> bool:
+    return _shared(one, other) > 0.6 * min(_shared(one, one), _shared(other, other))
+
+
+def _found(quad: Any, quads: Sequence[Any]) -> bool:
+    """Whether most of a line lies in `quads`, be it in several pieces."""
+    box = _sides(quad)
+    return sum(_shared(box, _sides(other)) for other in quads) > 0.5 * _shared(box, box)
+
+
+def _sides(quad: Any) -> _Sides:
+    (left, top), (right, bottom) = quad.min(axis=0), quad.max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def _shared(one: _Sides, other: _Sides) -> float:
+    """Pixels that two boxes have in common."""
     wide = min(one[2], other[2]) - max(one[0], other[0])
     high = min(one[3], other[3]) - max(one[1], other[1])
-    if wide <= 0 or high <= 0:
-        return False
-    smaller = min((each[2] - each[0]) * (each[3] - each[1]) for each in (one, other))
-    return wide * high > 0.6 * smaller
+    return max(wide, 0.0) * max(high, 0.0)
 
 
 def _pixels(picture: Any) -> Pixels:

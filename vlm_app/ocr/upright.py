@@ -13,7 +13,7 @@ _STRAIGHT = 0.4  # degrees that nobody has to correct
 _STEP = 4.0  # steps of the search by which an end of a line may be off
 _LONG = 2.0  # times as long as high: such a line says where it runs to
 _JUDGED = 32  # lines that the classifier judges
-_SURE = 0.3  # how far from one half its vote has to be; else the lines are read both ways
+_SURE = 0.2  # its vote up to which lines stand upright; above it, they are read both ways
 _TRIED = 5  # lines that are read both ways
 
 
@@ -21,8 +21,8 @@ def quarters(networks: Networks, pixels: Pixels, quads: Any) -> int:
     """How often the page has to be turned by 90° clockwise until its text is upright.
 
     The lines run down where most of them are higher than wide. Which end is up the classifier
-    says, by the votes of its longest lines; where it is in two minds, reading a few lines
-    both ways decides.
+    says, by the votes of its longest lines; where it does not say that they stand upright,
+    reading a few of them both ways decides.
     """
     long = _longest(quads, _JUDGED)
     if not len(long):
@@ -73,9 +73,8 @@ def _on_its_head(networks: Networks, lines: Sequence[Pixels]) -> bool:
     votes = networks.upside_down(lines)
     lengths = [line.shape[1] for line in lines]
     share = float(np.average(votes, weights=lengths)) if votes else 0.0
-    if abs(share - 0.5) >= _SURE:
-        return share > 0.5
-    return _read_better(networks, sorted(lines, key=lambda line: line.shape[1])[-_TRIED:])
+    # It may be sure of the wrong end, of a single line of prose for one: no page is turned unread.
+    return share > _SURE and _read_better(networks, sorted(lines, key=lambda line: line.shape[1])[-_TRIED:])
 
 
 def _read_better(networks: Networks, lines: Sequence[Pixels]) -> bool:
