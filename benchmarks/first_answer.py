@@ -1,7 +1,8 @@
-"""How soon Pebble answers: `python -m benchmarks.first_answer [--json FILE]`.
+"""How soon Pebble answers: `python -m benchmarks.first_answer [--busy N] [--json FILE]`.
 
 Asks the engine for one short and one longer answer about a scene, again and again, and
-prints the seconds to the first token and to the end (median and worst).
+prints the seconds to the first token and to the end (median and worst). With `--busy`
+other programs keep so many cores busy meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import argparse
 import json
 import platform
 import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vlm_app.engine import Engine, engine
@@ -18,6 +23,19 @@ from vlm_app.pebble.world import draw_scene
 from vlm_app.types import Answer, Request, Role, Turn
 
 QUESTIONS = ("How many shapes are there?", "Describe the image.", "Detect everything.")
+
+
+@contextmanager
+def busy(cores: int) -> Iterator[None]:
+    """Other programs at work, each in a session of its own, by which Linux shares the cores."""
+    command = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command, start_new_session=True) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def ask(engine: Engine, question: str, seed: int) -> Answer:
@@ -53,9 +71,11 @@ def measure(rounds: int) -> list[dict[str, float | str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how soon Pebble answers.")
     parser.add_argument("--rounds", type=int, default=20, help="scenes for each question")
+    parser.add_argument("--busy", type=int, default=0, help="cores that other programs keep busy")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     args = parser.parse_args()
-    rows = measure(args.rounds)
+    with busy(args.busy):
+        rows = measure(args.rounds)
     print(" | ".join(rows[0]))
     for row in rows:
         print(

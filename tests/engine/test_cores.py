@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine with six cores; the threads of other tests begin with as many as before."""
     before = torch.get_num_threads()
     monkeypatch.setattr(cores, "_all", ALL)
+    monkeypatch.setattr(cores._others, "left", lambda: ALL)
     yield
     torch.set_num_threads(before)
 
@@ -69,6 +71,48 @@ def test_models_that_run_at_once_share_them() -> None:
                 return torch.get_num_threads()
 
     assert elsewhere(first) == ALL // 2
+
+
+class Clock:
+    """A machine whose other programs use so many cores; this one always uses two."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.own = 100.0
+        self.others = 5000.0
+        monkeypatch.setattr(cores.psutil, "cpu_count", lambda: ALL)
+        monkeypatch.setattr(cores, "_busy", lambda: self.own + self.others)
+        monkeypatch.setattr(cores.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(cores.time, "process_time", lambda: self.own)
+
+    def passes(self, seconds: float, used: float) -> None:
+        self.now += seconds
+        self.own += 2 * seconds
+        self.others += used * seconds
+
+
+@pytest.mark.parametrize(("used", "expected"), [(0.0, 6), (0.3, 6), (0.4, 5), (2.0, 4), (3.5, 2), (9.0, 1)])
+def test_cores_that_other_programs_use_are_left_to_them(
+    monkeypatch: pytest.MonkeyPatch, used: float, expected: int
+) -> None:
+    monkeypatch.setattr(cores, "_others", cores._Others())
+    clock = Clock(monkeypatch)
+    assert elsewhere(share) == ALL, "nothing is known yet"
+    clock.passes(10.0, used)
+    assert elsewhere(share) == expected
+    clock.passes(cores.LOOK / 2, ALL)
+    assert elsewhere(share) == expected, "it does not look at every step"
+    clock.passes(10.0, 0.0)
+    assert elsewhere(share) == ALL
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(math.inf, ALL), (2.5, 2), (0.5, 1)])
+def test_a_container_has_the_cores_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, allowed: float, expected: int
+) -> None:
+    monkeypatch.setattr(cores, "_all", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: ALL)
+    monkeypatch.setattr(cores, "cores_allowed", lambda: allowed)
+    assert cores.most() == expected
 
 
 def test_every_model_has_a_core_however_many_there_are() -> None:

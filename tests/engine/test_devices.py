@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import psutil
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from vlm_app.engine import devices as module
-from vlm_app.engine.devices import devices, host_free
+from vlm_app.engine.devices import cores_allowed, devices, host_free
 
 GB = 10**9
 
@@ -70,6 +71,29 @@ def test_older_control_groups_limit_as_well(tmp_path: Path, limit: str, free: in
         assert host_free(tmp_path) > GB // 10
     else:
         assert host_free(tmp_path) == free
+
+
+OLD = "sys/fs/cgroup/cpu/job/"
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"sys/fs/cgroup/cpu.max": "max 100000"}, math.inf),
+        ({"sys/fs/cgroup/cpu.max": "200000 100000"}, 2.0),
+        ({"sys/fs/cgroup/app/cpu.max": "400000 100000", "sys/fs/cgroup/cpu.max": "150000 100000"}, 1.5),
+        ({OLD + "cpu.cfs_quota_us": "50000", OLD + "cpu.cfs_period_us": "100000"}, 0.5),
+        ({OLD + "cpu.cfs_quota_us": "-1", OLD + "cpu.cfs_period_us": "100000"}, math.inf),
+        ({}, math.inf),
+    ],
+)  # fmt: skip
+def test_a_container_has_the_cores_that_its_groups_allow(
+    tmp_path: Path, files: dict[str, str], cores: float
+) -> None:
+    put(tmp_path, "proc/self/cgroup", "4:cpu,cpuacct:/job\n0::/app\n")
+    for name, text in files.items():
+        put(tmp_path, name, text)
+    assert cores_allowed(tmp_path) == cores
 
 
 def test_the_gpu_with_the_most_free_memory_comes_first(gpu: None, tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def counting(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable
         time.sleep(pause)
         if folder.config.name == "Crash" and step == 3:
             raise KeyError("q_proj")
+        if folder.config.name == "Greedy" and step == 3:
+            raise MemoryError
         if folder.config.name == "Refused" and step == 3:
             raise ModelUnavailable("The moon is full: wait a day.")
         step += 1

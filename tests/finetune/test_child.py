@@ -108,6 +108,11 @@ def test_a_second_process_leaves_at_once(
     [
         ("Refused", "The moon is full: wait a day."),
         ("Crash", "Training ended by a fault in the app (KeyError): the run's child.log has the details."),
+        (
+            "Greedy",
+            "Memory ran out while it trained: choose a smaller batch, fewer pixels or gradient "
+            "checkpointing, and start it again.",
+        ),
     ],
 )
 def test_what_went_wrong_is_told_and_the_log_has_its_place(
@@ -118,6 +123,13 @@ def test_what_went_wrong_is_told_and_the_log_has_its_place(
     now = processes.standing(run)
     assert (now.state, now.sentence, now.step) == (State.FAILED, sentence, 3)
     assert b"Traceback" in run.log.read_bytes() and b"counting" in run.log.read_bytes()
+
+
+def test_memory_that_runs_out_after_it_was_taught_loses_nothing(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run")
+    run.update(state=State.SCORING)
+    sentence = child._Child(run)._memory(RuntimeError("CUDA error: out of memory"))
+    assert sentence.endswith("what it learned is kept: free some, and resume it.")
 
 
 def test_a_long_log_keeps_its_end(start: Callable[..., tuple[RunFolder, subprocess.Popen[bytes]]]) -> None:

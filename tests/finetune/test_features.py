@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import weakref
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,9 @@ import torch
 
 from tests.families import checkpoints
 from tests.finetune.runs import folder
-from tests.finetune.teaching import QUIET, example, run, tiny_base
+from tests.finetune.teaching import QUIET, drawn, example, run, tiny_base
 from tests.sizes import TRAINED_FAMILIES
+from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.finetune.training import course
 from vlm_app.finetune.training.collating import Shelf, together
@@ -107,11 +112,71 @@ def test_a_row_without_its_pictures_is_small(tmp_path: Path) -> None:
     assert sum(value.untyped_storage().nbytes() for value in small.values()) < 4_000
 
 
-@pytest.mark.parametrize("pictures", [0, 3])
+def test_a_picture_of_which_a_part_finds_room_is_not_kept(tmp_path: Path) -> None:
+    one = torch.ones(1000)
+    kept = Kept(tmp_path)
+    kept.put("one", [[one]])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (one.nbytes + 2000, before[1]))
+    try:
+        with pytest.raises(NoRoom):
+            kept.put("two", [[one]])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "two" not in kept and torch.equal(kept.get("one")[0][0], one)
+    kept.clear()
+
+
+SMALL, WIDE, TALL = (64, 64), (900, 500), (500, 1300)
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures"),
+    [
+        ("deepseek_ocr2", [[SMALL], [SMALL], [WIDE]]),  # small ones have no tiles
+        ("idefics2", [[SMALL], [SMALL], [WIDE], [TALL], [WIDE]]),  # in a batch they are padded
+        ("mllama", [[SMALL], [SMALL], [SMALL, SMALL]]),
+    ],
+)
+def test_pictures_of_different_sizes_and_numbers_are_taught_alike_with_kept_features(
+    tmp_path: Path, name: str, pictures: list[list[tuple[int, int]]]
+) -> None:
+    loaded = load_checkpoint(checkpoints.row(name), "fp32")
+    loaded.model.requires_grad_(False)
+    several = [
+        replace(
+            example(row), pictures=tuple(drawn(10 * row + number, size) for number, size in enumerate(of))
+        )
+        for row, of in enumerate(pictures)
+    ]
+    rows, _ = lessons(loaded, several, None)
+    kept = features(loaded, tmp_path)
+    assert kept is not None
+    batches = list(pairwise(range(len(rows))))
+    anew, shelf = Shelf(rows, 0), Shelf(rows, 0, kept)
+    losses = [loss(loaded, anew.batch(batch)) for batch in batches]
+    made = [shelf.batch(batch) for batch in batches]  # a trainer takes a batch ahead of the one it teaches
+    assert kept.on and kept.knows([rows[0].pictures, rows[1].pictures])
+    found = []
+    for batch in made:
+        with kept.of(shelf.pictures(batch["rows"])):
+            found.append(loss(loaded, batch))
+    assert found == pytest.approx(losses, abs=1e-5)
+    kept.close()
+
+
+def loss(loaded: LoadedModel, batch: dict[str, Any]) -> float:
+    with torch.no_grad():
+        return float(loaded.model(**{name: value for name, value in batch.items() if name != "rows"}).loss)
+
+
+@pytest.mark.parametrize("pictures", [0, 3, 4, 6])
 def test_a_full_disk_ends_the_keeping_and_not_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: int
 ) -> None:
-    """Found full at the first picture, or in the middle of a batch."""
+    """Found full at the first picture, in the middle of a batch, or with one ahead that has no pictures."""
     tiny_base(monkeypatch)
     anew = run(tmp_path / "anew")
     monkeypatch.setattr(course, "features", lambda loaded, folder: None)

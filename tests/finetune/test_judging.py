@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.finetune.runs import example
 from tests.finetune.teaching import QUIET
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.errors import BadInput
+from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.finetune import judging
 from vlm_app.finetune.events import Answered, Event
 from vlm_app.finetune.examples import Example, Reply, digest
@@ -226,6 +227,37 @@ def test_preferences_are_scored_by_likelihood_too(tmp_path: Path, pebble: Loaded
     assert wrong.wrong and wrong.right is None and wrong.before is None and not wrong.left
     found = judged(made)
     assert found and "The right answer is the likelier one in" in found.sentence
+
+
+def test_an_adapter_of_no_numbers_is_a_sentence_at_every_attempt(tmp_path: Path, pebble: LoadedModel) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from vlm_app.engine.attaching import WEIGHTS
+    from vlm_app.finetune.training.examining import examine
+
+    made = folder(tmp_path / "run", [pair(0)], stage="preference", rank=4)
+    adapter(made, pebble)
+    weights = made.adapter / WEIGHTS
+    save_file({name: value * math.nan for name, value in load_file(weights).items()}, weights)
+    for _ in range(2):
+        with pytest.raises(
+            ModelUnavailable, match="no numbers any more, so the adapter cannot answer: lower"
+        ):
+            examine(made, pebble, lambda event: None, lambda: False)
+    assert judged(made) is None
+
+
+def test_an_answer_whose_likelihood_is_no_number_is_not_compared_by_it(
+    tmp_path: Path, pebble: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vlm_app.finetune.training import examining
+
+    made = folder(tmp_path / "run", [pair(0)], stage="preference", rank=4)
+    adapter(made, pebble)
+    monkeypatch.setattr(examining, "likelihood", lambda *_, rejected: -math.inf if rejected else -2.0)
+    assert examining.examine(made, pebble, lambda event: None, lambda: False)
+    (line,) = judging.read(made)
+    assert line.right == (-2.0, -2.0) and line.wrong is None and judged(made)
 
 
 def test_the_likelihood_of_an_answer_is_the_product_of_its_tokens(pebble: LoadedModel) -> None:

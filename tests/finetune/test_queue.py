@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from tests.finetune.app import STUB
 from tests.finetune.desk import ME, Desk, desk
 from tests.finetune.test_child import SOON, soon
 from tests.finetune.test_runs import steps
+from vlm_app.finetune import locking, queue
 from vlm_app.finetune.events import State, Stepped
 from vlm_app.finetune.processes import end, taken
 from vlm_app.finetune.runs import Run, Runs
@@ -77,6 +82,39 @@ def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(desk
     desk.runs.drive()
     soon(lambda: desk.state(run) is State.DONE)
     assert desk.state(other) is State.STOPPED and not run.folder.pause.exists()
+
+
+def test_a_fault_of_the_disk_does_not_end_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = iter([OSError(errno.EMFILE, "Too many open files")])
+
+    def locked(path: Path) -> AbstractContextManager[object]:
+        for fault in faults:
+            raise fault
+        return locking.locked(path)
+
+    monkeypatch.setattr(queue, "locked", locked)
+    line = queue.Queue(tmp_path, lambda *_: pytest.fail("nothing waits"))
+    with caplog.at_level(logging.ERROR):
+        line.start()
+        soon(lambda: line._drove)
+    line.close()
+    assert "Too many open files" in caplog.text
+
+
+def test_a_line_whose_thread_ended_is_looked_after_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = queue.Queue(tmp_path, lambda *_: pytest.fail("nothing waits"))
+    with monkeypatch.context() as ended:
+        ended.setattr(queue.Queue, "_drive", lambda self: None)
+        line.start()
+        assert line._thread
+        line._thread.join(SOON)
+    line.start()
+    soon(lambda: line._drove)
+    line.close()
 
 
 def test_a_run_outlives_the_app_that_started_it_and_the_next_one_holds_its_memory(

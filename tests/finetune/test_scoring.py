@@ -16,6 +16,7 @@ from vlm_app.errors import BadInput
 from vlm_app.finetune.bootstrap import Estimate, difference, estimates
 from vlm_app.finetune.counting import count_of
 from vlm_app.finetune.examples import Example, Reply
+from vlm_app.finetune.helped import Outcome, helped
 from vlm_app.finetune.scoring import FIGURES, HEADLINES, Scores, score, scored
 from vlm_app.finetune.text_scores import edits, similarity
 from vlm_app.media import picture_from
@@ -163,6 +164,12 @@ def test_places_of_words_and_what_was_read_are_told_apart() -> None:
         ("cat 7, cat 7", (Region("cat 7", LEFT, span=(0, 5)), Region("cat 7", RIGHT, span=(7, 12))), 2),
         ("I cannot tell.", (), None),
         ("It weighs 3.5 kg", (), None),
+        ("1,234 people", (), 1234),
+        ("In total: 12,345.", (), 12345),
+        ("1\u202f234 people", (), 1234),
+        ("1 234", (), 1234),
+        ("There are 3 500 ml bottles.", (), 3),
+        ("It weighs 1,23 kg", (), None),
     ],
 )
 def test_a_count_is_read_from_words_or_from_what_was_named(
@@ -175,6 +182,15 @@ def test_counts_are_right_or_wrong_by_so_many() -> None:
     asked = example(Task.COUNT, text="3")
     assert score(asked, Reply("Three.")) == {"count_accuracy": 1.0, "count_error": 0.0}
     assert score(asked, reply(cat())) == {"count_accuracy": 0.0, "count_error": 2.0}
+
+
+def test_a_right_answer_that_says_no_count_is_compared_in_words() -> None:
+    asked = example(Task.COUNT, text="Many.")
+    assert score(asked, Reply("many")) == {"exact_match": 1.0, "edit_similarity": pytest.approx(3 / 5)}
+    assert score(asked, Reply("0")) == {"exact_match": 0.0, "edit_similarity": 0.0}
+    assert not scored(asked, Reply("a lot")).unreadable and scored(asked, Reply(" ")).unreadable
+    nothing = example(Task.COUNT, text="")
+    assert score(nothing, Reply("0"))["count_accuracy"] == 1 and scored(nothing, Reply("some")).unreadable
 
 
 # --- what cannot be read ------------------------------------------------------------------------
@@ -208,6 +224,18 @@ def test_where_nothing_is_there_saying_nothing_costs_nothing_and_rambling_does()
     assert score(nothing, reply(text="There are no cats.")) == {}
     assert score(nothing, reply(cat()))["f1"] == 0
     assert score(nothing, reply(text="Sure! Here it is:"))["f1"] == 0
+
+
+@pytest.mark.parametrize("task", [Task.OCR, Task.OCR_REGIONS])
+def test_of_a_page_without_text_nothing_is_right_and_all_that_is_read_is_wrong(task: Task) -> None:
+    pictures = [picture_from(Image.new("RGB", (10, 10), (20 * number, 0, 0))) for number in range(10)]
+    empty = [Example((picture,), task, text="") for picture in pictures]
+    silent = [scored(one, Reply("")) for one in empty]
+    rambling = [scored(one, Reply("none of this is on the page")) for one in empty]
+    assert silent[0].ratios["cer"].value == 0 and not silent[0].unreadable
+    assert rambling[0].ratios["cer"].value == 1
+    assert helped(silent, rambling).tasks[task].changes["cer"].outcome is Outcome.WORSE
+    assert task is not Task.OCR or len(helped(silent, rambling).worse) == 10
 
 
 def test_without_a_right_answer_nothing_is_scored() -> None:

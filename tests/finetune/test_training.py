@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from tests.finetune.teaching import QUIET, Run, example, run, tiny_base
 from vlm_app.engine import adapters
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import load_checkpoint
-from vlm_app.errors import BadInput
+from vlm_app.errors import BadInput, ModelUnavailable
 from vlm_app.finetune.events import Evaluated, Said, Stepped
 from vlm_app.finetune.examples import Example
 from vlm_app.finetune.training import train
 from vlm_app.finetune.training.collating import Shelf, answers
 from vlm_app.finetune.training.course import adapted
 from vlm_app.finetune.training.lessons import lesson, order, rehearsed
-from vlm_app.finetune.training.trainers import _groups
+from vlm_app.finetune.training.trainers import Answers, _groups
+from vlm_app.finetune.training.watching import _Best
 from vlm_app.settings import settings
 from vlm_app.types import Box, Region, Task
 
@@ -141,6 +143,30 @@ def test_a_run_that_gets_no_better_ends_early_with_its_best_adapter(tmp_path: Pa
     adapters.use(loaded, adapter)
     same = torch.equal(logits(loaded, made.train[0]), before)
     assert same == (best == 0)  # at step 0 the adapter changes nothing
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = Answers._loss
+
+    def diverged(self: Answers, *args: Any, **options: Any) -> Any:
+        loss = compute(self, *args, **options)
+        return loss * float("nan") if self.model.training and self.state.global_step == 3 else loss
+
+    monkeypatch.setattr(Answers, "_loss", diverged)
+    made = run(tmp_path)
+    with pytest.raises(
+        ModelUnavailable, match="At step 4 the loss is no number any more: lower the learning"
+    ):
+        made.go()
+    assert list(made.losses) == [1, 2, 3] and not made.adapter.exists()
+
+
+def test_an_evaluation_that_gives_no_number_is_never_the_best() -> None:
+    best = _Best({})
+    assert [best.take(value) for value in (math.nan, 1.0, -math.inf, 0.5)] == [False, True, False, True]
+    assert best.known() == {"value": 0.5, "since": 0}
 
 
 def test_an_example_that_the_base_cannot_learn_is_named_and_left_out(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ _OTHERS = {
     "HF_HUB_OFFLINE": "1: the Hub is never asked",
     "HTTPS_PROXY": "Proxy for what the app asks of the network",
     "CUDA_VISIBLE_DEVICES": "Which GPUs may be used, as 0 or 0,1",
-    "OMP_NUM_THREADS": "Threads of a model that runs on the processor",
+    "OMP_NUM_THREADS": "Threads of a model on the processor at most; it leaves cores that others use to them",
 }
 _KINDS = ((bool, "true or false"), (ByteSize, "amount, as 8GB"), (Path, "folder"))
 _HEAD = """# Settings

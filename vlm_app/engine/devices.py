@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,12 +74,44 @@ def _processor(root: Path) -> str:
     return next(named, "")
 
 
+def cores_allowed(root: Path = Path("/")) -> float:
+    """Cores for which the control groups of this process give it time, as a container's `--cpus` does;
+    infinity without such a limit."""
+    quotas = [_quota(group, old) for group, old in _groups(root, "cpu")]
+    return min((each for each in quotas if each), default=math.inf)
+
+
+def _quota(group: Path, old: bool) -> float:
+    """Cores; 0 for no limit."""
+    if old:
+        quota, period = _number(group / "cpu.cfs_quota_us"), _number(group / "cpu.cfs_period_us")
+    else:
+        try:
+            first, _, second = (group / "cpu.max").read_text(encoding="ascii").partition(" ")
+            quota, period = int(first), int(second)
+        except (OSError, ValueError):  # 'max 100000' without a limit
+            return 0.0
+    return quota / period if quota and period and quota > 0 else 0.0
+
+
 def _limits(root: Path) -> Iterator[tuple[int, int]]:
     """(limit, used) in bytes of every control group that this process is in and that has a limit.
 
-    Inside a container its group is mounted as the root; outside, the group and all those
-    above it count. What the page cache holds and nobody uses can be had back, so it is
-    not counted as used.
+    What the page cache holds and nobody uses can be had back, so it is not counted as used.
+    """
+    for group, old in _groups(root, "memory"):
+        limit = _number(group / ("memory.limit_in_bytes" if old else "memory.max"))
+        used = _number(group / ("memory.usage_in_bytes" if old else "memory.current"))
+        if limit is not None and used is not None and limit < 2**60:  # v1 writes 2^63 for none
+            idle = _stat(group / "memory.stat", "total_inactive_file" if old else "inactive_file")
+            yield limit, max(0, used - idle)
+
+
+def _groups(root: Path, controller: str) -> Iterator[tuple[Path, bool]]:
+    """The folders of the control groups that this process is in, the nearest first, and whether they are
+    of version 1.
+
+    Inside a container its group is mounted as the root; outside, the group and all those above it count.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -87,20 +120,11 @@ def _limits(root: Path) -> Iterator[tuple[int, int]]:
     for line in lines:
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            yield from _groups(root / "sys/fs/cgroup", path, "memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            yield from _groups(root / "sys/fs/cgroup/memory", path, *names)
-
-
-def _groups(top: Path, path: str, most: str, now: str, idle: str) -> Iterator[tuple[int, int]]:
-    parts = [part for part in path.split("/") if part not in ("", "..")]
-    for depth in range(len(parts), -1, -1):
-        group = top.joinpath(*parts[:depth])
-        limit, used = _number(group / most), _number(group / now)
-        if limit is not None and used is not None and limit < 2**60:  # v1 writes 2^63 for none
-            yield limit, max(0, used - _stat(group / "memory.stat", idle))
+        old = controller in controllers.split(",")
+        if old or (number == "0" and not controllers):
+            top = root / "sys/fs/cgroup" / (controller if old else "")
+            parts = [part for part in path.split("/") if part not in ("", "..")]
+            yield from ((top.joinpath(*parts[:depth]), old) for depth in range(len(parts), -1, -1))
 
 
 def _number(path: Path) -> int | None:

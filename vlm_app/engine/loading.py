@@ -52,6 +52,7 @@ _LIBRARY_DEFAULTS = {
     "HF_HUB_DISABLE_XET": "1",  # such a download can be neither stopped nor resumed in mid-file
     "TOKENIZERS_PARALLELISM": "false",  # we encode one prompt at a time
     "USE_HUB_KERNELS": "0",  # no native code from the Hub
+    "GOMP_SPINCOUNT": "10000",  # a tenth of a millisecond: see `cores`
 }
 # How memory that runs out is told by torch's CPU allocator, and by CUDA and cuBLAS beside torch's own.
 _FULL = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -60,9 +61,9 @@ _here = threading.local()  # `watch` of the load that runs in this thread
 
 
 def set_library_defaults() -> None:
-    """Defaults of the Hugging Face libraries, which they read when they are first imported.
+    """Defaults of the Hugging Face libraries and of OpenMP, which they read when they are first imported.
 
-    Written here and nowhere else. Programs call it before they import gradio or
+    Written here and nowhere else. Programs call it before they import gradio, torch or
     transformers; a value that is set from outside wins.
     """
     for name, value in _LIBRARY_DEFAULTS.items():

@@ -78,7 +78,7 @@ class _Child:
             return State.FAILED, self._disk(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, who watches is told that it is over
             traceback.print_exc()
-            return State.FAILED, self._fault(error)
+            return State.FAILED, self._memory(error) or self._fault(error)
         return (self._left() if self._saw else State.DONE), ""
 
     def _left(self) -> State:
@@ -113,6 +113,19 @@ class _Child:
         return (
             f"The disk is full: {free} are free where the run is kept, and its last checkpoint is whole; "
             "make room and resume it."
+        )
+
+    def _memory(self, error: Exception) -> str:
+        """What to do where memory ran out; else nothing."""
+        from vlm_app.engine.loading import out_of_memory
+
+        if not out_of_memory(error):
+            return ""
+        if self._folder.status.state is State.SCORING:
+            return "Memory ran out while it was compared; what it learned is kept: free some, and resume it."
+        return (
+            "Memory ran out while it trained: choose a smaller batch, fewer pixels or gradient "
+            "checkpointing, and start it again."
         )
 
     @staticmethod

@@ -16,6 +16,10 @@ _WORDS = {
 } | {"no": 0, "none": 0}
 _TOTAL = re.compile(r"\btotal(?: of)?:? (\d{1,6})\b", re.IGNORECASE)
 _NUMBER = re.compile(rf"(?<![\w.,])(\d{{1,6}})(?![\w%]|[.,]\d)|\b({'|'.join(_WORDS)})\b", re.IGNORECASE)
+_GROUPED = re.compile(
+    r"(?<![\w.,])\d{1,3}(?:[,’'\u00a0\u2009\u202f]\d{3})+(?![\w%]|[.,]\d)"
+    r"|\A\s*\d{1,3}(?: \d{3})+\s*\Z"  # within a sentence such a space may part two numbers
+)
 
 
 def count_of(text: str, regions: Sequence[Region] = ()) -> int | None:
@@ -29,7 +33,8 @@ def count_of(text: str, regions: Sequence[Region] = ()) -> int | None:
 
 
 def said_count(text: str) -> int | None:
-    """The count that the words say."""
+    """The count that the words say; of thousands that are set apart, as in 1,234, all of it."""
+    text = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), text)
     if total := _TOTAL.findall(text):
         return int(total[-1])
     found = _NUMBER.search(text)

@@ -50,7 +50,7 @@ class Queue:
     def start(self) -> None:
         """Look after the runs from now on, in a thread; again does no harm."""
         with self._lock:
-            if self._thread is None and not self._closed.is_set():
+            if not (self._thread and self._thread.is_alive()) and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
                 self._thread.start()
         self._woken.set()
@@ -80,16 +80,23 @@ class Queue:
 
     def _drive(self) -> None:
         while not self._closed.is_set():
-            self._root.mkdir(parents=True, exist_ok=True)
-            with locked(self._root / "queue.lock") as ours:
-                if ours:
-                    self._drove = True
-                    self._sweep()
-                while ours and not self._closed.is_set():
-                    self._look_safely()
-                    self._rest()
+            try:
+                self._drive_while_ours()
+            except OSError:  # no room, too many open files, a disk that is away: it may be back in a while
+                _log.exception("The line of runs could not be looked after")
             self._rest()
         self._release()
+
+    def _drive_while_ours(self) -> None:
+        """Until we are closed, where no other process sees to the line."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with locked(self._root / "queue.lock") as ours:
+            if ours:
+                self._drove = True
+                self._sweep()
+            while ours and not self._closed.is_set():
+                self._look_safely()
+                self._rest()
 
     def _sweep(self) -> None:
         """Removes folders that were being made or deleted when the app ended."""

@@ -127,7 +127,7 @@ def scored(example: Example, answer: Reply) -> Scored:
     if truth is None:
         raise BadInput("This example has no right answer to compare with: leave it out.")
     ratios = _RULES[example.task](example, truth, answer)
-    unreadable = _unreadable(example.task, answer)
+    unreadable = _unreadable(example.task, truth, answer)
     if unreadable and "f1" in ratios and not truth.regions:
         ratios["f1"] = Ratio(0, 1)  # that nothing is there was not said either
     return Scored(digest(example), example.pictures[-1].sha256, example.task, ratios, unreadable)
@@ -146,7 +146,7 @@ def _words(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
 
 def _reading(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
     found, wanted = line(answer.text), line(truth.text)
-    return _words(example, Reply(truth.text), answer) | {"cer": Ratio(edits(found, wanted), len(wanted))}
+    return _words(example, Reply(truth.text), answer) | {"cer": _misread(found, wanted)}
 
 
 def _reading_places(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
@@ -155,7 +155,12 @@ def _reading_places(example: Example, truth: Reply, answer: Reply) -> dict[str, 
         line(" ".join(one.text or one.label for one in reply.regions) or reply.text)
         for reply in (answer, truth)
     )
-    return _regions(truth, answer, labelled=False) | {"cer": Ratio(edits(found, wanted), len(wanted))}
+    return _regions(truth, answer, labelled=False) | {"cer": _misread(found, wanted)}
+
+
+def _misread(found: str, wanted: str) -> Ratio:
+    """Of a page without text all that was read is wrong, and nothing read is one thing that is right."""
+    return Ratio(edits(found, wanted), len(wanted) or max(len(found), 1))
 
 
 def _places(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
@@ -169,6 +174,8 @@ def _points(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
 
 def _counts(example: Example, truth: Reply, answer: Reply) -> dict[str, Ratio]:
     wanted, found = (count_of(reply.text, reply.regions) for reply in (truth, answer))
+    if wanted is None and truth.text.strip():  # 'many': it says no number
+        return _words(example, truth, answer)
     wanted = wanted or 0
     ratios = {"count_accuracy": Ratio(float(found == wanted), 1)}
     return ratios | ({} if found is None else {"count_error": Ratio(abs(found - wanted), 1)})
@@ -203,13 +210,13 @@ def _labelled(example: Example) -> bool:
     return len([part for part in re.split("[,;]", example.query) if part.strip()]) != 1
 
 
-def _unreadable(task: Task, answer: Reply) -> bool:
+def _unreadable(task: Task, truth: Reply, answer: Reply) -> bool:
     """Whether an answer says nothing of what was asked, in a form that could be read."""
-    if task is Task.COUNT:
+    if task is Task.COUNT and (not truth.text.strip() or count_of(truth.text, truth.regions) is not None):
         return count_of(answer.text, answer.regions) is None
     if task in (Task.DETECT, Task.GROUND, Task.SEGMENT, Task.POINT, Task.OCR_REGIONS):
         return not answer.regions and _NOTHING.search(answer.text) is None
-    return not answer.text.strip()
+    return bool(truth.text.strip()) and not answer.text.strip()
 
 
 def _task_scores(task: Task, scored: Sequence[Scored], seed: int) -> TaskScores:

@@ -24,11 +24,12 @@ def together(rows: Sequence[Inputs], padding: int) -> dict[str, torch.Tensor]:
     """One batch of these batches of one. Everything is padded on the right.
 
     Tokens get `padding`, labels -100; attention masks, and pictures with fewer tiles or pixels
-    than others, zeros, which their own masks and sizes say not to read.
+    than others, zeros, which their own masks and sizes say not to read. Tiles that only some rows
+    have stand one behind the other, and the rows say how many are theirs.
     """
-    names = rows[0].keys()
+    names = dict.fromkeys(name for row in rows for name in row)
     fills = {"input_ids": padding, "labels": IGNORED}
-    return {name: _stacked([row[name] for row in rows], fills.get(name, 0)) for name in names}
+    return {name: _stacked([row[name] for row in rows if name in row], fills.get(name, 0)) for name in names}
 
 
 def _stacked(tensors: Sequence[torch.Tensor], fill: float) -> torch.Tensor:
@@ -48,7 +49,7 @@ def _grown(tensor: torch.Tensor, shape: Sequence[int], fill: float) -> torch.Ten
 
 @dataclass
 class Shelf:
-    """The rows of a run, encoded; without its pictures where their features are known already."""
+    """The rows of a run, encoded; without their pictures in a batch whose features are known already."""
 
     lessons: Sequence[Lesson]
     padding: int  # the token that fills up
@@ -60,11 +61,9 @@ class Shelf:
         """These rows as one batch; `rows` in it says which they are."""
         if self.features is not None and not self.features.tried:
             self._try_out(rows, self.features)
-        was_on = self._on
         encoded = [self.inputs(row) for row in rows]
-        if was_on and not self._on:  # the disk was full: the first ones have no pictures
-            self._encoded.clear()
-            encoded = [self.inputs(row) for row in rows]
+        if self._on and not self._known(rows):  # the tower will look, and some may have no pictures
+            encoded = [self.lessons[row].encode() for row in rows]
         made = self._together(encoded)
         made[ROWS] = torch.tensor(list(rows))
         return made
@@ -78,7 +77,7 @@ class Shelf:
             return self._encoded[row]
         inputs = self.lessons[row].encode()
         features.see(self.lessons[row].pictures, inputs)
-        return self._kept(row, features.without_pictures(inputs)) if features.on else inputs
+        return self._kept(row, features.without_pictures(inputs)) if self._known([row]) else inputs
 
     def _kept(self, row: int, small: Inputs) -> Inputs:
         """A row without its pictures, kept while there is room."""
@@ -94,7 +93,11 @@ class Shelf:
         if features.on:
             for row, inputs in zip(rows, whole, strict=True):
                 features.see(self.lessons[row].pictures, inputs)
-                self._kept(row, features.without_pictures(inputs))
+                if self._known([row]):
+                    self._kept(row, features.without_pictures(inputs))
+
+    def _known(self, rows: Sequence[int]) -> bool:
+        return self.features is not None and self.features.knows([self.lessons[row].pictures for row in rows])
 
     @property
     def _on(self) -> bool:

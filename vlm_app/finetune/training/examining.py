@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vlm_app.engine import adapters
+from vlm_app.engine.attaching import WEIGHTS
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.errors import AppError
+from vlm_app.errors import AppError, ModelUnavailable
 from vlm_app.finetune import judging
 from vlm_app.finetune.events import Answered
 from vlm_app.finetune.examples import Example, Reply, digest
@@ -27,8 +30,10 @@ def examine(folder: RunFolder, loaded: LoadedModel, tell: Tell, stopped: Stopped
 
     `loaded` is the bare base. Both answers are greedy and in its precision; `vlm_app.finetune.judging`
     compares them. False when `stopped` said so before the last one: the rest is left for the next time.
-    Raises `ModelUnavailable` where the adapter does not fit, and `OSError` on a full disk.
+    Raises `ModelUnavailable` where the adapter does not fit or its weights are no numbers, and `OSError`
+    on a full disk.
     """
+    _check(folder.adapter / WEIGHTS)
     examples = folder.examples("held_out")
     places = asked(len(examples))
     done = {line.example for line in judging.read(folder)}
@@ -49,6 +54,19 @@ def examine(folder: RunFolder, loaded: LoadedModel, tell: Tell, stopped: Stopped
     finally:
         adapters.detach(loaded, adapter.id)
     return True
+
+
+def _check(weights: Path) -> None:
+    """Raises `ModelUnavailable` where training left weights that are no numbers."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        if all(bool(file.get_tensor(name).isfinite().all()) for name in file.keys()):  # noqa: SIM118
+            return
+    raise ModelUnavailable(
+        "What it learned are no numbers any more, so the adapter cannot answer: lower the learning rate, "
+        "and start it again."
+    )
 
 
 def _adapter(folder: RunFolder, loaded: LoadedModel) -> adapters.Adapter:
@@ -106,7 +124,8 @@ class _Examined:
 
     def _likely(self, example: Example, *, rejected: bool) -> float | None:
         with suppress(AppError):  # an answer that the family cannot write was not taught either
-            return likelihood(self._loaded, example, self._pixels, rejected=rejected)
+            found = likelihood(self._loaded, example, self._pixels, rejected=rejected)
+            return found if math.isfinite(found) else None  # in fp16 an answer may be out of its reach
         return None
 
 

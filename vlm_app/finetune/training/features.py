@@ -3,7 +3,8 @@
 The tower looks at the pictures of one row at a time, as far as the language model; its outputs
 are kept by picture. In a batch they are joined along their first dimension, which is what the
 tower itself gives for several pictures: that is tried out on the first batch, and where a family
-joins pictures otherwise, its tower goes on computing as ever.
+joins pictures otherwise, its tower goes on computing as ever. So it does in any batch whose rows
+have outputs of different forms, as pictures of different sizes may.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from vlm_app.engine.loaded import LoadedModel
-from vlm_app.finetune.training.kept import Kept, Leaves, Looks, NoRoom
+from vlm_app.finetune.training.kept import Kept, Leaves, NoRoom
 from vlm_app.finetune.training.lessons import Inputs
 from vlm_app.finetune.training.towers import tower
 
 _CLOSE = 1e-4  # of the largest number: a batch rounds otherwise than its rows do
 Output = tuple[Leaves, Any]  # taken apart, with what says how to put it together
+_Form = list[Any]  # of a row's pictures and outputs: only rows of one form can be joined
 
 
 class Features:
@@ -35,36 +37,49 @@ class Features:
         self._language = loaded.model.get_submodule(tower(loaded.model, loaded.family, "language"))
         self._forward = self._tower.forward
         self._kept = Kept(folder)
-        self._specs: list[Any] = []
+        self._forms: list[_Form] = []  # that differ
+        self._form: dict[str, int] = {}  # of a key's outputs, by its place among those
+        self._full = False
         self._recorded: list[Output] | None = None  # outputs of the tower, while it is watched
         self._given: Iterator[Output] | None = None  # outputs that take the place of the next ones
         self.tried = self.on = False
         self._tower.forward = self._look
 
+    def knows(self, pictures: Sequence[str]) -> bool:
+        """Whether a batch of these pictures can do without them. What was known once stays known."""
+        forms = {self._form.get(key) for key in pictures}
+        return self.on and len(forms) == 1 and None not in forms
+
     @contextmanager
     def of(self, pictures: Sequence[str]) -> Iterator[None]:
-        """Within it the tower says what it said of these pictures. Otherwise it computes."""
-        if not self.on:
+        """Within it the tower says what it said of these pictures. Where it does not know, it computes."""
+        if not self.knows(pictures):
             yield
             return
-        rows = [self._kept.get(key) for key in pictures]
         # A trainer may let the model read a batch several times.
-        self._given = cycle(self._joined(rows))
+        self._given = cycle(self._joined(pictures))
         try:
             yield
         finally:
             self._given = None
 
     def see(self, pictures: str, inputs: Inputs) -> None:
-        """Look at the pictures of a row, if they are new. Nothing is kept any more when the disk is full."""
-        if pictures in self._kept:
+        """Look at the pictures of a row, if they are new. Nothing more is kept once the disk is full.
+
+        What is kept stays: a trainer has batches without pictures in its hands already.
+        """
+        if pictures in self._form or self._full:
             return
         outputs = self._watched(inputs)
-        self._specs = [spec for _, spec in outputs]
         try:
             self._kept.put(pictures, [leaves for leaves, _ in outputs])
         except NoRoom:
-            self._stop()
+            self._full = True
+            return
+        form = [_sizes(inputs), [(spec, list(map(_row, leaves))) for leaves, spec in outputs]]
+        if form not in self._forms:
+            self._forms.append(form)
+        self._form[pictures] = self._forms.index(form)
 
     def try_out(
         self, pictures: Sequence[str], rows: Sequence[Inputs], together: Callable[[Sequence[Inputs]], Any]
@@ -81,14 +96,10 @@ class Features:
         pictures, rows = [pictures[place] for place in two], [rows[place] for place in two]
         for key, row in zip(pictures, rows, strict=True):
             self.see(key, row)
-        if any(key not in self._kept for key in pictures):
-            return
-        kept = [self._kept.get(key) for key in pictures]
-        outputs = self._watched(together(rows))
-        mine = self._joined(kept)
-        self.on = len(mine) == len(outputs) > 0 and all(map(_alike, mine, outputs))
+        self.on = True
+        self.on = self.knows(pictures) and self._tells(pictures, self._watched(together(rows)))
         if not self.on:
-            self._stop()
+            self._forget()
 
     def without_pictures(self, inputs: Inputs) -> Inputs:
         """A row as small as can be: pixels, and what is the same everywhere, are one number seen as many."""
@@ -97,10 +108,11 @@ class Features:
     def close(self) -> None:
         """Give the tower its own way back, and the memory."""
         self._tower.forward = self._forward
-        self._stop()
-
-    def _stop(self) -> None:
         self.on = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._form.clear()
         self._kept.clear()
 
     def _look(self, *args: Any, **options: Any) -> Any:
@@ -135,11 +147,18 @@ class Features:
             self._recorded = None
         return recorded
 
-    def _joined(self, rows: Sequence[Looks]) -> list[Output]:
+    def _tells(self, pictures: Sequence[str], outputs: Sequence[Output]) -> bool:
+        """Whether what is kept of these pictures is what the tower says of them as a batch."""
+        mine = self._joined(pictures)
+        return len(mine) == len(outputs) > 0 and all(map(_alike, mine, outputs))
+
+    def _joined(self, pictures: Sequence[str]) -> list[Output]:
         """Each call's output for all rows, on the model's device."""
+        rows = [self._kept.get(key) for key in pictures]
+        _, calls = self._forms[self._form[pictures[0]]]
         return [
             ([self._column(column) for column in zip(*(row[call] for row in rows), strict=True)], spec)
-            for call, spec in enumerate(self._specs)
+            for call, (spec, _) in enumerate(calls)
         ]
 
     def _column(self, leaves: Sequence[Any]) -> Any:
@@ -157,6 +176,16 @@ def features(loaded: LoadedModel, folder: Path) -> Features | None:
         path = path.rpartition(".")[0]
     learning = any(parameter.requires_grad for parameter in loaded.model.get_submodule(path).parameters())
     return None if learning or not path else Features(loaded, path, folder)
+
+
+def _sizes(inputs: Inputs) -> dict[str, torch.Size]:
+    """The height and width of the pictures: smaller ones are padded in a batch, and look otherwise."""
+    return {name: value.shape[1:][-2:] for name, value in inputs.items() if value.is_floating_point()}
+
+
+def _row(leaf: Any) -> Any:
+    """What a leaf has in common with those that it can be joined with."""
+    return (leaf.shape[1:], leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf
 
 
 def _set_training(parts: Sequence[torch.nn.Module], on: bool) -> None:

@@ -70,11 +70,13 @@ class Kept:
         place = _Place(self._end, data.dtype, data.shape)
         try:
             file.seek(place.start)
-            file.write(data.reshape(-1).view(torch.uint8).numpy().data)
+            whole = file.write(data.reshape(-1).view(torch.uint8).numpy().data) == data.nbytes
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise NoRoom from error
+        if not whole:  # the last bytes of a disk are written without an error
+            raise NoRoom
         self._end += data.nbytes
         return place
 

@@ -138,6 +138,7 @@ def _options(folder: Folder, loaded: LoadedModel, steps: int, evaluated: bool) -
         "max_length": None,  # images must not be cut
         "remove_unused_columns": False,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would tell 0 of a loss that is no number
         "save_strategy": "steps",
         "save_steps": config.save_every,
         "save_total_limit": 2,

@@ -12,9 +12,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from vlm_app.engine import cores
 from vlm_app.engine.loaded import LoadedModel
 from vlm_app.engine.loading import peak_bytes
-from vlm_app.errors import AppError
+from vlm_app.errors import AppError, ModelUnavailable
 from vlm_app.finetune.asking import question
 from vlm_app.finetune.events import Evaluated, Event, Sampled, Saved, Stepped
 from vlm_app.finetune.examples import Example
@@ -29,7 +30,10 @@ _RECENT = 20  # steps from which the speed is told
 
 
 class Watcher(TrainerCallback):
-    """Tells of steps, evaluations, samples and checkpoints; stops when asked to, or at no progress."""
+    """Tells of steps, evaluations, samples and checkpoints; stops when asked to, or at no progress.
+
+    Raises `ModelUnavailable` at a step whose loss is no number: nothing is learned from there on.
+    """
 
     # `rounds` are those over the examples in the whole run; `save` puts the adapter as it is into a folder.
     def __init__(
@@ -67,8 +71,18 @@ class Watcher(TrainerCallback):
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        cores.share()
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        if "loss" not in logs or not state.is_world_process_zero:
+        if "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise ModelUnavailable(
+                f"At step {state.global_step} the loss is no number any more: lower the learning rate, and "
+                "start it again."
+            )
+        if not state.is_world_process_zero:
             return
         rows = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
         mean = fmean(self._seconds) if self._seconds else 0.0
@@ -170,9 +184,9 @@ class _Best:
         self.since = int(known.get("since", 0))  # evaluations that were no better
 
     def take(self, value: float) -> bool:
-        """Whether this evaluation is the best."""
-        better = value < self._value
-        self._value, self.since = min(value, self._value), 0 if better else self.since + 1
+        """Whether this evaluation is the best; one that gave no number is not."""
+        better = math.isfinite(value) and value < self._value
+        self._value, self.since = (value, 0) if better else (self._value, self.since + 1)
         return better
 
     def known(self) -> dict[str, Any]:
