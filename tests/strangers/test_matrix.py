@@ -121,7 +121,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "EngineListeners.act": ("load", "unload", "cancel", "offer", "estimate", "pick"),
     **dict.fromkeys(
         (
-            "Endpoints.export", "Listeners.load", "Listeners.send", "Listeners.stop", "Listeners.new",
+            "Endpoints.export", "Listeners.load", "Listeners.send", "Listeners.stop", "Listeners.look",
             "Listeners.search", "Listeners.take_in", "Listeners.choose", "Listeners.choose_task",
             "Listeners.notice", "ModelListeners.open", "ModelListeners.filter", "ModelListeners.clear",
             "ModelListeners.search", "ModelListeners.add", "ModelListeners.sign_in",

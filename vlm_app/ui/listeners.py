@@ -183,7 +183,8 @@ class Listeners:
         try:
             for updates in self._shown(writing.steps(BEAT), owner, values, clears):
                 if self.shown.of(tab, chat) != chat:
-                    yield self._instead(owner, self.shown.of(tab, chat), values)
+                    taken = {part: updates[part] for part in updates.keys() & {self.on.taken}}
+                    yield self._instead(owner, self.shown.of(tab, chat), values) | taken
                     return
                 if updates:
                     yield updates

@@ -331,7 +331,7 @@ def _slowly() -> Iterator[list[int]]:
 
     def slow(model: Any, cache: Any, tokens: Any, *args: Any, **more: Any) -> object:
         together.append(len(tokens))
-        time.sleep(0.005)
+        time.sleep(0.01)
         return step(model, cache, tokens, *args, **more)
 
     with patch.object(prefill, "step", slow):
