@@ -203,9 +203,8 @@ def test_who_waits_for_memory_that_went_elsewhere_is_refused_with_the_numbers(ma
 def test_who_waits_gets_memory_that_another_program_gives_back(make: Any) -> None:
     world = make(memory=250 * MB)
     holder = held(world, ANT)
-    lease = world.manager.lease(BEE)
     world.backend.elsewhere = 100 * MB
-    soon(lambda: world.status(BEE) in ("waiting", "ready"))
+    lease = in_line(world, BEE)
     world.backend.elsewhere = 0
     served(lease)
     holder.release()

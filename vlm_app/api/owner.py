@@ -12,6 +12,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
 from itsdangerous import BadSignature, Signer
 
 COOKIE = "vlm_app_owner"
@@ -50,24 +51,20 @@ class Owners:
 def _secret(path: Path) -> bytes:
     """The signing key, made once and readable by this user alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if len(found := _read(path)) >= _LENGTH:
-        return found
-    path.unlink(missing_ok=True)  # a disk that lost power, or was full, kept less than all of it
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret")  # mode 600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_hex(_LENGTH // 2).encode())
-            file.flush()
-            os.fsync(file.fileno())
+    with FileLock(path.with_name(".secret.lock"), mode=0o600):  # of all that begin at once, one makes it
+        if len(found := _read(path)) >= _LENGTH:  # a disk that lost power, or was full, kept less
+            return found
+        made = secrets.token_hex(_LENGTH // 2).encode()
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secret")  # mode 600
         try:
-            os.link(name, path)  # whole, and only where no other process has made one
-        except FileExistsError:
-            pass
-        except OSError:  # a disk without links
+            with os.fdopen(handle, "wb") as file:
+                file.write(made)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path.read_bytes()
+        finally:
+            Path(name).unlink(missing_ok=True)
+    return made
 
 
 def _read(path: Path) -> bytes:
