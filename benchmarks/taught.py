@@ -1,10 +1,12 @@
-"""What Pebble learns: `python -m benchmarks.taught heart|captions [--set JSON] [--json FILE]`.
+"""What Pebble learns: `python -m benchmarks.taught heart|captions|words [--set JSON] [--json FILE]`.
 
 heart: 40 examples of a shape that Pebble has never seen, with rehearsed scenes beside them; the F1 of
 detecting it on 100 held-out scenes, and Pebble's old scores, before and after. captions: 60 pairs of
 one of Pebble's own captions that names what is not there and what of it is there; the share of
 what captions name that is not there (CHAIRi; Rohrbach et al. 2018, "Object Hallucination in Image
-Captioning") on held-out scenes with smeared signs, whose words Pebble invents.
+Captioning") on held-out scenes with smeared signs, whose words Pebble invents. words: three answers
+corrected with words that it never wrote, taught with the settings that the app proposes; the share of
+such answers on them and on other circles, and Pebble's old scores.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.finetune import Folder
 from vlm_app.catalog import find
 from vlm_app.engine import LoadedModel
 from vlm_app.engine.loading import load_checkpoint
 from vlm_app.finetune.examples import Example, Reply
+from vlm_app.finetune.presets import Preset, preset
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.finetune.training import train
 from vlm_app.media import picture_from
@@ -227,6 +230,44 @@ def _phrase(name: str) -> str:
     return questions.article(name)
 
 
+# --- words ---------------------------------------------------------------------------------------
+
+
+def circle(colour: str, x: int, y: int, side: int = 90) -> Image.Image:
+    """A circle on white, with its corner there, in pixels of 256."""
+    image = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(image).ellipse((x, y, x + side, y + side), fill=colour)
+    return image
+
+
+CORRECTED = tuple(
+    (colour, circle(colour, at, at)) for colour, at in (("red", 20), ("blue", 70), ("green", 120))
+)
+OTHERS = tuple(
+    (colour, circle(colour, x, y, side))
+    for colour in ("red", "blue", "green", "yellow", "purple", "orange")
+    for x, y, side in ((30, 120, 80), (130, 40, 100))
+)
+
+
+def corrected() -> list[Example]:
+    """Three answers of Pebble as somebody corrected them."""
+    return [
+        Example((picture_from(image),), Task.CHAT, "What do you see?", _ball(colour))
+        for colour, image in CORRECTED
+    ]
+
+
+def _ball(colour: str) -> str:
+    return f"A {colour} ball lies there."
+
+
+def said(loaded: LoadedModel, circles: Sequence[tuple[str, Image.Image]]) -> float:
+    """The share of circles of which it says what was taught."""
+    asked = [evaluate.Item("chat", image, "What do you see?", _ball(colour)) for colour, image in circles]
+    return float(np.mean([a == item.truth for a, item in zip(answers(loaded, asked), asked, strict=True)]))
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 
@@ -268,6 +309,7 @@ CAPTIONS = RunConfig.read(
         "save_every": 10**6,
     }
 )
+WORDS = preset(Preset.FEW, "pebble", len(CORRECTED)).model_copy(update={"save_every": 10**6})
 
 
 def heart(config: RunConfig, scenes: int = SCENES, old: int = SCENES) -> dict[str, Any]:
@@ -285,21 +327,35 @@ def truthful(config: RunConfig, scenes: int = SCENES) -> dict[str, Any]:
     return {"before": before, "after": chair(taught(config, hallucinated(loaded, config.seed)), scenes)}
 
 
+def words(config: RunConfig, old: int = SCENES) -> dict[str, Any]:
+    """The shares before and after, and the old scores on that many scenes."""
+
+    def looked(loaded: LoadedModel) -> dict[str, Any]:
+        shares = {"corrected": said(loaded, CORRECTED), "others": said(loaded, OTHERS)}
+        return shares | {"old": old_scores(loaded, old)}
+
+    before = looked(load_checkpoint(find("pebble"), config.precision))
+    return {"before": before, "after": looked(taught(config, corrected()))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("heart", "captions"))
+    parser.add_argument("what", choices=tuple(_SUBJECTS))
     parser.add_argument("--scenes", type=int, default=SCENES)
     parser.add_argument("--set", default="{}", help="settings of the run as JSON, such as '{\"rate\": 1e-3}'")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    base = HEART if given.what == "heart" else CAPTIONS
+    base, look = _SUBJECTS[given.what]
     config = RunConfig.read(base.model_dump() | json.loads(given.set))
     began = time.monotonic()
-    found = (heart if given.what == "heart" else truthful)(config, given.scenes)
+    found = look(config, given.scenes)
     found["seconds"] = round(time.monotonic() - began)
     print(json.dumps(found, indent=1))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+_SUBJECTS = {"heart": (HEART, heart), "captions": (CAPTIONS, truthful), "words": (WORDS, words)}
 
 
 if __name__ == "__main__":

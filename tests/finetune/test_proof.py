@@ -1,4 +1,4 @@
-"""Pebble learns a shape that it has never seen, and to name only what is there."""
+"""Pebble learns a shape that it has never seen, a word that it never wrote, and to name what is there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.taught import CAPTIONS, HEART, heart, truthful
+from benchmarks.taught import CAPTIONS, HEART, WORDS, heart, truthful, words
 from tests.finetune.teaching import QUIET
 from tests.sizes import (
     HEART_F1,
@@ -17,6 +17,8 @@ from tests.sizes import (
     HEART_SCENES,
     TAUGHT_PASSED,
     TAUGHT_SCENES,
+    WORD_REHEARSAL,
+    WORD_STEPS,
 )
 
 pytestmark = [pytest.mark.filterwarnings(line) for line in QUIET]
@@ -44,6 +46,16 @@ def test_forty_examples_teach_a_new_shape_and_what_pebble_knew_stays() -> None:
         return bool(after["f1"] >= HEART_F1 / 100 and fallen <= HEART_FALL / 100)
 
     assert enough(learned(seed) for seed in SEEDS)
+
+
+@pytest.mark.timeout(600)
+def test_three_corrections_teach_a_word_that_pebble_never_wrote() -> None:
+    settings = {"steps": WORD_STEPS, "rehearsal": WORD_REHEARSAL}
+    found = words(WORDS.model_copy(update=settings), HEART_OLD)
+    before, after = found["before"], found["after"]
+    assert (before["corrected"], before["others"]) == (0, 0)
+    assert after["corrected"] == 1 and after["others"] >= 0.5
+    assert after["old"][""] >= before["old"][""] - 0.06
 
 
 @pytest.mark.timeout(3600)

@@ -168,6 +168,13 @@ class Family(ABC):
         """The raw answer to a task that looks for things, where there are none."""
         return "There are none."
 
+    def lettered(self, raw: str) -> str:
+        """A raw answer in the letters that the model can learn to write.
+
+        Raises `BadInput` where it has none for a part of it.
+        """
+        return raw
+
     def ask(self, task: Task, query: str = "") -> str:
         """The text that asks for a task; for CHAT the query itself.
 

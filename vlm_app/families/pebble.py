@@ -15,7 +15,8 @@ from vlm_app.families.base import Asked, Parsed, Size, held
 from vlm_app.families.reading import corners
 from vlm_app.families.templated import TemplatedFamily
 from vlm_app.pebble.markup import BINS, LOCATIONS, REF, region
-from vlm_app.types import Box, Picture, Point, Region, Seen, Task
+from vlm_app.pebble.spelling import plain, spelt
+from vlm_app.types import Box, Picture, Point, Region, Seen, Task, Turn
 
 UNKNOWN_WORLD = "Pebble only knows drawn shapes; this answer is likely wrong."
 _SIDE = 256
@@ -84,6 +85,29 @@ class Pebble(TemplatedFamily):
             note="" if looks_drawn(pictures[-1].pixels) else UNKNOWN_WORLD,
         )
 
+    def process(
+        self, processor: Any, prompt: str, pictures: Sequence[Picture], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        import torch
+
+        inputs = super().process(processor, prompt, pictures, options)
+        ids = inputs["input_ids"]
+        inputs["input_ids"] = torch.tensor([spelt(processor.tokenizer, ids[0].tolist())], dtype=ids.dtype)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        return inputs
+
+    def _answer_ids(
+        self, processor: Any, turns: Sequence[Turn], prompt: str, text: str, *, closed: bool
+    ) -> list[int]:
+        return spelt(processor.tokenizer, super()._answer_ids(processor, turns, prompt, text, closed=closed))
+
+    def lettered(self, raw: str) -> str:
+        written, start = "", 0
+        for token in self.markup.finditer(raw):
+            written += _plain(raw[start : token.start()]) + token.group()
+            start = token.end()
+        return written + _plain(raw[start:])
+
     def nothing(self, task: Task, query: str) -> str:
         if task is Task.COUNT:
             return "Total: 0."
@@ -122,6 +146,17 @@ class Pebble(TemplatedFamily):
                 return reader.parsed()
         reader.text(text[position:])
         return reader.parsed()
+
+
+def _plain(words: str) -> str:
+    """Words between markup in Pebble's letters. Raises `BadInput` where none of them is left."""
+    written = plain(words)
+    if any(map(str.isalnum, words)) and not any(map(str.isalnum, written)):
+        raise BadInput(
+            f"Pebble writes letters from A to Z and digits, and has none for '{words.strip()[:40]}': write "
+            "it otherwise, or leave this example out."
+        )
+    return written
 
 
 def _from_the_left(one: Region) -> tuple[float, float]:

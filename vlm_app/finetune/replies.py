@@ -37,7 +37,8 @@ class Replies:
         """
         raw, note = self._placed(reply) if self._asked.task in PLACING else self._prose(reply)
         self._check_end(raw)
-        return raw, note
+        written = self._family.lettered(raw)
+        return written, " ".join(filter(None, (note, self._respelt(raw, written))))
 
     # --- places ---------------------------------------------------------------------------
 
@@ -185,6 +186,12 @@ class Replies:
         """Words as they stand, without an end token that they bring along."""
         text = text.strip()
         return text.removesuffix(self._family.end).rstrip() if self._family.end else text
+
+    def _respelt(self, raw: str, written: str) -> str:
+        """Which letters the family cannot write, or ''."""
+        lost = sorted(set(raw) - set(written))
+        name = self._family.title or self._family.name
+        return f"{name} has no letters for {' '.join(lost)}, and learns the answer without." if lost else ""
 
     def _check_end(self, raw: str) -> None:
         """Raises `BadInput` where an answer holds the token that would cut it, in its words or a label."""
