@@ -70,5 +70,7 @@ def test_three_corrections_become_an_adapter_that_is_chatted_with_beside_its_bas
     expect(visitor.sides.first.locator(".writer")).to_contain_text("Balls")
     expect(visitor.sides.last.locator(".writer")).not_to_contain_text("Balls")
     if PAGE_STEPS >= 30:  # enough to learn a word
-        expect(visitor.ask("What do you see?", drawn(tmp_path / "last.png", "red", 40))).to_contain_text("ball")
+        expect(visitor.ask("What do you see?", drawn(tmp_path / "last.png", "red", 40))).to_contain_text(
+            "ball"
+        )
     assert visitor.errors == []
