@@ -107,7 +107,9 @@ def test_dataset_with_bad_rows_is_brought_looked_at_and_thinned(desk: Desk) -> N
     expect(desk.training).to_contain_text("Detect circle.")
     desk.press("Next example")
     expect(desk.page.locator(".lesson-text")).to_contain_text(EVIL)
-    expect(desk.training.locator("mark.loss")).to_contain_text(EVIL)
+    expect(desk.training).to_contain_text(f"What is {EVIL}?")
+    expect(desk.training.locator("mark.loss")).to_contain_text("img srcx onerrorwindow.hacked1")
+    expect(desk.page.locator("body")).to_contain_text("Pebble has no letters for ' < = >")
 
     desk.press("Delete this example")
     desk.press("Delete")
