@@ -54,6 +54,6 @@ HEART_REHEARSAL = size(300, 1500)  # scenes of what Pebble knows beside them
 HEART_SCENES = size(40, 100)  # held-out scenes with hearts
 HEART_F1 = size(50, 70)  # the least F1 in per cent; a model that was not taught has 0
 HEART_OLD = size(10, 60)  # held-out scenes of what Pebble knew
+HEART_FALL = size(25, 3)  # points that it may lose of that; the short run rehearses too little to keep all
 WORD_STEPS = size(30, 113)  # of a run that teaches three corrections; the full size is what the app proposes
 WORD_REHEARSAL = size(30, 360)  # scenes of what Pebble knows beside them
-HEART_FALL = size(25, 3)  # points that it may lose of that; the short run rehearses too little to keep all

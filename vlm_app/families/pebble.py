@@ -104,9 +104,9 @@ class Pebble(TemplatedFamily):
     def lettered(self, raw: str) -> str:
         written, start = "", 0
         for token in self.markup.finditer(raw):
-            written += _plain(raw[start : token.start()]) + token.group()
+            written += _in_letters(raw[start : token.start()]) + token.group()
             start = token.end()
-        return written + _plain(raw[start:])
+        return written + _in_letters(raw[start:])
 
     def nothing(self, task: Task, query: str) -> str:
         if task is Task.COUNT:
@@ -148,7 +148,7 @@ class Pebble(TemplatedFamily):
         return reader.parsed()
 
 
-def _plain(words: str) -> str:
+def _in_letters(words: str) -> str:
     """Words between markup in Pebble's letters. Raises `BadInput` where none of them is left."""
     written = plain(words)
     if any(map(str.isalnum, words)) and not any(map(str.isalnum, written)):

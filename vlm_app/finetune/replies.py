@@ -38,7 +38,7 @@ class Replies:
         raw, note = self._placed(reply) if self._asked.task in PLACING else self._prose(reply)
         self._check_end(raw)
         written = self._family.lettered(raw)
-        return written, " ".join(filter(None, (note, self._respelt(raw, written))))
+        return written, " ".join(filter(None, (note, self._unwritten(raw, written))))
 
     # --- places ---------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Replies:
         text = text.strip()
         return text.removesuffix(self._family.end).rstrip() if self._family.end else text
 
-    def _respelt(self, raw: str, written: str) -> str:
+    def _unwritten(self, raw: str, written: str) -> str:
         """Which letters the family cannot write, or ''."""
         lost = sorted(set(raw) - set(written))
         name = self._family.title or self._family.name
