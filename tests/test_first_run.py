@@ -87,5 +87,12 @@ def test_the_check_can_be_read_by_an_old_python() -> None:
         ast.parse((ROOT / "vlm_app" / name).read_text(), feature_version=(3, 6))
 
 
-def test_folders_that_are_made_later_are_looked_for_where_they_will_be(tmp_path: Path) -> None:
-    assert first_run.disk_problem(str(tmp_path), str(tmp_path), str(tmp_path / "nobody" / "home")) == ""
+def test_folders_that_are_made_later_are_looked_for_where_they_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later, usage = str(tmp_path / "nobody" / "home"), shutil.disk_usage(tmp_path)
+    needed = first_run.VENV_GB + 2 * first_run.DOWNLOAD_GB
+    for free, there in ((needed * 1e9 + 1, ""), (needed * 1e9 - 1, str(tmp_path))):
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: usage._replace(free=int(free)))
+        told = first_run.disk_problem(str(tmp_path), str(tmp_path), later)
+        assert bool(told) == bool(there) and there in told

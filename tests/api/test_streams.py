@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from starlette.applications import Starlette
@@ -30,7 +31,9 @@ async def join(request: Request) -> Response:
 @pytest.fixture
 def app() -> Iterator[TestClient]:
     routes = [Route("/gradio_api/queue/data", data), Route("/gradio_api/queue/join", join, methods=["POST"])]
-    with TestClient(Starlette(routes=routes, middleware=[Middleware(Streams)])) as client:
+    with TestClient(
+        Starlette(routes=routes, middleware=[Middleware(Streams, listening=nullcontext)])
+    ) as client:
         yield client
 
 
@@ -66,3 +69,26 @@ def test_few_tabs_are_remembered(app: TestClient, monkeypatch: pytest.MonkeyPatc
     for tab in "abc":
         listen(app, f"{tab}.1")
     assert [press(app, f"{tab}.1") for tab in "abc"] == ["0", "1", "1"]
+
+
+def test_a_tab_listens_until_its_stream_has_ended() -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def listening() -> Iterator[None]:
+        told.append("begun")
+        yield
+        told.append("over")
+
+    async def say(request: Request) -> Response:
+        def events() -> Iterator[str]:
+            told.append("said")
+            yield END
+
+        return StreamingResponse(events())
+
+    routes = [Route("/queue/data", say), Route("/queue/join", join)]
+    with TestClient(Starlette(routes=routes, middleware=[Middleware(Streams, listening=listening)])) as app:
+        app.get("/queue/join")
+        app.get("/queue/data")
+    assert told == ["begun", "said", "over"]

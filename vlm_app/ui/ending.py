@@ -19,7 +19,7 @@ from vlm_app.errors import AppError
 from vlm_app.ui.running import Running
 
 ANSWER_SECONDS = 10.0  # for running answers to come to their end by themselves
-KEPT_SECONDS = 3.0  # for those that were stopped then to be kept
+KEPT_SECONDS = 3.0  # for those that were stopped then to be kept, and for all to be told of the end
 RUN_SECONDS = 20.0  # from the signal on, for a run to end with a checkpoint
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_SECONDS = 0.1
@@ -75,7 +75,7 @@ def finish(running: Running, workshop: Workshop, signals: Signals) -> None:
         print(error.sentence, flush=True)
     patient = _wait(lambda: running.busy, ANSWER_SECONDS, signals)
     running.stop_all()
-    _wait(lambda: running.busy, KEPT_SECONDS, signals)
+    _wait(lambda: running.busy or running.awaited, KEPT_SECONDS, signals)
     if patient:
         _wait(workshop.trains, begun + RUN_SECONDS - time.monotonic(), signals)
 

@@ -19,6 +19,7 @@ class Running:
         self._lock = threading.Lock()
         self._signals: dict[Key, list[threading.Event]] = {}
         self._closed = False
+        self._listening = 0
 
     @contextmanager
     def answer(self, key: Key, signal: threading.Event) -> Iterator[None]:
@@ -70,6 +71,17 @@ class Running:
             for signal in self._signals.get(key, ()):
                 signal.set()
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """For as long as a tab hears what becomes of its presses."""
+        with self._lock:
+            self._listening += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listening -= 1
+
     # --- the end of the app -----------------------------------------------------------------
 
     def close(self) -> None:
@@ -88,6 +100,12 @@ class Running:
         """Whether an answer is being written, of whomever."""
         with self._lock:
             return bool(self._signals)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a tab has yet to hear the end of what it pressed."""
+        with self._lock:
+            return bool(self._listening)
 
     def stop_all(self) -> None:
         """Ends all answers; each is kept as far as it came."""

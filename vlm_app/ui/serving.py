@@ -125,7 +125,7 @@ def launch_options(
                 Middleware(PageHead, script=script.address, sheet=sheet.address),
                 Middleware(Sealing, seals=Seals(owners, uploads)),
                 Middleware(Uploading, uploads=uploads),
-                Middleware(Streams),
+                Middleware(Streams, listening=running.listening),
             ],
             "routes": [*own, script.route(), sheet.route()],
             "docs_url": None,
