@@ -10,6 +10,8 @@ def size(small: int, full: int) -> int:
     return {"small": small, "full": full}[os.environ.get("VLM_APP_TEST_SIZE", "small")]
 
 
+REFUSED_SECONDS = size(30, 2)  # until it is said what is wrong with an image; on a busy machine it lasts
+REFUSED_PAGE_SECONDS = size(30, 3)  # the same for a document
 PEBBLE_SCENES = size(60, 1000)  # held-out scenes on which the built-in model is scored
 FUZZED_ANSWERS = size(30, 2000)  # texts that hypothesis writes for each parser
 TAUGHT_FAMILIES = size(6, 1000)  # families whose tiny checkpoint is taught until it repeats its examples
@@ -43,7 +45,7 @@ KILLED_IN_SCORING = bool(size(0, 1))  # whether the run of the whole way is kill
 EXPORTED_SIDE = size(800, 1600)  # pixels of the picture whose 500 regions are exported
 PAGE_STEPS = size(4, 30)  # of the run that is started on the page, in a browser
 TRAINING_MEASURED = bool(size(0, 1))  # whether training is timed against a plain TRL script
-ENDING_SECONDS = size(4, 10)  # that running answers get when the app ends
+ENDING_SECONDS = size(6, 10)  # that running answers get when the app ends
 IMAGE_WHOLE = size(0, 1)  # whether the Dockerfile's steps install everything anew, or take what is at hand
 STARTED_PLACES = (("space",), ("laptop", "container", "space"))[size(0, 1)]  # beside ZeroGPU, each a server
 ABORTED_UPLOADS = size(40, 200)  # of 0.3 MB each, after which the folder of uploads is looked at

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([ROOT / "app.py", *(ROOT / "vlm_app").rglob("*.py")])
 MEGABYTE = 1_000_000
 # What a run or a tool leaves behind, and what is no file of the project.
-LEFT_OUT = {".git", ".venv", "build", "data", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+LEFT_OUT = {".git", ".venv", "build", "data", "__pycache__", ".hypothesis"}
+LEFT_OUT |= {".pytest_cache", ".mypy_cache", ".ruff_cache", ".import_linter_cache"}
 
 # Needed by what we import, never named in our code.
 BEHIND_THE_SCENES = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, expect, sync_playwright
 
 from tests.browser.visitor import PATIENCE, Visitor
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -76,7 +76,7 @@ def served(data: Path, *command: str, port: int = 0, **variables: str) -> Iterat
 
     `variables` are added to its environment. Without a port it gets a free one.
     """
-    port = port or _free_port()
+    port = port or free_port()
     uploads = str((data / "cache" / "uploads").resolve())  # as the app itself sets it
     environment = {**os.environ, "VLM_APP_DATA": str(data), "VLM_APP_PORT": str(port)}
     environment |= {"GRADIO_TEMP_DIR": uploads, **variables}
@@ -96,12 +96,6 @@ def served(data: Path, *command: str, port: int = 0, **variables: str) -> Iterat
             process.kill()
             process.wait()
             log.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[str], log: Path) -> None:

@@ -74,9 +74,13 @@ def test_a_run_is_printed_while_it_goes_and_listed(
 
 
 def test_a_run_is_stopped_from_another_terminal_and_resumed(
-    shapes: None, write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+    shapes: None,
+    write: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = write('dataset = "Shapes"\nsteps = 60\nsave_every = 100')
+    monkeypatch.setenv("STEP_SECONDS", "0.5")
     statuses: list[int] = []
     first = threading.Thread(target=lambda: statuses.append(main(["finetune", path])))
     first.start()
@@ -87,6 +91,7 @@ def test_a_run_is_stopped_from_another_terminal_and_resumed(
     first.join(60)
     assert statuses == [1]
     capsys.readouterr()
+    monkeypatch.setenv("STEP_SECONDS", "0.01")
     assert main(["finetune", "--resume", id]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == id and not lines[1].startswith("step 1 of") and lines[-1].startswith("step 60 of 60")

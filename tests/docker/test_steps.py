@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.steps import USER, Image, can_look, user
+from tests.ports import free_port
 from tests.sizes import IMAGE_WHOLE
 from vlm_app.settings import ROOT
 
@@ -34,9 +34,9 @@ def image() -> Iterator[Image]:
     folder = Path(tempfile.mkdtemp(prefix="vlm-app-image-", dir="/var/tmp"))
     folder.chmod(0o755)
     context, root = folder / "checkout", folder / "root"
-    shutil.copytree(
-        ROOT, context, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "data", "build")
-    )
+    written = (".hypothesis", "__pycache__")  # by other tests meanwhile
+    left_out = shutil.ignore_patterns(".git", ".venv", ".*_cache", "data", "build", *written)
+    shutil.copytree(ROOT, context, ignore=left_out)
     for name in (".env", "token", "vlm_app/.env", ".git/config", "data/app.db"):
         (context / name).parent.mkdir(exist_ok=True)
         (context / name).write_text(SECRET)
@@ -62,12 +62,6 @@ def files(root: Path) -> set[Path]:
 def holding(root: Path, text: str) -> list[Path]:
     """The files that hold this text."""
     return [path for path in root.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def asked(port: int, path: str) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Counting the bytes of the tensors that live: now, and at most while a piece of code runs."""
+"""Counting bytes: of this process, of the tensors that live, and at most while a piece of code runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import gc
 import warnings
 from typing import Any
 
+import psutil
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+
+def own_bytes() -> int:
+    """Of this process, without what it has of files: those pages come and go as memory is short."""
+    info = psutil.Process().memory_info()
+    return int(info.rss - info.shared)
 
 
 def live_bytes() -> int:

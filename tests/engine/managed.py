@@ -17,7 +17,7 @@ from vlm_app.engine.events import (
 from vlm_app.engine.manager import Lease, Manager
 from vlm_app.errors import ModelUnavailable
 
-SOON = 5.0  # seconds in which everything here has happened
+SOON = 60.0  # seconds in which everything here has happened, also where all stands still for a while
 ANT, BEE, CAT, DOG = row("ant"), row("bee"), row("cat"), row("dog")
 PARAMETERS = {"ant": 50 * MB, "bee": 50 * MB, "cat": 50 * MB, "dog": 100 * MB}  # 100 MB in bf16, dog 200
 

@@ -98,4 +98,5 @@ def test_decoding_is_held_against_the_bound_of_memory(
 
 
 def test_the_time_of_an_import_is_that_of_a_new_python() -> None:
-    assert 0 < start.importing("vlm_app") < start.importing("vlm_app.engine")
+    light, heavy = (min(start.importing(name) for _ in range(2)) for name in ("vlm_app", "vlm_app.engine"))
+    assert 0 < light < heavy

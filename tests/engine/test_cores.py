@@ -47,10 +47,10 @@ def running(pool: ThreadPoolExecutor) -> Iterator[None]:
     def run() -> None:
         with cores.shared():
             begun.set()
-            assert end.wait(10)
+            assert end.wait(60)
 
     other = pool.submit(run)
-    assert begun.wait(10)
+    assert begun.wait(60)
     yield
     end.set()
     other.result(10)
@@ -142,9 +142,9 @@ def test_a_thread_that_says_nothing_begins_with_one() -> None:
 
 
 def test_work_apart_has_all_and_leaves_no_thread() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     assert cores.apart(torch.get_num_threads) == ALL
-    assert threading.active_count() == before
+    assert before.issuperset(threading.enumerate())
 
 
 def test_a_process_can_do_with_one() -> None:

@@ -19,7 +19,7 @@ from tests.engine.scaled import scaled
 from tests.families import checkpoints
 from tests.hub.conftest import hub
 from tests.hub.fake_hub import FakeHub, Repo
-from tests.sizes import ESTIMATED_FAMILIES
+from tests.sizes import ESTIMATED_FAMILIES, size
 from vlm_app import families
 from vlm_app.catalog import catalog
 from vlm_app.engine import memory
@@ -234,7 +234,7 @@ def test_the_whole_catalog_gets_its_verdict_at_once() -> None:
     for row in rows:
         fit(row, 8 * 10**9)  # those on disk are worked out once
     took = min(_seconds(lambda: [fit(row, 8 * 10**9) for row in rows]) for _ in range(5))
-    assert took < 0.05
+    assert took < size(500, 50) / 1000  # seconds; the small size allows for a busy machine
 
 
 def _seconds(work: Callable[[], object]) -> float:

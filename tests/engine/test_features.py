@@ -216,7 +216,7 @@ def test_nobody_waits_for_the_encoder_or_for_a_measurement_in_order_to_forget() 
     def forgetting(value: Any) -> Any:
         thread = threading.Thread(target=features.shed)
         thread.start()
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
         return value
 

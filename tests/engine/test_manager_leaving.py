@@ -25,8 +25,8 @@ def test_an_idle_model_leaves_and_a_held_one_stays(make: Any) -> None:
     world = make(idle=0.2)
     ant, bee = held(world, ANT), held(world, BEE)
     bee.release()
-    soon(lambda: world.status(BEE) == "unloaded")
-    assert world.of(Unloaded) == [Unloaded("bee", 100 * MB, "idle")]
+    soon(lambda: world.of(Unloaded))
+    assert world.of(Unloaded) == [Unloaded("bee", 100 * MB, "idle")] and world.status(BEE) == "unloaded"
     assert world.status(ANT) == "ready"
     ant.release()
     soon(lambda: world.status(ANT) == "unloaded")

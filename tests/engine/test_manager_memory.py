@@ -89,6 +89,7 @@ def test_a_request_waits_for_held_memory_and_its_place_is_shown(make: Any) -> No
     second = in_line(world, DOG)
     assert world.manager.state(CAT).detail == "Cat waits for 100 MB: it is next."
     assert world.manager.state(DOG).detail == "Dog waits for 200 MB: 1 before it."
+    soon(lambda: len(world.of(WaitingForMemory)) == 2)
     assert world.of(WaitingForMemory) == [
         WaitingForMemory("cat", 100 * MB, 0),
         WaitingForMemory("dog", 200 * MB, 1),
@@ -232,10 +233,10 @@ def test_waiting_for_a_load_ends_with_a_sentence(make: Any, monkeypatch: pytest.
 
 
 def test_a_model_that_was_warmed_in_vain_leaves_the_line(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(manager_module, "BUSY_SECONDS", 1.0)
     world = make(limit=100 * MB)
     with held(world, ANT):
         world.manager.warm(BEE)
-        soon(lambda: world.status(BEE) == "waiting")
         soon(lambda: world.status(BEE) == "failed")
+        assert world.of(WaitingForMemory) == [WaitingForMemory("bee", 100 * MB, 0)]
         assert world.manager.state(BEE).detail.startswith("Bee found no memory")

@@ -155,8 +155,15 @@ class Crowd(RuleBasedStateMachine):
             self.patch.stop()
         assert self.manager.leases() == {} and self.manager.states() == ()
         assert self.backend.taken == 0 and self.backend.wrongs == []
+        until = time.monotonic() + END_SECONDS
+        while names := self._threads():  # they may be on their last lines
+            assert time.monotonic() < until, names
+            time.sleep(0.002)
+
+    def _threads(self) -> list[str]:
+        """Names of the manager's threads that are left."""
         names = [thread.name for thread in set(threading.enumerate()) - self.others]
-        assert not any(name == "models" or name.startswith("unload ") for name in names), names
+        return [name for name in names if name == "models" or name.startswith("unload ")]
 
     def _everybody_s_turn_comes(self) -> None:
         """Also while others ask for their models again and again."""

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.engine.live_bytes import own_bytes
 from tests.engine.tiny import picture, request, row
 from tests.sizes import CROWD_ROUNDS, CROWD_SECONDS
 from vlm_app.engine import Engine
@@ -79,7 +79,7 @@ def quiet(engine: Engine) -> tuple[int, int]:
         assert time.monotonic() < until, engine.models()
         time.sleep(0.01)
     release()
-    return psutil.Process().memory_info().rss, len(gc.get_objects())
+    return own_bytes(), len(gc.get_objects())
 
 
 @pytest.mark.timeout(600)

@@ -19,6 +19,7 @@ from vlm_app.catalog import catalog
 from vlm_app.engine import Engine, LocalBackend, reader
 from vlm_app.engine import packages as known
 from vlm_app.engine.devices import Device
+from vlm_app.engine.events import Event, Unloaded
 from vlm_app.errors import BadInput, GenerationFailed, ModelUnavailable
 from vlm_app.media import picture_from
 from vlm_app.ocr.reader import Read, Reader
@@ -83,9 +84,11 @@ def test_all_images_of_the_last_message_are_read_one_after_the_other(models: Eng
 
 def test_it_is_unloaded_when_nobody_uses_it() -> None:
     models = Engine({"rapidocr": ROW}, LocalBackend(), idle_seconds=0.2)
+    told: list[Event] = []
+    models.subscribe(told.append)
     models.warm("rapidocr")
-    wait_for(lambda: [state.status for state in models.models()] == ["ready"])
-    wait_for(lambda: not models.models())
+    wait_for(lambda: Unloaded("rapidocr", known.LOADED, "idle") in told)
+    assert not models.models()
     models.close()
 
 

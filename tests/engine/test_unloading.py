@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 
-import psutil
 import pytest
 
-from tests.engine.live_bytes import live_bytes
+from tests.engine.live_bytes import live_bytes, own_bytes
 from tests.engine.ready import Ready
 from tests.families import checkpoints
 from tests.sizes import LEAK_BYTES, LEAK_ROUNDS, LEAK_WARM, LEAK_WHOLE
@@ -111,11 +110,10 @@ def test_a_load_that_was_cancelled_or_failed_leaves_nothing(monkeypatch: pytest.
 
 @pytest.mark.timeout(1800)  # the full size takes minutes
 def test_loading_asking_and_unloading_over_and_over_takes_no_more_memory() -> None:
-    process = psutil.Process()
     held = []
     for _ in range(LEAK_ROUNDS):
         for family, precision in PAIRS:
             turn(family, precision)
-        held.append(process.memory_info().rss)
+        held.append(own_bytes())
     growth = (held[-1] - held[LEAK_WARM]) / (LEAK_ROUNDS - 1 - LEAK_WARM)
     assert growth <= LEAK_BYTES, [round(bytes / 1e6, 1) for bytes in held]

@@ -66,10 +66,11 @@ def counting(folder: RunFolder, tell: Callable[[Event], None], stopped: Callable
             raise ModelUnavailable("The moon is full: wait a day.")
         step += 1
         tell(Stepped(step=step, epoch=0.0, loss=1 / step, rate=1e-4, memory=MB, examples_per_second=1.0))
-        if step % folder.config.save_every == 0 or stopped():
+        ending = stopped()
+        if step % folder.config.save_every == 0 or ending:
             save(folder.checkpoints / f"checkpoint-{step}")
             tell(Saved(step=step))
-        if stopped():
+        if ending:
             return
     folder.adapter.mkdir(exist_ok=True)
     (folder.adapter / "adapter_config.json").write_text("{}")

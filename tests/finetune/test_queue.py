@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Barrier, Event, Thread
 
 import pytest
 
@@ -16,9 +17,11 @@ from tests.finetune.app import STUB
 from tests.finetune.desk import ME, Desk, desk
 from tests.finetune.test_child import SOON, soon
 from tests.finetune.test_runs import steps
+from vlm_app.errors import BadInput
 from vlm_app.finetune import locking, queue
-from vlm_app.finetune.events import State, Stepped
+from vlm_app.finetune.events import State, Status, Stepped
 from vlm_app.finetune.processes import end, taken
+from vlm_app.finetune.run_folder import RunFolder
 from vlm_app.finetune.runs import Run, Runs
 from vlm_app.settings import ROOT
 
@@ -57,7 +60,10 @@ def test_two_apps_on_one_folder_train_each_run_once_and_one_at_a_time(
     assert times(runs[0])[1] < times(runs[1])[0] and times(runs[1])[1] < times(runs[2])[0]
 
 
-def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(desk: Desk) -> None:
+def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEP_SECONDS", "0.06")
     run, other = desk.start(steps=80, save_every=10), desk.start("Other", steps=3)
     soon(lambda: len(steps(run)) > 12)
     assert desk.runs.trains()
@@ -82,6 +88,51 @@ def test_a_run_whose_app_ended_goes_on_by_itself_unless_a_person_stopped_it(desk
     desk.runs.drive()
     soon(lambda: desk.state(run) is State.DONE)
     assert desk.state(other) is State.STOPPED and not run.folder.pause.exists()
+
+
+def test_a_run_that_is_resumed_just_as_it_is_seen_to_be_stopped_stays_in_the_line(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, resumed, look = Event(), Event(), queue.standing
+
+    def standing(folder: RunFolder) -> Status:
+        status = look(folder)
+        if status.state is State.STOPPED and not seen.is_set():
+            seen.set()
+            assert resumed.wait(SOON)
+        return status
+
+    first, second = (desk.start(name, steps=100_000) for name in ("First", "Second"))
+    soon(lambda: desk.state(first) is State.TRAINING)
+    monkeypatch.setattr(queue, "standing", standing)
+    desk.runs.stop(ME, second.id)
+    assert seen.wait(SOON)
+    desk.runs.resume(ME, second.id)
+    resumed.set()
+    desk.runs.stop(ME, first.id)
+    soon(lambda: desk.state(second) is State.TRAINING)
+
+
+def test_a_run_is_resumed_once_however_many_ask(desk: Desk) -> None:
+    first, second = (desk.start(name, steps=100_000) for name in ("First", "Second"))
+    soon(lambda: desk.state(first) is State.TRAINING)
+    desk.runs.stop(ME, second.id)
+    soon(lambda: second.folder.status.state is State.STOPPED)
+    all_there, refused = Barrier(4), []
+
+    def ask() -> None:
+        all_there.wait(SOON)
+        try:
+            desk.runs.resume(ME, second.id)
+        except BadInput as error:
+            refused.append(error.sentence)
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON)
+    assert len(refused) == 3 and all("'Second' is queued" in each for each in refused)
 
 
 def test_a_fault_of_the_disk_does_not_end_the_line(

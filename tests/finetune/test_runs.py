@@ -39,7 +39,10 @@ def steps(run: Run) -> list[int]:
     return [event.step for event in run.folder.events()[0] if isinstance(event, Stepped)]
 
 
-def test_a_run_learns_from_the_examples_as_they_were_and_survives_a_reload(desk: Desk) -> None:
+def test_a_run_learns_from_the_examples_as_they_were_and_survives_a_reload(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEP_SECONDS", "0.06")
     run = desk.start(steps=60, seed=4)
     assert run.state is State.QUEUED and run.data and run.config == RunConfig(name="Hearts", steps=60, seed=4)
     assert (run.data.name, run.data.train + run.data.held_out) == ("Shapes", 10) and run.data.held_out > 0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.media.pdf_files import one_page, stream
+from tests.sizes import REFUSED_PAGE_SECONDS
 from vlm_app.errors import BadInput
 from vlm_app.media.documents import Document, open_document
 from vlm_app.settings import settings
@@ -41,7 +42,9 @@ def opened(tmp_path: Path) -> Callable[[bytes], Document]:
     return open_bytes
 
 
-def sentence(act: Callable[[], Any], begins: str = "“invoice.pdf” ", seconds: float = 3.0) -> str:
+def sentence(
+    act: Callable[[], Any], begins: str = "“invoice.pdf” ", seconds: float = REFUSED_PAGE_SECONDS
+) -> str:
     """What a person is told: one sentence about the file, soon, that leaks nothing."""
     started = time.monotonic()
     with pytest.raises(BadInput) as caught:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.media.opened_documents import Limits, limits, opened, sentence, slow_shading
 from tests.media.pdf_files import FOUR_CORNERS, many_pages, one_page, pdf, stream, written
+from tests.sizes import size
 from vlm_app.errors import BadInput
 from vlm_app.media import documents
 from vlm_app.media.documents import Document, is_document, open_document
@@ -183,15 +184,22 @@ def test_a_hostile_file_costs_its_time_limit_at_most_and_the_next_one_opens(
     kind: str, opened: Callable[[bytes], Document], limits: Limits
 ) -> None:
     documents._pool().run(documents.Job("document", {"path": "", "want": "sizes"}))  # the worker is warm
+    hostile = HOSTILE[kind]()
     limits(decode_seconds=1)
     started = time.monotonic()
-    document = opened(HOSTILE[kind]())
-    for act in (document.picture, document.lines):
+    try:
+        document = opened(hostile)
+    except BadInput as error:  # on a busy machine it may have taken a second
+        assert error.sentence.startswith("“invoice.pdf” takes longer than 1 s to open")
+        acts = []
+    else:
+        acts = [document.picture, document.lines]
+    for act in acts:
         try:
             act(1)
         except BadInput as error:
             assert error.sentence.startswith("Page 1 of “invoice.pdf” ") and error.sentence.endswith(".")
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < size(60, 12)
     limits(decode_seconds=20)
     assert opened(one_page(FOUR_CORNERS)).picture(1).size == (600, 400)
 

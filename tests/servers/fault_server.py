@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             "stall": lambda: self._answer(stop_after=3, stall=True),
             "stays": lambda: self._answer(stays=True),
             "silent": lambda: time.sleep(3),
-            "reads": lambda: self._answer(reads=1.0),
+            "reads": lambda: self._answer(reads=3.0),
             "cut number": lambda: self._answer(stop_after=self.how.text.index("20")),
             "cut byte": self._cut_in_a_character,
             "no reason": lambda: self._answer(reason=None),
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._hang_up()
             self._chunk({}, reason)
             if stays:
-                time.sleep(3)
+                time.sleep(10)
             usage = {"prompt_tokens": 30, "completion_tokens": 7, "total_tokens": 37}
             self._event(_EMPTY | {"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")

@@ -6,7 +6,6 @@ The same question in this process and through the server gives the same text and
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from tests.engine.ready import Ready
 from tests.families import checkpoints
 from tests.families.test_taught import answer, requests, teach
+from tests.ports import free_port
 from vlm_app import servers
 from vlm_app.catalog import catalog
 from vlm_app.engine import Engine, LoadedModel
@@ -52,9 +52,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 @pytest.fixture(scope="module")
 def peer(taught: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running `transformers serve`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     log = (tmp_path_factory.mktemp("peer") / "log").open("w+")

@@ -43,7 +43,7 @@ class Lasting(FakeManager):
         whole = Answer("", task=request.task, model=request.model, precision="fp32")
         while time.monotonic() < until:
             time.sleep(0.2)
-            if stop is not None and stop.is_set():
+            if stop is not None and stop.is_set() and time.monotonic() < until:
                 yield Delta("", answer=replace(whole, text=said, raw=said, finish=Finish.CANCELLED))
                 return
             said += "tick "

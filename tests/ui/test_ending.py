@@ -80,7 +80,7 @@ def test_on_sigterm_answers_are_finished_or_kept_runs_are_saved_and_nothing_new_
         port = int(server.url.rpartition(":")[2])
         late, long, quick = (Talker.come(port) for _ in range(3))
         soon(lambda: steps(run))
-        cut, whole = begun(long, 600, pool), begun(quick, ENDING_SECONDS // 2, pool)
+        cut, whole = begun(long, 600, pool), begun(quick, 2, pool)
         app, told_at = app_below(server.process), time.monotonic()
         app.send_signal(signal.SIGTERM)
         soon(run.folder.pause.exists)
@@ -167,7 +167,10 @@ def test_a_second_ctrl_c_waits_for_nobody(signals: ending.Signals) -> None:
         pass
 
 
-def test_a_tab_hears_the_end_of_an_answer_that_was_kept(signals: ending.Signals) -> None:
+def test_a_tab_hears_the_end_of_an_answer_that_was_kept(
+    signals: ending.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "KEPT_SECONDS", 60.0)
     running, kept = Running(), Event()
     finishing = Thread(target=ending.finish, args=(running, Training(), signals), daemon=True)
     with running.listening():
@@ -177,7 +180,7 @@ def test_a_tab_hears_the_end_of_an_answer_that_was_kept(signals: ending.Signals)
         assert over.wait(10)
         finishing.join(1)
         assert finishing.is_alive()
-    finishing.join(ending.KEPT_SECONDS / 2)
+    finishing.join(30)
     assert not finishing.is_alive()
 
 

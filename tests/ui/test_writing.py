@@ -113,14 +113,14 @@ def test_what_goes_wrong_at_the_end_is_told_to_who_looks_and_a_bug_is_logged(
 def test_a_closed_tab_ends_its_answer_where_nobody_comes_back(
     writings: Writings, monkeypatch: pytest.MonkeyPatch, comes_back: bool
 ) -> None:
-    monkeypatch.setattr(writing, "ALONE", 0.3)
+    monkeypatch.setattr(writing, "ALONE", 2.0 if comes_back else 0.1)
     pen = Pen()
     one = writings.begin(KEY, pen.stop, pen.write)
     next(one.steps(BEAT))
     one.leave()
     if comes_back:
         next(one.steps(BEAT))
-    assert pen.stop.wait(1.0) is not comes_back
+    assert pen.stop.wait(3.0 if comes_back else 20.0) is not comes_back
     pen.stop.set()
 
 

@@ -1,4 +1,4 @@
-"""A file that one process at a time holds, however it ends."""
+"""A file that one at a time holds, of all threads and processes, however they end."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def locked(path: Path) -> Iterator[IO[bytes] | None]:
             yield None
         else:
             yield file
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """The file is ours until the end, once nobody else has it."""
+    import fcntl
+
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -191,7 +191,10 @@ def _standings(root: Path) -> Iterator[tuple[RunFolder, Status]]:
 
 def _write_down(folder: RunFolder, status: Status) -> None:
     """What nobody was left to write: that a run broke, was paused, or was stopped in the line."""
-    written = folder.status.state
-    left = status.state in (State.BROKEN, State.QUEUED) and written in ACTIVE
-    if left or (status.state is State.STOPPED and written is State.QUEUED):
-        folder.enter(status.state, status.sentence)
+    if status.state is folder.status.state:
+        return
+    with folder.changing():
+        written, status = folder.status.state, standing(folder)  # it may have been resumed meanwhile
+        left = status.state in (State.BROKEN, State.QUEUED) and written in ACTIVE
+        if left or (status.state is State.STOPPED and written is State.QUEUED):
+            folder.enter(status.state, status.sentence)

@@ -12,6 +12,7 @@
     answers.jsonl        what the held-out examples were answered without the adapter and with it
     child.log            what the trainer's process printed
     lock                 held by that process as long as it lives
+    status.lock          held by who changes how a run without a process stands
 
 Whatever is not written line by line is replaced at once. An older version of a file is read, or
 refused with a sentence.
@@ -24,7 +25,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
@@ -35,7 +36,7 @@ from vlm_app.finetune.events import Event, State, Status
 from vlm_app.finetune.examples import Example, example_to_dict
 from vlm_app.finetune.kept_examples import KeptExamples
 from vlm_app.finetune.lines import append_line, whole_lines
-from vlm_app.finetune.locking import locked
+from vlm_app.finetune.locking import in_turn, locked
 from vlm_app.finetune.run_config import RunConfig
 from vlm_app.store.images import ImageFolder
 from vlm_app.types import Picture
@@ -213,6 +214,10 @@ class RunFolder:
         except OSError:
             (self.path / "spare").unlink(missing_ok=True)
             return self.update(state=state, sentence=sentence, pid=None)
+
+    def changing(self) -> AbstractContextManager[None]:
+        """One at a time looks how a run without a process stands, and changes it."""
+        return in_turn(self.path / "status.lock")
 
     def spare(self) -> None:
         """Keeps some room on the disk, for `enter` when it is full."""

@@ -167,10 +167,11 @@ class Runs:
         run = self.run(owner, id)
         if run.config is None:
             raise BadInput(run.status.sentence)
-        if run.state not in RESUMABLE:
-            raise BadInput(f"'{run.name}' is {run.state}: only a run that stopped or broke can be resumed.")
-        self._check_room(owner)
-        with told(self._store.data):
+        with told(self._store.data), run.folder.changing():
+            state = standing(run.folder).state
+            if state not in RESUMABLE:
+                raise BadInput(f"'{run.name}' is {state}: only a run that stopped or broke can be resumed.")
+            self._check_room(owner)
             run.folder.stop.unlink(missing_ok=True)
             run.folder.spare()
             run.folder.update(state=State.QUEUED, queued=time.time(), sentence="", pid=None)

@@ -45,8 +45,7 @@ def test_four_at_once_get_what_each_would_alone(name: str) -> None:
     loaded = tiny(name)
     prompts = [asked(loaded, number) for number in range(4)]
     expected = [alone(loaded, inputs, 12) for inputs in prompts]
-    # However long a prompt takes to read here, the next one is read after one token.
-    with patch.object(decoder, "LONG_SECONDS", 600.0), _slowly() as together:
+    with _slowly() as together:
         rows = [Asked(loaded, inputs, visual=number) for number, inputs in enumerate(prompts)]
         assert [row.written() for row in rows] == expected
     assert max(together) == 4
@@ -194,12 +193,13 @@ def test_who_waits_for_memory_can_leave_at_once_and_is_answered_when_it_is_there
         _slowly(),
     ):
         loaded.decoder.shed()
-        holder = Asked(loaded, asked(loaded, 0), 60)
+        prompts = [asked(loaded, number) for number in range(3)]
+        holder = Asked(loaded, prompts[0], 150)
         holder.wait_for(3)
-        leaving, patient = (Asked(loaded, asked(loaded, number), 5) for number in (1, 2))
+        leaving, patient = (Asked(loaded, inputs, 5) for inputs in prompts[1:])
         leaving.stop.set()
         assert leaving.written() == [] and not holder.row.ended.is_set()
-        assert len(holder.written()) == 60 and len(patient.written()) == 5
+        assert len(holder.written()) == 150 and len(patient.written()) == 5
     loaded.decoder._memory._measured = 0.0
 
 
@@ -223,8 +223,9 @@ def test_what_goes_wrong_for_one_adapter_disturbs_no_other(monkeypatch: pytest.M
 
 def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
     loaded = tiny("smolvlm")
+    prompts = [asked(loaded, number) for number in range(2)]
     with patch("vlm_app.engine.batching.batches.Batch.join", side_effect=MemoryError("no room")), _slowly():
-        rows = [Asked(loaded, asked(loaded, number), 30) for number in range(2)]
+        rows = [Asked(loaded, inputs, 200) for inputs in prompts]
         for row in rows:
             with pytest.raises(MemoryError):
                 row.written()
@@ -233,10 +234,11 @@ def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
 
 def test_a_row_that_has_its_answer_gets_it_though_the_others_fail_as_it_leaves() -> None:
     loaded = tiny("smolvlm")
+    prompts = [asked(loaded, number) for number in range(2)]
     with patch.object(BatchCache, "keep", side_effect=MemoryError("no room")), _slowly():
-        long = Asked(loaded, asked(loaded, 0), 60)
+        long = Asked(loaded, prompts[0], 200)
         long.wait_for(1)
-        short = Asked(loaded, asked(loaded, 1), 3)
+        short = Asked(loaded, prompts[1], 3)
         assert len(short.written()) == 3
         with pytest.raises(MemoryError):
             long.written()
@@ -326,7 +328,10 @@ def test_the_pixels_of_a_prompt_are_let_go_of_once_it_was_read() -> None:
 
 @contextmanager
 def _slowly() -> Iterator[list[int]]:
-    """A pause at every step, so that others come while somebody is answered; how many were in each."""
+    """A pause at every step, so that others come while somebody is answered; how many were in each.
+
+    However long a prompt takes to read here, the next one is read after one token.
+    """
     together: list[int] = []
     step = prefill.step
 
@@ -335,5 +340,5 @@ def _slowly() -> Iterator[list[int]]:
         time.sleep(0.01)
         return step(model, cache, tokens, *args, **more)
 
-    with patch.object(prefill, "step", slow):
+    with patch.object(prefill, "step", slow), patch.object(decoder, "LONG_SECONDS", 600.0):
         yield together
