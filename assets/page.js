@@ -10,7 +10,11 @@
     if (![presses.under(), ...presses.waiting].includes(press)) presses.push(press);
   };
   window.vlmActed = () => presses.done();
-  window.vlmActing = () => presses.busy();
+  const CHOOSING = 30000;  // milliseconds in which the server has said what another model can do
+  let chosen = -Infinity;
+  window.vlmChooses = () => { chosen = performance.now(); };
+  window.vlmChose = () => { chosen = -Infinity; };
+  window.vlmActing = () => presses.busy() || performance.now() - chosen < CHOOSING;
   const near = (event, selector) => event.target instanceof Element ? event.target.closest(selector) : null;
 
   // --- phrases and regions ---------------------------------------------------------------

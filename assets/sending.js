@@ -1,5 +1,5 @@
 // The message box. What was typed and not sent is kept for the tab, through any reload. What is sent while
-// another chat is being opened waits for that chat: there it belongs.
+// another chat is being opened, or another model was just chosen, waits for it: there it belongs.
 (() => {
   const KEPT = "vlm-app draft";
   const BOX = "#message textarea", BUTTON = "#message .submit-button";
@@ -7,8 +7,14 @@
   const keep = (text) => text ? sessionStorage.setItem(KEPT, text) : sessionStorage.removeItem(KEPT);
   document.addEventListener("input", (event) => { if (event.target === box()) keep(event.target.value); }, true);
 
+  const LATE = 5000;  // milliseconds: then nobody says that the message before is through
+  let through = true;  // the message before: Gradio takes none until then, also where its answer is whole
+  window.vlmSent = () => { through = true; };
+  const waits = () => window.vlmActing() || (!through && document.querySelector(BUTTON));
+
   let leaving;
   const leaves = () => {  // the server empties the box once it has the message: until then it is not sent
+    through = false;
     clearInterval(leaving);
     leaving = setInterval(() => {
       if (!box() || box().value) return;
@@ -18,15 +24,17 @@
   };
   let held;
   const hold = () => {
+    const since = performance.now();
     clearInterval(held);
     held = setInterval(() => {
-      if (window.vlmActing()) return;
+      if (window.vlmActing() || (waits() && performance.now() - since < LATE)) return;
       clearInterval(held);
+      through = true;
       document.querySelector(BUTTON)?.click();
     }, 50);
   };
   const sends = (event) => {
-    if (!window.vlmActing()) return leaves();
+    if (!waits()) return leaves();
     event.preventDefault();
     event.stopImmediatePropagation();
     hold();

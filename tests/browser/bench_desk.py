@@ -116,7 +116,9 @@ class Desk:
         return str(self.found.get_attribute("data-finding"))
 
     def exported(self, kind: str = "json", id: str = "") -> bytes:
-        answer = self.page.request.get(f"{self.visitor.url}/findings/{id or self.id}/export.{kind}")
+        answer = self.page.request.get(
+            f"{self.visitor.url}/findings/{id or self.id}/export.{kind}", max_retries=3
+        )
         assert answer.ok, answer.text()
         return answer.body()
 

@@ -6,6 +6,7 @@ SIGUSR1 brings that beginning back.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -21,7 +22,7 @@ from vlm_app.ui.serving import run
 def main(port: int, pause: float, scene: str = "") -> None:
     store, engine = Store(settings().data), FakeEngine(pause, busy=scene == "busy")
     signal.signal(signal.SIGUSR1, engine.begin)
-    writing.ALONE = 3.0
+    writing.ALONE = float(os.environ.get("ALONE", "60"))
     hub.reachable = lambda seconds=2.0: scene == "busy"
     run(Chats(store, engine), store, engine, "127.0.0.1", port)
 

@@ -50,8 +50,7 @@ def test_bad_file_gets_a_sentence_and_nothing_typed_is_lost(visitor: Visitor, tm
         expect(visitor.page.locator("#message .submit-button")).to_be_visible()
         visitor.page.locator("#message .thumbnail-item button").first.click()
         expect(visitor.page.locator("#message .thumbnail-item")).to_have_count(0)
-        visitor.page.locator(".toast-close").first.click()
-        expect(visitor.sentence).to_have_count(0)
+        visitor.close_toasts()
 
 
 def test_chat_goes_on_after_a_bad_file(visitor: Visitor, tmp_path: Path) -> None:

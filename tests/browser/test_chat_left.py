@@ -3,10 +3,12 @@ does not reach the server; nothing that was written is lost, and nothing lands i
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import served
 from tests.browser.visitor import Visitor
 
 
@@ -54,7 +56,6 @@ def test_an_answer_survives_a_reload_and_is_seen_in_two_tabs(
     expect(visitor.page.locator("#message textarea")).to_have_value("")
     other = Visitor.come(context, visitor.page.url, "")
     expect(other.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1 2 3")
-    other.page.wait_for_timeout(4000)  # longer than who left is waited for
     other.page.click("#message .stop-button")
     for tab in (visitor, other):
         expect(tab.answers.last).to_contain_text("Stopped.")
@@ -109,17 +110,18 @@ def test_what_is_sent_before_the_new_chat_is_there_goes_to_the_new_chat(visitor:
     expect(visitor.questions).to_have_text(["hello in B"])
 
 
-def test_closed_tab_ends_its_answer_where_nobody_comes_back(
-    quick: Server, visitor: Visitor, context: BrowserContext
-) -> None:
-    visitor.write("answer slowly")
-    visitor.send()
-    expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
-    visitor.page.close()
-    later = Visitor.come(context, quick.url)
-    later.page.wait_for_timeout(5000)
-    later.chats.first.get_by_role("link").click()
-    expect(later.answers.last).to_contain_text("Stopped.")
+def test_closed_tab_ends_its_answer_where_nobody_comes_back(tmp_path: Path, context: BrowserContext) -> None:
+    command = ("-m", "tests.browser.fake_app", "PORT", "0.01")
+    with served(tmp_path / "data", *command, ALONE="1") as server:
+        visitor = Visitor.come(context, server.url)
+        visitor.write("answer slowly")
+        visitor.send()
+        expect(visitor.page.locator(".turn.live .prose-text")).to_contain_text("slowly: 1")
+        visitor.page.close()
+        later = Visitor.come(context, server.url)
+        later.page.wait_for_timeout(6000)  # looking earlier would be coming back
+        later.chats.first.get_by_role("link").click()
+        expect(later.answers.last).to_contain_text("Stopped.")
 
 
 def test_an_edit_that_is_not_taken_stays_and_a_word_that_is_chosen_sends_nothing(visitor: Visitor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -41,6 +42,7 @@ def start(page: Page, **settings: int) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
 
 
+@pytest.mark.timeout(900)
 def test_three_corrections_become_an_adapter_that_is_chatted_with_beside_its_base(
     real: Server, context: BrowserContext, tmp_path: Path
 ) -> None:

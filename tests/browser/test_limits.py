@@ -18,11 +18,13 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Server, served
 from tests.browser.visitor import Visitor
+from tests.sizes import size
 
 # Asks as often as it may, and then presses the button.
 FLOOD = """async () => {
     const asked = {method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'};
-    for (let number = 0; number < 25; number++) await fetch('gradio_api/queue/join', asked);
+    for (let number = 0; number < 100; number++)  // a whole 3 seconds are left then
+        if ((await (await fetch('gradio_api/queue/join', asked)).text()).includes('wait 3 s')) break;
     document.querySelector('#message .submit-button').click();
 }"""
 NARROW = {
@@ -65,7 +67,7 @@ def test_a_message_with_too_much_is_refused_and_stays_as_it_was_written(
     )
     expect(visitor.sentence).not_to_contain_text("HTTP")
     expect(message).to_have_value("what is this?")
-    visitor.page.locator(".toast-close").first.click()
+    visitor.close_toasts()
     visitor.attach(*small)
     visitor.send()
     expect(visitor.sentence.filter(has_text="at most 2 images")).to_be_visible()
@@ -107,13 +109,13 @@ def test_other_programs_get_the_same_sentences(narrow: Server, tmp_path: Path) -
     wide, large = tmp_path / "wide.png", tmp_path / "large.png"
     Image.new("L", (1500, 1000)).save(wide)
     Image.effect_noise((700, 700), 90).save(large)
-    client = Client(narrow.url, download_files=str(tmp_path), verbose=False)
+    client = Client(narrow.url, download_files=str(tmp_path), verbose=False, httpx_kwargs={"timeout": 60})
     with pytest.raises(AppError, match="more than the 1 million that are opened here"):
         client.predict(handle_file(wide), api_name="/export")
     with large.open("rb") as file:
-        answer = httpx.post(f"{narrow.url}/gradio_api/upload", files={"files": file})
+        answer = httpx.post(f"{narrow.url}/gradio_api/upload", files={"files": file}, timeout=60)
     assert (answer.status_code, "“large.png” is larger than the 0.2 MB" in answer.text) == (413, True)
-    asked = [httpx.post(f"{narrow.url}/gradio_api/call/export", json={}) for _ in range(25)]
+    asked = [httpx.post(f"{narrow.url}/gradio_api/call/export", json={}, timeout=60) for _ in range(25)]
     told = next(each for each in asked if each.status_code == 429)
     assert told.json()["detail"].startswith("At most 20 requests a minute are answered for a visitor")
 
@@ -139,4 +141,4 @@ def test_refusals_cost_the_server_no_memory_and_little_time(narrow: Server) -> N
         seconds.append(refused(number % 2 == 0))
         assert process.memory_info().rss - before < 60_000_000
     client.close()
-    assert median(seconds) < 2
+    assert median(seconds) < size(20, 2)

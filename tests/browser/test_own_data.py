@@ -42,7 +42,7 @@ def test_what_ends_with_the_space_can_be_taken_along_and_deleted(
     told = visitor.page.locator("#own-lasting")
     expect(told).to_contain_text("Chats here end with this Space: export all chats to keep them.")
     link = told.get_by_role("link", name="export all chats").get_attribute("href")
-    packed = visitor.page.request.get(f"{fleeting.url}{link}")
+    packed = visitor.page.request.get(f"{fleeting.url}{link}", max_retries=3)
     with zipfile.ZipFile(io.BytesIO(packed.body())) as whole:
         assert whole.namelist() == ["001-what-is-there.json"]
 
@@ -73,7 +73,7 @@ def test_what_ends_with_the_space_can_be_taken_along_and_deleted(
     other.page.reload()
     expect(other.answers).to_have_count(1)
     picture = other.page.locator(".thumbnail").get_attribute("href")
-    assert other.page.request.get(f"{fleeting.url}{picture}").status == 200
+    assert other.page.request.get(f"{fleeting.url}{picture}", max_retries=3).status == 200
     assert not visitor.errors and not other.errors
 
 

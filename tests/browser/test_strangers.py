@@ -23,8 +23,8 @@ def test_a_stranger_sees_nothing_of_a_chat(
     export = [f"/chats/{chat}/export.json", f"/chats/{chat}/export.md"]
     stranger = newcomer(visitor.url)
     for path in (picture, f"{picture}?side=320", *links, *export):
-        assert visitor.page.request.get(f"{visitor.url}{path}").status == 200, path
-        refused = stranger.page.request.get(f"{visitor.url}{path}")
+        assert visitor.page.request.get(f"{visitor.url}{path}", max_retries=3).status == 200, path
+        refused = stranger.page.request.get(f"{visitor.url}{path}", max_retries=3)
         assert refused.status == 404, path
         assert len(refused.text()) < 200
     expect(stranger.chats).to_have_count(0)

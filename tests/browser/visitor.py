@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,29 @@ class Visitor:
         """A button by its name; those of messages show when they are pointed at."""
         (inside or self.page.locator("body")).get_by_role("button", name=name, exact=True).last.click()
 
+    def close_toasts(self) -> None:
+        """Those that are still there: they go by themselves, too."""
+        self.page.evaluate("document.querySelectorAll('.toast-close').forEach((each) => each.click())")
+        expect(self.sentence).to_have_count(0)
+
+    def point_at(self, part: Locator, lights: Locator) -> None:
+        """Moves the mouse there until it lights the other one: the page may still have moved under it."""
+        until = time.monotonic() + PATIENCE / 1000
+        while True:
+            self.page.mouse.move(0, 0)
+            part.hover()
+            try:
+                return expect(lights).to_have_count(1, timeout=2000)
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
+
     # --- looking ----------------------------------------------------------------------
+
+    @property
+    def toasts(self) -> list[str]:
+        """All that toasts ever said, also those that are gone."""
+        return list(self.page.evaluate("toldInToasts"))
 
     @property
     def answers(self) -> Locator:

@@ -111,7 +111,7 @@ def _scripted(request: Request) -> Answer:
 SCRIPTS: dict[str, dict[str, object]] = {
     "hostile": {"text": HOSTILE},
     "tags": {"text": "an image here", "regions": (Region(HOSTILE, Box(0.1, 0.1, 0.5, 0.5), span=(3, 8)),)},
-    "slow": {"text": "I count slowly: " + " ".join(str(number) for number in range(1, 200))},
+    "slow": {"text": "I count slowly: " + " ".join(str(number) for number in range(1, 1000))},
     "cut": {"text": "This is only the beginning", "finish": Finish.LENGTH},
     "think": {"text": "<think>Circles are round.</think>It is **round**."},
     "fail": {"text": "It is", "finish": Finish.FAILED},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import gradio as gr
 import pytest
+from gradio.state_holder import SessionState
 
 from tests.ui.fake_engine import FakeEngine
 from vlm_app.catalog import catalog
@@ -23,6 +24,7 @@ from vlm_app.settings import settings
 from vlm_app.store import Store
 from vlm_app.types import Checkpoint, Runs, Sampling, Task
 from vlm_app.ui import build_page, model_bar
+from vlm_app.ui.page import Page
 from vlm_app.ui.settings_panel import Choices, SettingsPanel
 from vlm_app.ui.sidebar import chat_list
 from vlm_app.ui.steady import DRAW
@@ -68,6 +70,40 @@ def test_html_that_is_drawn_again_keeps_what_the_browser_did_to_it(page: gr.Bloc
     assert {part.elem_id for part in drawn if part.js_on_load != DRAW} == set()
 
 
+@pytest.fixture
+def picking() -> Iterator[tuple[Page, SessionState, gr.Radio]]:
+    """A page whose picker offers something else by now, in one visitor's session."""
+
+    def build() -> tuple[Page, gr.Radio]:
+        with Page() as page:
+            task = gr.Radio(["chat", "caption"], value="chat", elem_id="task")
+            task.change(lambda task: task, [task], [task])
+        return page, task
+
+    page, task = in_a_loop(build)
+    state = SessionState(page)
+    state[task._id] = gr.Radio(["caption", "detect"], render=False)
+    state._update_value_in_config(task._id, "caption")
+    yield page, state, task
+
+
+def test_a_press_that_brings_what_is_no_longer_offered_has_what_is_shown_by_now(
+    picking: tuple[Page, SessionState, gr.Radio],
+) -> None:
+    page, state, _ = picking
+    for brought, taken in (("chat", "caption"), ("detect", "detect")):
+        assert asyncio.run(page.preprocess_data(page.fns[0], [brought], state)) == [taken]
+
+
+def test_what_was_never_offered_is_refused(picking: tuple[Page, SessionState, gr.Radio]) -> None:
+    page, state, task = picking
+    with pytest.raises(gr.Error, match="not in the list of choices"):
+        asyncio.run(page.preprocess_data(page.fns[0], ["dance"], SessionState(page)))
+    state._update_value_in_config(task._id, "gone, too")
+    with pytest.raises(gr.Error, match="not in the list of choices"):
+        asyncio.run(page.preprocess_data(page.fns[0], ["chat"], state))
+
+
 def panel_for(model: str) -> SettingsPanel:
     def build() -> SettingsPanel:
         with gr.Blocks():
@@ -96,6 +132,8 @@ def test_pixel_budget_is_offered_only_where_the_family_has_one() -> None:
     read = panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 1.5, "auto", ""))
     assert read.pixels == 1_500_000
     assert panel.show(read, Choices())[panel.pixels]["value"] == 1.5
+    other = panel.read("florence-2-base", "chat", ("", 0, 1, 64, None, 0, "auto", ""))
+    assert other.task in catalog()["florence-2-base"].tasks
     assert panel.read("smolvlm2-500m", "chat", ("", 0, 1, 64, None, 0, "", None)).pixels is None
 
 

@@ -38,6 +38,8 @@ from vlm_app.ui.writing import Writing, Writings
 
 BEAT = 0.1  # seconds between two pictures of a growing answer
 ACTED = "() => { window.vlmActed() }"
+SENT = "() => { window.vlmSent() }"
+CHOOSES, CHOSE = "() => { window.vlmChooses() }", "() => { window.vlmChose() }"
 NEW = "() => window.vlmNew()"
 ATTACHED = "(message) => (message?.files || []).length"
 CLEAR = "() => [{text: '', files: []}, 0]"
@@ -80,13 +82,17 @@ class Listeners:
         sent = on.message.submit(self.send, {on.message, *asked}, outputs, **writes)
         pressed = on.bridge.submit(self.ask, asked, outputs, **writes)
         acted = on.bridge.click(self.act, here, outputs, trigger_mode="multiple", **quiet)
-        acted.then(None, None, None, js=ACTED, **quiet)
         on.look.change(self.look, asked, outputs, **writes)
         on.message.stop(self.stop, [on.chat], None, queue=False, **quiet)
         on.chats.new.click(None, None, None, js=NEW, **quiet)
         on.chats.search.change(self.search, here, [on.chats.chats], **quiet)
         on.chats.load.upload(self.take_in, {*here, on.chats.load}, outputs, **quiet)
-        on.model.input(self.choose, {*here, on.task, on.panel.precision}, outputs, **quiet)
+        on.model.input(None, None, None, js=CHOOSES, **quiet)
+        picked = {*here, on.task, on.panel.precision}
+        chose = on.model.input(self.choose, picked, outputs, trigger_mode="always_last", **quiet)
+        for event, done in ((sent, SENT), (acted, ACTED), (chose, CHOSE)):
+            for end in (event.then, event.failure):  # a press that was refused at the door only fails
+                end(None, None, None, js=done, **quiet)
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
         on.message.change(None, [on.message], [on.attached], js=ATTACHED, **quiet)
@@ -267,13 +273,20 @@ class Listeners:
     # --- listeners that only show -----------------------------------------------------
 
     def load(self, values: Values, request: gr.Request) -> Updates:
-        """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab."""
+        """The page was opened, perhaps with a chat in its address. Who was quick stays on their tab, and
+        keeps what they typed or chose."""
         opened = self._tried(lambda owner: self._opened(owner, values[self.on.chat], values), request)
         shown = opened or self._as_kept("", {**values, self.on.chat: ""}, request)
-        on, stays = self.on, {self.on.tabs}
+        on, stays, chosen = self.on, {self.on.tabs}, set[Component]()
+        if not values[on.chat]:
+            same = checkpoint_of(str(values[on.model])).id == shown.get(on.model, {}).get("value")
+            stays |= {*on.panel.fields} - {*on.panel.offered}
+            chosen = {*on.panel.offered, *((on.model, on.task) if same else ())}
         if not self.shown.first(request.session_hash or "", shown.get(on.chat, "")):
-            stays |= {on.chat, on.thread, on.message, on.look}  # something was asked or opened already
-        return {part: update for part, update in shown.items() if part not in stays}
+            stays = shown.keys() - {on.chats.chats, on.model}  # something was chosen, asked or opened already
+            chosen = {on.model}
+        kept = {part: update for part, update in shown.items() if part not in stays}
+        return kept | {part: _offer(kept[part]) for part in chosen & kept.keys()}
 
     def act(self, values: Values, event: gr.EventData, request: gr.Request) -> Updates:
         """A button inside a message or beside it, in the list of chats or above it."""
@@ -325,8 +338,13 @@ class Listeners:
 
     def choose(self, values: Values, request: gr.Request) -> Updates:
         """Another model was picked."""
+        chat = values[self.on.chat]
+        self.shown.begin(request.session_hash or "", chat, chat)
         checkpoint, owner = checkpoint_of(values[self.on.model]), person_of(request).owner
-        return self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values, owner)
+        shown = self.showing.choice(checkpoint, Task(values[self.on.task] or Task.CHAT), values, owner)
+        if checkpoint.id == values[self.on.model]:  # the next one may have been picked by now
+            shown[self.on.model] = _offer(shown[self.on.model])
+        return shown
 
     def notice(
         self, chat: str, model: str, message: dict[str, Any] | None, number: float, request: gr.Request
@@ -353,3 +371,8 @@ class Listeners:
         with Told():
             return make(owner_of(request))
         return None
+
+
+def _offer(update: dict[str, Any]) -> dict[str, Any]:
+    """What can be chosen; what is chosen stays."""
+    return {name: value for name, value in update.items() if name != "value"}

@@ -26,6 +26,7 @@ BRIDGE = (
 )
 ENGINE_BRIDGE = "window.vlmEngine = (data) => trigger('click', data);"
 NEWS = "window.vlmNews = () => trigger('click');"
+FOLLOWING = {"task", "adapter", "bench-task", "bench-second"}  # the pickers that follow the model's
 CHAT, WORKBENCH, FINETUNE, MODELS = "chat", "workbench", "finetune", "models"  # the tabs
 
 
@@ -63,9 +64,32 @@ class Parts:
     news: gr.HTML  # clicked by the browser when something changed by itself
 
 
+class Page(gr.Blocks):
+    """A page on which the choices of one picker follow another one. A press that was on its way meanwhile may
+    bring what is no longer offered: it has what the server made of it. Gradio would refuse it."""
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> list[Any]:
+        if state is not None:
+            now = [_by_now(part, value, state) for part, value in zip(block_fn.inputs, inputs, strict=False)]
+            inputs = [*now, *inputs[len(now) :]]
+        taken: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        return taken
+
+
+def _by_now(part: Any, value: Any, state: Any) -> Any:
+    """The value of an input, or what the session's picker was last set to, where it offers others by now."""
+    if part.elem_id not in FOLLOWING or not isinstance(value, str) or state[part._id] is part:
+        return value
+    offered = [each for _, each in state[part._id].choices]
+    shown = state.config_values[part._id]["props"].get("value")
+    return shown if value not in offered and shown in offered else value
+
+
 def blocks() -> gr.Blocks:
     """An empty page with its settings."""
-    return gr.Blocks(title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True)
+    return Page(title="vlm-app", analytics_enabled=False, fill_width=True, fill_height=True)
 
 
 def without_schemas(page: gr.Blocks) -> None:

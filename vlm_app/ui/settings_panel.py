@@ -13,6 +13,7 @@ from vlm_app.catalog import catalog
 from vlm_app.chat import ChatSettings
 from vlm_app.errors import BadInput
 from vlm_app.types import Checkpoint, Sampling, Task
+from vlm_app.ui import model_bar
 from vlm_app.ui.steady import steady
 from vlm_app.ui.verdicts import PRECISIONS, choice
 
@@ -96,7 +97,8 @@ class SettingsPanel:
         return [self.system, *sampling, self.pixels, self.precision, self.adapter]
 
     def read(self, model: str, task: str, values: tuple[Any, ...]) -> ChatSettings:
-        """Settings of the values that a listener got. Raises BadInput where they are impossible."""
+        """Settings of the values that a listener got; a task that the model cannot do is one that it can.
+        Raises BadInput where they are impossible."""
         system, temperature, top_p, limit, seed, millions, precision, adapter = values
         checkpoint = catalog().get(model)
         if checkpoint and checkpoint.server:  # it has its own
@@ -108,7 +110,7 @@ class SettingsPanel:
                 model,
                 system or "",
                 sampling,
-                Task(task),
+                model_bar.task_of(checkpoint, Task(task)) if checkpoint else Task(task),
                 budget or None,
                 precision or "auto",
                 adapter or None,

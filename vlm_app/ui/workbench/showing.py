@@ -160,9 +160,9 @@ class BenchShowing:
         others = choosing.second(rows, task)
         second = next((id for _, id in others if id == values[on.second]), choosing.NOBODY)
         return {
-            on.model: gr.update(choices=choosing.first(rows), value=model),
-            on.second: gr.update(choices=others, value=second),
-            on.task: gr.update(choices=choices, value=choice),
+            on.model: _offer(choosing.first(rows), model, values[on.model]),
+            on.second: _offer(others, second, values[on.second]),
+            on.task: _offer(choices, choice, values[on.task]),
             on.query: gr.update(visible=hint is not None, placeholder=hint or ""),
             on.chip: self.chip(model, choice),
             on.ready: buttons(rows[model or default]) + self._goes(model, second),
@@ -206,3 +206,8 @@ def _news(shown: Finding, both: Compared | None) -> dict[str, Any]:
 def _name(finding: Finding) -> str:
     row = catalog().get(finding.question.model)
     return row.name if row else finding.question.model or render.OWN
+
+
+def _offer(choices: list[tuple[str, str]], value: str, before: str) -> Any:
+    """What can be chosen. What is chosen is told where it changes: the next one may be picked by now."""
+    return gr.update(choices=choices) if value == before else gr.update(choices=choices, value=value)
