@@ -7,14 +7,14 @@
   const keep = (text) => text ? sessionStorage.setItem(KEPT, text) : sessionStorage.removeItem(KEPT);
   document.addEventListener("input", (event) => { if (event.target === box()) keep(event.target.value); }, true);
 
-  const LATE = 5000;  // milliseconds: then nobody says that the message before is through
+  const LATE = 2000;  // milliseconds: then nobody says that the message before is through
   let through = true;  // the message before: Gradio takes none until then, also where its answer is whole
   window.vlmSent = () => { through = true; };
   const waits = () => window.vlmActing() || (!through && document.querySelector(BUTTON));
 
   let leaving;
   const leaves = () => {  // the server empties the box once it has the message: until then it is not sent
-    through = false;
+    if (box().value || document.querySelector("#message .thumbnail-item")) through = false;
     clearInterval(leaving);
     leaving = setInterval(() => {
       if (!box() || box().value) return;

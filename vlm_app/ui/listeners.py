@@ -91,7 +91,7 @@ class Listeners:
         picked = {*here, on.task, on.panel.precision}
         chose = on.model.input(self.choose, picked, outputs, trigger_mode="always_last", **quiet)
         for event, done in ((sent, SENT), (acted, ACTED), (chose, CHOSE)):
-            for end in (event.then, event.failure):  # a press that was refused at the door only fails
+            for end in (event.success, event.failure):  # one of them: refused at the door is a failure
                 end(None, None, None, js=done, **quiet)
         on.task.change(self.choose_task, [on.model, on.task], [on.message], queue=False, **quiet)
         on.chat.change(None, [on.chat], None, js="(chat) => { window.vlmAddress(chat) }", **quiet)
