@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Route, expect
 
+from tests.browser.bench_desk import Desk
 from tests.browser.drawn import picture
 from tests.browser.visitor import Visitor
 
@@ -49,3 +50,22 @@ def test_what_was_typed_and_picked_before_the_page_had_loaded_stays(visitor: Vis
     visitor.ask("everything", picture)
     expect(page.get_by_label("System prompt")).to_have_value("Answer like a pirate.")
     expect(page.locator("#task input:checked")).to_have_value("detect")
+
+
+def test_a_file_that_is_quicker_than_the_list_of_the_last_ones_keeps_its_name(
+    visitor: Visitor, picture: Path
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        recent = '"act":"recent"' in (route.request.post_data or "")
+        held.append(route) if recent else route.continue_()
+
+    visitor.page.route("**/queue/join*", hold)
+    with visitor.page.expect_request(lambda request: '"act":"recent"' in (request.post_data or "")):
+        desk = Desk(visitor)
+    desk.open(picture)
+    with visitor.page.expect_response("**/queue/join*"):
+        held[0].continue_()
+    visitor.page.wait_for_timeout(1000)
+    expect(visitor.page.locator("#bench-name strong").first).to_contain_text(picture.name)

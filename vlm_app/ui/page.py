@@ -71,10 +71,15 @@ class Page(gr.Blocks):
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> list[Any]:
-        if state is not None:
-            now = [_by_now(part, value, state) for part, value in zip(block_fn.inputs, inputs, strict=False)]
-            inputs = [*now, *inputs[len(now) :]]
-        taken: list[Any] = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        taken: list[Any]
+        try:
+            taken = await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error:
+            pairs = zip(block_fn.inputs, inputs, strict=True)
+            now = [_by_now(part, value, state) for part, value in pairs] if state else inputs
+            if now == inputs:
+                raise
+            taken = await super().preprocess_data(block_fn, now, state, explicit_call)
         return taken
 
 
